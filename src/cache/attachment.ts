@@ -1,0 +1,23 @@
+import * as z from 'zod';
+
+/**
+ * `<runDir>/attachments/<containerID>-<ifname>.json`: what ADD did for one attachment.
+ * DEL, CHECK and GC work from it, without API server and without cache; the agent re-plans from it
+ * and keeps `policies` current when it changes what is laid for the attachment.
+ */
+export const attachmentSchema = z.object({
+  schema: z.literal(1),
+  containerId: z.string().min(1),
+  ifName: z.string().min(1),
+  netns: z.string(),
+  /** Network name of the CNI configuration: GC removes only attachments of its own network. */
+  network: z.string(),
+  /** Null: no K8S_POD_NAME was given; the attachment is never protected. */
+  pod: z.object({ namespace: z.string(), name: z.string(), uid: z.string() }).nullable(),
+  /** Pod addresses without prefix length, canonical. */
+  addresses: z.array(z.string()),
+  /** Keys (policyKey) of the policies laid for these addresses. */
+  policies: z.array(z.string()),
+});
+
+export type Attachment = z.infer<typeof attachmentSchema>;

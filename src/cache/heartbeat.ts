@@ -1,0 +1,23 @@
+import * as z from 'zod';
+
+/** `<runDir>/agent.json`: rewritten by the agent every HEARTBEAT_MS, read by STATUS and traplinectl. */
+export const heartbeatSchema = z.object({
+  /** Milliseconds since the epoch. */
+  at: z.number().int(),
+  pid: z.number().int(),
+  version: z.string(),
+  /** Empty if charon answers over VICI, otherwise why not. */
+  charonError: z.string(),
+  /** Empty if the source is in sync, otherwise why not. */
+  sourceError: z.string(),
+  /** Generation of the cache that the kernel and charon were last brought in step with. */
+  enforcedGeneration: z.number().int(),
+  /** Empty if the last reconcile succeeded, otherwise why not. */
+  reconcileError: z.string(),
+});
+
+export type Heartbeat = z.infer<typeof heartbeatSchema>;
+
+export const HEARTBEAT_MS = 5_000;
+/** An agent that has not written for this long is not alive. */
+export const HEARTBEAT_STALE_MS = 20_000;

@@ -1,0 +1,9 @@
+/** Files below the run directory. One place, so that plugin, agent and traplinectl agree. */
+export const DEFAULT_RUN_DIR = '/run/trapline';
+
+export const cachePath = (runDir: string): string => `${runDir}/node.json`;
+export const heartbeatPath = (runDir: string): string => `${runDir}/agent.json`;
+export const lockPath = (runDir: string): string => `${runDir}/lock`;
+export const attachmentsDir = (runDir: string): string => `${runDir}/attachments`;
+export const attachmentPath = (runDir: string, containerId: string, ifName: string): string =>
+  `${attachmentsDir(runDir)}/${containerId}-${ifName}.json`;

@@ -1,0 +1,72 @@
+/** Value types shared by the plan, the iproute2 wrapper and the charon driver. Nothing here has an effect. */
+
+export type Family = 4 | 6;
+
+/** What a protected port can be; `any` stands for every protocol and carries no ports. */
+export type Protocol = 'tcp' | 'udp' | 'sctp' | 'any';
+
+/** Protocols an XFRM selector can name. */
+export type SelectorProtocol = Protocol | 'icmp' | 'icmpv6';
+
+export type Direction = 'in' | 'out' | 'fwd';
+
+/** An XFRM selector. Addresses are canonical CIDRs (`10.1.0.3/32`, `fd00:1::/64`); port 0 means any port. */
+export interface Selector {
+  readonly src: string;
+  readonly dst: string;
+  readonly proto: SelectorProtocol;
+  readonly sport: number;
+  readonly dport: number;
+}
+
+/** An ESP tunnel template. `src` and `dst` are node addresses without prefix length. */
+export interface Template {
+  readonly src: string;
+  readonly dst: string;
+  readonly reqid: number;
+  /** `use` lets plaintext through as well (RFC 4301 4.4.1 has no such level; see DESIGN 4). */
+  readonly level: 'required' | 'use';
+}
+
+/** One XFRM policy of ours: action allow, exactly one ESP tunnel template. */
+export interface XfrmPolicy {
+  readonly dir: Direction;
+  readonly selector: Selector;
+  readonly priority: number;
+  readonly template: Template;
+}
+
+/**
+ * Identifies a policy in the kernel: `<dir> <src> <dst> <proto> <sport> <dport>`.
+ * The kernel holds at most one policy per key (with mark and if_id zero, as ours are).
+ */
+export type PolicyKey = string;
+
+/** A CHILD_SA configuration. Traffic selectors use swanctl's form: `10.1.0.0/24[udp/53]`, `10.1.0.0/24[udp]`. */
+export interface ChildConfig {
+  /** `<proto>_<entry>_egress`, `<proto>_<entry>_ingress`, or `pods`. */
+  readonly name: string;
+  readonly reqid: number;
+  readonly localTs: readonly string[];
+  readonly remoteTs: readonly string[];
+}
+
+/** One IKE connection to a peer node. */
+export interface ConnectionConfig {
+  /** `k8s-node-<peer>` */
+  readonly name: string;
+  readonly peer: string;
+  readonly localAddrs: readonly string[];
+  readonly remoteAddrs: readonly string[];
+  /** `CN=ipsec-<node>` */
+  readonly localId: string;
+  readonly remoteId: string;
+  readonly children: readonly ChildConfig[];
+}
+
+export interface Plan {
+  /** Sorted by key; no key twice. */
+  readonly policies: readonly XfrmPolicy[];
+  /** Sorted by name. */
+  readonly connections: readonly ConnectionConfig[];
+}

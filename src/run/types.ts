@@ -1,0 +1,31 @@
+/** One subprocess: absolute path, argument array, no shell; LC_ALL=C is set by the runner. */
+export interface Command {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly input?: string;
+  readonly timeoutMs?: number;
+}
+
+export interface RunResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/**
+ * Runs a command to its end. A non-zero exit is a result, not an error.
+ * Throws RunError if the program cannot be started, is killed by a signal or exceeds its time.
+ */
+export type Run = (command: Command) => Promise<RunResult>;
+
+export class RunError extends Error {
+  override readonly name = 'RunError';
+  readonly reason: 'not-found' | 'timeout' | 'signal' | 'failed';
+
+  constructor(reason: RunError['reason'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
+}
+
+export const DEFAULT_TIMEOUT_MS = 30_000;
