@@ -1,0 +1,39 @@
+import type { ProtectedPort } from '../cache/schema.ts';
+import { compareChildren } from './child.ts';
+import type { Family, SelectorProtocol } from './types.ts';
+
+/** What a protected address needs at one of its ports: the protocol and port of the selectors, and the child. */
+export interface PortSelector {
+  readonly proto: SelectorProtocol;
+  readonly port: number;
+  readonly child: string;
+}
+
+/**
+ * The smallest set of selectors that covers the ports of one protected address. A wider port absorbs the narrower ones, so no
+ * two selectors of one address overlap. ICMP is covered as well, by the child that sorts first: an ICMP error quotes
+ * the packet it is about, in the clear (DESIGN 6).
+ */
+export function portSelectors(ports: readonly ProtectedPort[], family: Family): PortSelector[] {
+  const sorted = [...ports].sort((a, b) => compareChildren(a.child, b.child) || a.port - b.port);
+  const first = sorted[0];
+  if (first === undefined) {
+    return [];
+  }
+  const everything = sorted.find((port) => port.proto === 'any');
+  if (everything !== undefined) {
+    return [{ proto: 'any', port: 0, child: everything.child }];
+  }
+  const selectors = new Map<string, PortSelector>();
+  for (const port of sorted) {
+    const wide =
+      port.port === 0 ? port : sorted.find((other) => other.proto === port.proto && other.port === 0);
+    const chosen = wide ?? port;
+    const key = `${chosen.proto}/${chosen.port}`;
+    if (!selectors.has(key)) {
+      selectors.set(key, chosen);
+    }
+  }
+  const icmp: PortSelector = { proto: family === 4 ? 'icmp' : 'icmpv6', port: 0, child: first.child };
+  return [...selectors.values(), icmp];
+}
