@@ -1,0 +1,43 @@
+import { isAbsolute } from 'node:path';
+import { type Command, DEFAULT_TIMEOUT_MS, RunError } from './types.ts';
+
+/** What a command sees of the environment: nothing of the caller's, and messages in English. */
+export const ENVIRONMENT: Readonly<Record<string, string>> = { LC_ALL: 'C' };
+
+/** A listing of 100,000 policies is about 30 MB. */
+export const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
+
+/** Why a command gave no exit status. `code` is an errno name of the operating system. */
+export interface Failure {
+  readonly code?: string | undefined;
+  readonly timedOut?: boolean;
+  readonly signal?: string | null | undefined;
+  readonly cause?: unknown;
+}
+
+/** @throws RunError `failed` for a relative path: a lookup in PATH is not ours to make */
+export function assertRunnable(command: Command): void {
+  if (!isAbsolute(command.file)) {
+    throw new RunError('failed', `${command.file}: an absolute path is needed`);
+  }
+}
+
+/** Names the program only: arguments and input may be long, and are the caller's to report. */
+export function toRunError(command: Command, failure: Failure): RunError {
+  const { file } = command;
+  const options = { cause: failure.cause };
+  if (failure.timedOut === true || failure.code === 'ETIMEDOUT') {
+    const limit = command.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    return new RunError('timeout', `${file}: not done after ${limit} ms, killed`, options);
+  }
+  if (failure.code === 'ENOENT') {
+    return new RunError('not-found', `${file}: not found`, options);
+  }
+  if (failure.code !== undefined) {
+    return new RunError('failed', `${file}: cannot be run (${failure.code})`, options);
+  }
+  if (typeof failure.signal === 'string') {
+    return new RunError('signal', `${file}: killed by ${failure.signal}`, options);
+  }
+  return new RunError('failed', `${file}: cannot be run`, options);
+}

@@ -1,0 +1,27 @@
+import { spawnSync } from 'node:child_process';
+import { assertRunnable, ENVIRONMENT, MAX_OUTPUT_BYTES, toRunError } from './contract.ts';
+import { type Command, DEFAULT_TIMEOUT_MS, type RunResult } from './types.ts';
+
+/**
+ * `Run` on `spawnSync`, for a process that does one thing and ends (the CNI plugin): no stream, no event loop,
+ * and no module beside node's own. Blocks until the command ends.
+ *
+ * @throws RunError as the contract of `Run` says
+ */
+export async function runSync(command: Command): Promise<RunResult> {
+  assertRunnable(command);
+  const result = spawnSync(command.file, command.args, {
+    stdio: [command.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    ...(command.input === undefined ? {} : { input: command.input }),
+    env: ENVIRONMENT,
+    encoding: 'utf8',
+    killSignal: 'SIGKILL',
+    maxBuffer: MAX_OUTPUT_BYTES,
+    timeout: command.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+  });
+  if (result.error !== undefined || result.status === null) {
+    const code = (result.error as NodeJS.ErrnoException | undefined)?.code;
+    throw toRunError(command, { code, signal: result.signal, cause: result.error });
+  }
+  return { exitCode: result.status, stdout: result.stdout, stderr: result.stderr };
+}
