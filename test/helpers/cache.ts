@@ -1,0 +1,104 @@
+import type { NodeCache, NodeCacheContent } from '../../src/cache/schema.ts';
+import { CACHE_SCHEMA } from '../../src/cache/schema.ts';
+
+/**
+ * The seed's cluster as controller-1 sees it: it serves kube-dns from one pod, controller-0 has another kube-dns pod,
+ * worker-0 has clients only.
+ */
+export function seedCache(overrides: Partial<NodeCache> = {}): NodeCache {
+  return {
+    schema: CACHE_SCHEMA,
+    generation: 1,
+    writtenAt: 1_700_000_000_000,
+    ...seedContent(),
+    ...overrides,
+  };
+}
+
+function seedContent(): NodeCacheContent {
+  return {
+    childSaScope: 'service',
+    mesh: false,
+    node: {
+      name: 'controller-1',
+      addresses: ['192.168.206.3'],
+      podCidrs: ['172.16.166.128/26'],
+    },
+    peers: [
+      {
+        name: 'controller-0',
+        addresses: ['192.168.206.2'],
+        podCidrs: ['172.16.192.64/26'],
+        reqids: reqids(10_000_000),
+      },
+      {
+        name: 'worker-0',
+        addresses: ['192.168.206.66'],
+        podCidrs: ['172.16.43.0/26'],
+        reqids: reqids(10_000_100),
+      },
+    ],
+    children: [
+      { name: 'tcp_kube-dns', entry: 'kube-dns', proto: 'tcp', ports: [53, 9153] },
+      { name: 'udp_kube-dns', entry: 'kube-dns', proto: 'udp', ports: [53] },
+    ],
+    entries: [
+      {
+        name: 'kube-dns',
+        namespace: 'kube-system',
+        service: 'kube-dns',
+        selector: { 'k8s-app': 'kube-dns' },
+        ports: [
+          { proto: 'tcp', target: 'metrics' },
+          { proto: 'tcp', target: 53 },
+          { proto: 'udp', target: 53 },
+        ],
+      },
+    ],
+    pods: [
+      {
+        namespace: 'kube-system',
+        name: 'coredns-1',
+        uid: 'uid-1',
+        labels: { 'k8s-app': 'kube-dns' },
+        ports: [{ name: 'metrics', proto: 'tcp', port: 9153 }],
+        addresses: [],
+      },
+      {
+        namespace: 'default',
+        name: 'client',
+        uid: 'uid-2',
+        labels: { app: 'client' },
+        ports: [],
+        addresses: [],
+      },
+    ],
+    localEndpoints: [],
+    endpoints: [
+      {
+        address: '172.16.192.115',
+        node: 'controller-0',
+        ports: [
+          { proto: 'tcp', port: 53, child: 'tcp_kube-dns' },
+          { proto: 'tcp', port: 9153, child: 'tcp_kube-dns' },
+          { proto: 'udp', port: 53, child: 'udp_kube-dns' },
+        ],
+      },
+    ],
+  };
+}
+
+function reqids(first: number): Record<string, number> {
+  return {
+    'tcp_kube-dns_egress': first,
+    'tcp_kube-dns_ingress': first + 1,
+    'udp_kube-dns_egress': first + 2,
+    'udp_kube-dns_ingress': first + 3,
+  };
+}
+
+/** What ADD recorded for the kube-dns pod of `seedCache`. */
+export const corednsAttachment = {
+  pod: { namespace: 'kube-system', name: 'coredns-1', uid: 'uid-1' },
+  addresses: ['172.16.166.178'],
+};

@@ -1,0 +1,14 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** The repository's folder, whether a test runs from source or compiled. */
+export const ROOT = findRoot(import.meta.dirname);
+
+function findRoot(folder: string): string {
+  return existsSync(join(folder, 'biome.json')) ? folder : findRoot(dirname(folder));
+}
+
+/** A file beside the tests' sources: compiled tests read their goldens from there. */
+export function golden(path: string): string {
+  return join(ROOT, 'test', path);
+}

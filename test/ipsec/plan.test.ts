@@ -1,0 +1,183 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import test from 'ava';
+import type { NodeCache } from '../../src/cache/schema.ts';
+import { policyKey } from '../../src/ipsec/identity.ts';
+import { PlanError, plan, planAttachment, planPolicies } from '../../src/ipsec/plan.ts';
+import type { XfrmPolicy } from '../../src/ipsec/types.ts';
+import { corednsAttachment, seedCache } from '../helpers/cache.ts';
+import { golden } from '../helpers/root.ts';
+
+function line(policy: XfrmPolicy): string {
+  const { src, dst, reqid, level } = policy.template;
+  return `${policyKey(policy)} | priority ${policy.priority} tmpl ${src} ${dst} reqid ${reqid} ${level}`;
+}
+
+/** Compares with a golden file; UPDATE_GOLDENS=1 writes it anew. */
+const matchesGolden = test.macro({
+  exec(t, file: string, text: () => string) {
+    const path = golden(`ipsec/golden/${file}`);
+    if (process.env.UPDATE_GOLDENS === '1') {
+      writeFileSync(path, text());
+    }
+    t.is(text(), readFileSync(path, 'utf8'));
+  },
+  title: (_, file) => `golden: ${file}`,
+});
+
+const nodeScope = (): NodeCache => {
+  const cache = seedCache({
+    childSaScope: 'node',
+    children: [{ name: 'pods', entry: '', proto: 'any', ports: [] }],
+  });
+  const pods = (name: string): NodeCache['endpoints'][number]['ports'] =>
+    cache.endpoints
+      .flatMap((endpoint) => (endpoint.node === name ? endpoint.ports : []))
+      .map((port) => ({ ...port, child: 'pods' }));
+  return {
+    ...cache,
+    peers: cache.peers.map((peer, index) => ({ ...peer, reqids: { pods: 10_000_000 + index } })),
+    endpoints: cache.endpoints.map((endpoint) => ({ ...endpoint, ports: pods(endpoint.node) })),
+  };
+};
+
+const text = (cache: NodeCache): string => {
+  const { policies, connections } = plan(cache, [corednsAttachment]);
+  return `${policies.map(line).join('\n')}\n${JSON.stringify(connections, null, 2)}\n`;
+};
+
+test('service.txt', matchesGolden, 'service.txt', () => text(seedCache()));
+test('node.txt', matchesGolden, 'node.txt', () => text(nodeScope()));
+test('mesh.txt', matchesGolden, 'mesh.txt', () =>
+  text({ ...nodeScope(), mesh: true, entries: [], endpoints: [] }),
+);
+
+test('ADD lays exactly what the whole plan holds for the address', (t) => {
+  const address = '172.16.166.178/32';
+  const whole = planPolicies(seedCache(), [corednsAttachment]).filter(
+    ({ selector }) => selector.src === address || selector.dst === address,
+  );
+  const added = planAttachment(seedCache(), corednsAttachment);
+  t.deepEqual(added.map(line).sort(), whole.map(line).sort());
+  t.true(added.length > 0);
+});
+
+test('a pod that backs nothing needs no policy', (t) => {
+  t.deepEqual(
+    planAttachment(seedCache(), {
+      pod: { namespace: 'default', name: 'client', uid: '' },
+      addresses: ['172.16.166.130'],
+    }),
+    [],
+  );
+});
+
+test('equal names in two namespaces are two services', (t) => {
+  const cache = seedCache();
+  const pods = cache.pods.map((pod) => ({ ...pod, namespace: 'other' }));
+  t.deepEqual(
+    planAttachment(
+      { ...cache, pods },
+      { ...corednsAttachment, pod: { namespace: 'other', name: 'coredns-1', uid: '' } },
+    ),
+    [],
+  );
+});
+
+test('a service without a selector selects no pod', (t) => {
+  const cache = seedCache();
+  for (const selector of [null, {}]) {
+    t.deepEqual(
+      planAttachment(
+        { ...cache, entries: cache.entries.map((entry) => ({ ...entry, selector })) },
+        corednsAttachment,
+      ),
+      [],
+    );
+  }
+});
+
+test('a named port that the pod does not have is not protected on it', (t) => {
+  const cache = seedCache();
+  const pods = cache.pods.map((pod) => ({ ...pod, ports: [] }));
+  const ports = planAttachment({ ...cache, pods }, corednsAttachment).map(
+    ({ selector }) => selector.sport || selector.dport,
+  );
+  t.false(ports.includes(9153));
+  t.true(ports.includes(53));
+});
+
+test('a pod from before Trapline is served by its status address, until an attachment holds that address', (t) => {
+  const cache = seedCache();
+  const [coredns, client] = cache.pods;
+  if (coredns === undefined || client === undefined) {
+    return t.fail();
+  }
+  const stale = { ...cache, pods: [{ ...coredns, addresses: ['172.16.166.178'] }, client] };
+  const served = (attachments: Parameters<typeof planPolicies>[1]): boolean =>
+    planPolicies(stale, attachments).some(({ selector }) => selector.src === '172.16.166.178/32');
+  t.true(served([]));
+  t.false(
+    served([{ pod: { namespace: 'default', name: 'client', uid: '' }, addresses: ['172.16.166.178'] }]),
+  );
+});
+
+test('an address of the host itself is guarded by `in`', (t) => {
+  const cache = seedCache({
+    localEndpoints: [
+      { address: '192.168.206.3', host: true, ports: [{ proto: 'tcp', port: 53, child: 'tcp_kube-dns' }] },
+    ],
+  });
+  const dirs = planPolicies(cache, [])
+    .filter(({ selector }) => selector.dst === '192.168.206.3/32')
+    .map(({ dir }) => dir);
+  t.deepEqual(new Set(dirs), new Set(['in']));
+});
+
+test('a wider port absorbs the narrower ones and ICMP', (t) => {
+  const cache = seedCache({
+    localEndpoints: [
+      {
+        address: '172.16.166.140',
+        host: false,
+        ports: [
+          { proto: 'tcp', port: 53, child: 'tcp_kube-dns' },
+          { proto: 'any', port: 0, child: 'udp_kube-dns' },
+        ],
+      },
+    ],
+  });
+  const protos = planPolicies(cache, [])
+    .filter(({ selector }) => selector.src === '172.16.166.140/32')
+    .map(({ selector }) => selector.proto);
+  t.deepEqual(new Set(protos), new Set(['any']));
+});
+
+test('a peer without a reqid for a child is refused, nothing is laid', (t) => {
+  const cache = seedCache();
+  const error = t.throws(
+    () =>
+      planPolicies({ ...cache, peers: cache.peers.map((peer) => ({ ...peer, reqids: {} })) }, [
+        corednsAttachment,
+      ]),
+    {
+      instanceOf: PlanError,
+    },
+  );
+  t.regex(error.message, /peers\[controller-0\]\.reqids has no (tcp|udp)_kube-dns_/);
+});
+
+test('IPv6 addresses get ICMPv6 and their own CIDRs, over the one tunnel of the peer', (t) => {
+  const cache = seedCache();
+  const dual: NodeCache = {
+    ...cache,
+    node: { ...cache.node, podCidrs: [...cache.node.podCidrs, 'fd00:1::/64'] },
+    peers: cache.peers.map((peer, index) => ({
+      ...peer,
+      podCidrs: [...peer.podCidrs, `fd00:1${index}::/64`],
+    })),
+  };
+  const policies = planAttachment(dual, { ...corednsAttachment, addresses: ['fd00:1::5'] });
+  t.true(policies.some(({ selector }) => selector.proto === 'icmpv6'));
+  t.true(policies.every(({ selector }) => selector.src.includes(':') && selector.dst.includes(':')));
+  t.true(policies.every(({ template }) => !template.src.includes(':')));
+});
