@@ -43,7 +43,11 @@ export const endpointSliceSchema = z.object({
         addresses: z.array(z.string()),
         nodeName: z.string().nullish(),
         targetRef: z
-          .object({ kind: z.string().optional(), name: z.string().optional(), namespace: z.string().optional() })
+          .object({
+            kind: z.string().optional(),
+            name: z.string().optional(),
+            namespace: z.string().optional(),
+          })
           .nullish(),
       }),
     )
@@ -73,7 +77,9 @@ export const nodeSchema = z.object({
 
 const container = z.object({
   ports: z
-    .array(z.object({ name: z.string().optional(), containerPort: z.number(), protocol: z.string().optional() }))
+    .array(
+      z.object({ name: z.string().optional(), containerPort: z.number(), protocol: z.string().optional() }),
+    )
     .nullish(),
 });
 

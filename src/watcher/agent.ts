@@ -1,0 +1,122 @@
+import type { Logger } from 'pino';
+import { HEARTBEAT_MS, type Heartbeat } from '../cache/heartbeat.ts';
+import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
+import type { CharonLink } from './charon-link.ts';
+import type { Enforced } from './enforce.ts';
+import type { ObjectProblem, Snapshot, Source } from './objects.ts';
+import { nextCache, step } from './step.ts';
+import type { Wake } from './wake.ts';
+
+/** The kernel is compared with the plan at least this often, whatever events say. */
+const RESYNC_MS = 30_000;
+const RETRY_MS = 2_000;
+
+export interface AgentEffects {
+  readonly source: Source;
+  readonly charon: CharonLink;
+  /** Notified by whoever sees a change: source, attachments, charon's session. */
+  readonly wake: Wake;
+  /** The cluster as this node sees it; `previous` keeps reqids stable. */
+  readonly model: (
+    snapshot: Snapshot,
+    previous: NodeCache | null,
+  ) => { content: NodeCacheContent; problems: readonly ObjectProblem[] };
+  /** Cache and kernel, under the lock. */
+  readonly enforce: (cache: NodeCache) => Promise<Enforced>;
+  readonly watchAttachments: (signal: AbortSignal) => void;
+  readonly writeHeartbeat: (heartbeat: Omit<Heartbeat, 'pid' | 'version'>) => void;
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+/**
+ * The watcher: follows the source, and keeps cache, kernel and charon in step until the signal aborts. What is in force stays in
+ * force when it ends. Throws only if the source cannot be read at the start.
+ */
+export async function runAgent(
+  effects: AgentEffects,
+  initial: NodeCache | null,
+  signal: AbortSignal,
+): Promise<void> {
+  const { source, charon, wake, log } = effects;
+  const state = { cache: initial, enforcedGeneration: 0, sourceError: 'not read yet', reconcileError: '' };
+  const stop = new AbortController();
+  const running = AbortSignal.any([signal, stop.signal]);
+
+  const follow = async (): Promise<void> => {
+    for await (const snapshot of source.watch(running)) {
+      const { content, problems } = effects.model(snapshot, state.cache);
+      for (const problem of [...snapshot.problems, ...problems]) {
+        log.warn(problem, 'object refused');
+      }
+      state.cache = nextCache(state.cache, content, effects.now());
+      state.sourceError = '';
+      wake.notify();
+    }
+  };
+
+  const reconcile = async (): Promise<void> => {
+    while (!running.aborted) {
+      await wake.wait(state.reconcileError === '' ? RESYNC_MS : RETRY_MS, running);
+      if (state.cache !== null && !running.aborted) {
+        await reconcileOnce(state.cache);
+      }
+    }
+  };
+
+  const reconcileOnce = async (cache: NodeCache): Promise<void> => {
+    const fresh = state.sourceError === '' ? { ...cache, writtenAt: effects.now() } : cache;
+    try {
+      const done = await step(fresh, {
+        loadConnections: charon.load,
+        pruneConnections: charon.prune,
+        enforce: effects.enforce,
+        sleep: effects.sleep,
+      });
+      const orphans = await charon.replaceOrphans();
+      state.enforcedGeneration = cache.generation;
+      report(done, orphans);
+    } catch (error) {
+      state.reconcileError = error instanceof Error ? error.message : String(error);
+      log.error({ err: error, generation: cache.generation }, 'reconcile failed');
+    }
+    beat();
+  };
+
+  const report = (done: Enforced, orphans: number): void => {
+    state.reconcileError =
+      done.conflicts.length === 0
+        ? ''
+        : `policies of somebody else are in the way: ${done.conflicts.join('; ')}`;
+    if (done.added + done.updated + done.deleted + orphans > 0 || state.reconcileError !== '') {
+      log.info({ ...done, orphans, generation: state.enforcedGeneration }, 'reconciled');
+    }
+  };
+
+  const beat = (): void =>
+    effects.writeHeartbeat({
+      at: effects.now(),
+      charonError: charon.error(),
+      sourceError: state.sourceError,
+      enforcedGeneration: state.enforcedGeneration,
+      reconcileError: state.reconcileError,
+    });
+
+  const heartbeat = async (): Promise<void> => {
+    while (!running.aborted) {
+      beat();
+      await effects.sleep(HEARTBEAT_MS, running);
+    }
+  };
+
+  effects.watchAttachments(running);
+  wake.notify();
+  const tasks = [follow(), reconcile(), heartbeat(), charon.run(running)];
+  try {
+    await Promise.all(tasks);
+  } finally {
+    stop.abort();
+    await Promise.allSettled(tasks);
+  }
+}

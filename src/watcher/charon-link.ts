@@ -1,0 +1,61 @@
+import type { ConnectionConfig } from '../ipsec/types.ts';
+
+/** One session with a running charon: identity loaded, connections driven by the plan. */
+export interface CharonSession {
+  /** Loads what is new or changed since this session began; an equal connection costs nothing. */
+  load(connections: readonly ConnectionConfig[]): Promise<void>;
+  /** Unloads what is not among the connections, and ends the SAs of what is gone. */
+  prune(connections: readonly ConnectionConfig[]): Promise<void>;
+  /** Replaces SAs that the kernel holds and charon does not know (it was killed), new ones first. Returns how many. */
+  replaceOrphans(): Promise<number>;
+  /** Resolves to the reason when the session ends, by charon's death or by `close`. */
+  readonly closed: Promise<string>;
+  close(): void;
+}
+
+export interface CharonLinkOptions {
+  /** Opens a session and loads the identity into charon. */
+  readonly open: (signal: AbortSignal) => Promise<CharonSession>;
+  /** Called whenever a session begins or ends. */
+  readonly onChange: () => void;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+const RETRY_MS = 500;
+
+/** Keeps a session with charon, whichever of the two restarts. */
+export interface CharonLink extends Pick<CharonSession, 'load' | 'prune' | 'replaceOrphans'> {
+  /** Empty while there is a session, otherwise why there is none. */
+  error(): string;
+  /** Runs until the signal aborts; never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createCharonLink({ open, onChange, sleep }: CharonLinkOptions): CharonLink {
+  let session: CharonSession | undefined;
+  let error = 'not connected yet';
+  return {
+    error: () => error,
+    load: async (connections) => session?.load(connections),
+    prune: async (connections) => session?.prune(connections),
+    replaceOrphans: async () => (await session?.replaceOrphans()) ?? 0,
+    async run(signal) {
+      const close = (): void => session?.close();
+      signal.addEventListener('abort', close);
+      while (!signal.aborted) {
+        try {
+          session = await open(signal);
+          error = '';
+          onChange();
+          error = await session.closed;
+        } catch (cause) {
+          error = cause instanceof Error ? cause.message : String(cause);
+        }
+        session = undefined;
+        onChange();
+        await sleep(RETRY_MS, signal);
+      }
+      signal.removeEventListener('abort', close);
+    },
+  };
+}

@@ -1,0 +1,56 @@
+import type { Attachment } from '../cache/attachment.ts';
+import type { NodeCache } from '../cache/schema.ts';
+import { diffPolicies } from '../ipsec/diff.ts';
+import { policyKey } from '../ipsec/identity.ts';
+import { planAttachment, planPolicies } from '../ipsec/plan.ts';
+import type { XfrmPolicy } from '../ipsec/types.ts';
+import type { KernelPolicy } from '../ipsec/xfrm/parse-policy.ts';
+import type { Operation } from '../ipsec/xfrm/render.ts';
+
+/** The kernel and the attachment records, as `enforce` reaches them. The caller holds the lock. */
+export interface EnforceEffects {
+  listPolicies(): Promise<readonly KernelPolicy[]>;
+  /** Applies all operations or none. */
+  apply(operations: readonly Operation[]): Promise<void>;
+  readAttachments(): readonly Attachment[];
+  writeAttachment(attachment: Attachment): void;
+}
+
+export interface Enforced {
+  readonly added: number;
+  readonly updated: number;
+  readonly deleted: number;
+  /** Keys of planned policies whose place in the kernel is taken by a policy that is not ours. */
+  readonly conflicts: readonly string[];
+}
+
+/**
+ * Brings the kernel in step with the plan, then the attachment records in step with the kernel. A second call changes nothing.
+ * Throws PlanError, XfrmError; the kernel is then as it was before.
+ */
+export async function enforce(cache: NodeCache, effects: EnforceEffects): Promise<Enforced> {
+  const attachments = effects.readAttachments();
+  const desired = planPolicies(cache, attachments);
+  const { operations, conflicts } = diffPolicies(desired, await effects.listPolicies());
+  await effects.apply(operations);
+  for (const attachment of attachments) {
+    const policies = planAttachment(cache, attachment).map(policyKey).sort();
+    if (!sameKeys(policies, attachment.policies)) {
+      effects.writeAttachment({ ...attachment, policies });
+    }
+  }
+  return {
+    ...count(operations),
+    conflicts: conflicts.map(({ desired: wanted }: { desired: XfrmPolicy }) => policyKey(wanted)),
+  };
+}
+
+function sameKeys(sorted: readonly string[], keys: readonly string[]): boolean {
+  const other = [...keys].sort();
+  return sorted.length === other.length && sorted.every((key, index) => key === other[index]);
+}
+
+function count(operations: readonly Operation[]): Pick<Enforced, 'added' | 'updated' | 'deleted'> {
+  const of = (op: Operation['op']): number => operations.filter((operation) => operation.op === op).length;
+  return { added: of('add'), updated: of('update'), deleted: of('delete') };
+}

@@ -1,0 +1,157 @@
+import test from 'ava';
+import { pino } from 'pino';
+import type { NodeCache } from '../../src/cache/schema.ts';
+import { type AgentEffects, runAgent } from '../../src/watcher/agent.ts';
+import type { CharonLink } from '../../src/watcher/charon-link.ts';
+import type { Enforced } from '../../src/watcher/enforce.ts';
+import type { Snapshot } from '../../src/watcher/objects.ts';
+import { createWake } from '../../src/watcher/wake.ts';
+import { seedCache } from '../helpers/cache.ts';
+
+const nothing: Enforced = { added: 0, updated: 0, deleted: 0, conflicts: [] };
+const snapshot: Snapshot = {
+  objects: { services: [], endpointSlices: [], nodes: [], pods: [], policies: [] },
+  problems: [],
+};
+
+interface Harness {
+  readonly effects: AgentEffects;
+  readonly abort: AbortController;
+  readonly beats: Parameters<AgentEffects['writeHeartbeat']>[0][];
+  readonly enforced: NodeCache[];
+  /** Resolves once so many caches were enforced. */
+  until(count: number): Promise<void>;
+}
+
+function harness(overrides: Partial<AgentEffects> = {}): Harness {
+  const abort = new AbortController();
+  const beats: Harness['beats'] = [];
+  const enforced: NodeCache[] = [];
+  const waiters: { count: number; resolve: () => void }[] = [];
+  const charon: CharonLink = {
+    error: () => '',
+    run: (signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
+    load: async () => undefined,
+    prune: async () => undefined,
+    replaceOrphans: async () => 0,
+  };
+  const { schema: _s, generation: _g, writtenAt: _w, ...content } = seedCache();
+  const effects: AgentEffects = {
+    source: {
+      async *watch(signal) {
+        yield snapshot;
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+      },
+    },
+    charon,
+    wake: createWake(),
+    model: () => ({ content, problems: [] }),
+    async enforce(cache) {
+      enforced.push(cache);
+      for (const waiter of waiters.filter(({ count }) => enforced.length >= count)) {
+        waiter.resolve();
+      }
+      return nothing;
+    },
+    watchAttachments: () => undefined,
+    writeHeartbeat: (beat) => void beats.push(beat),
+    sleep: (_ms, signal) =>
+      signal === undefined
+        ? Promise.resolve()
+        : new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
+    now: () => 42,
+    log: pino({ level: 'silent' }),
+    ...overrides,
+  };
+  const until = (count: number): Promise<void> =>
+    enforced.length >= count ? Promise.resolve() : new Promise((resolve) => waiters.push({ count, resolve }));
+  return { effects, abort, beats, enforced, until };
+}
+
+test('the first snapshot is enforced and reported in the heartbeat', async (t) => {
+  const { effects, abort, beats, enforced, until } = harness();
+  const running = runAgent(effects, null, abort.signal);
+  await until(1);
+  await new Promise((resolve) => setImmediate(resolve));
+  abort.abort();
+  await running;
+  t.is(enforced[0]?.generation, 1);
+  t.like(beats.at(-1), { enforcedGeneration: 1, sourceError: '', reconcileError: '', charonError: '' });
+});
+
+test('what an earlier agent wrote is enforced before the source has spoken', async (t) => {
+  const { effects, abort, enforced, until } = harness({
+    source: {
+      async *watch(signal) {
+        await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+        yield* [];
+      },
+    },
+  });
+  const initial = seedCache({ generation: 7, writtenAt: 1 });
+  const running = runAgent(effects, initial, abort.signal);
+  await until(1);
+  abort.abort();
+  await running;
+  t.is(enforced[0]?.generation, 7);
+  t.is(enforced[0]?.writtenAt, 1, 'the age of the cache stays what it is while the source is silent');
+});
+
+test('a step that fails is retried, and said in the heartbeat until it succeeds', async (t) => {
+  let failures = 2;
+  const { effects, abort, beats } = harness();
+  const done = new Promise<void>((resolve) => {
+    const failing: AgentEffects = {
+      ...effects,
+      wake: { notify: () => undefined, wait: async () => new Promise((next) => setTimeout(next, 1)) },
+      async enforce() {
+        if (failures-- > 0) {
+          throw new Error('no XFRM here');
+        }
+        resolve();
+        return nothing;
+      },
+    };
+    void runAgent(failing, null, abort.signal);
+  });
+  await done;
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  abort.abort();
+  t.true(beats.some(({ reconcileError }) => reconcileError === 'no XFRM here'));
+  t.is(beats.at(-1)?.reconcileError, '');
+});
+
+test('a policy of somebody else in the way is an error that names it', async (t) => {
+  const key = 'out 10.1.0.3/32 10.2.0.0/24 udp 53 0';
+  const { effects, abort, beats } = harness();
+  const done = new Promise<void>((resolve) => {
+    void runAgent(
+      {
+        ...effects,
+        writeHeartbeat: (beat) => {
+          beats.push(beat);
+          if (beat.reconcileError !== '') {
+            resolve();
+          }
+        },
+        enforce: async () => ({ ...nothing, conflicts: [key] }),
+      },
+      null,
+      abort.signal,
+    );
+  });
+  await done;
+  abort.abort();
+  t.true(beats.at(-1)?.reconcileError.includes(key));
+});
+
+test('a source that cannot be read at the start ends the agent with its message', async (t) => {
+  const { effects, abort } = harness({
+    source: {
+      watch() {
+        throw new Error('/etc/trapline/cluster: no such directory');
+      },
+    },
+  });
+  await t.throwsAsync(runAgent(effects, null, abort.signal), { message: /no such directory/ });
+});

@@ -1,0 +1,40 @@
+import test from 'ava';
+import { createWake } from '../../src/watcher/wake.ts';
+
+const LONG = 60_000;
+const never = new AbortController().signal;
+
+test('notify wakes the waiter', async (t) => {
+  const wake = createWake();
+  const waiting = wake.wait(LONG, never);
+  wake.notify();
+  await waiting;
+  t.pass();
+});
+
+test('a notify that nobody waits for is not lost', async (t) => {
+  const wake = createWake();
+  wake.notify();
+  await wake.wait(LONG, never);
+  t.pass();
+});
+
+test('many notifies wake once', async (t) => {
+  const wake = createWake();
+  wake.notify();
+  wake.notify();
+  await wake.wait(LONG, never);
+  const started = performance.now();
+  await wake.wait(20, never);
+  t.true(performance.now() - started >= 15);
+});
+
+test('abort ends the wait, and leaves no listener behind', async (t) => {
+  const wake = createWake();
+  const abort = new AbortController();
+  const waiting = wake.wait(LONG, abort.signal);
+  abort.abort();
+  await waiting;
+  await wake.wait(LONG, abort.signal);
+  t.pass();
+});
