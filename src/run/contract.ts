@@ -1,8 +1,8 @@
 import { isAbsolute } from 'node:path';
 import { type Command, DEFAULT_TIMEOUT_MS, RunError } from './types.ts';
 
-/** What a command sees of the environment: nothing of the caller's, and messages in English. */
-export const ENVIRONMENT: Readonly<Record<string, string>> = { LC_ALL: 'C' };
+/** What a command sees of the environment: nothing of the caller's; messages in English, times in UTC. */
+export const ENVIRONMENT: Readonly<Record<string, string>> = { LC_ALL: 'C', TZ: 'UTC' };
 
 /** A listing of 100,000 policies is about 30 MB. */
 export const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
@@ -15,10 +15,13 @@ export interface Failure {
   readonly cause?: unknown;
 }
 
-/** @throws RunError `failed` for a relative path: a lookup in PATH is not ours to make */
-export function assertRunnable(command: Command): void {
-  if (!isAbsolute(command.file)) {
-    throw new RunError('failed', `${command.file}: an absolute path is needed`);
+/** @throws RunError `failed` for a relative path, since a lookup in PATH is not ours to make, and for a NUL byte */
+export function assertRunnable({ file, args }: Command): void {
+  if (!isAbsolute(file)) {
+    throw new RunError('failed', `${file}: an absolute path is needed`);
+  }
+  if ([file, ...args].some((text) => text.includes('\0'))) {
+    throw new RunError('failed', `${JSON.stringify(file)}: a NUL byte in the path or an argument`);
   }
 }
 

@@ -4,7 +4,8 @@ import { type Command, DEFAULT_TIMEOUT_MS, type RunResult } from './types.ts';
 
 /**
  * `Run` on `spawnSync`, for a process that does one thing and ends (the CNI plugin): no stream, no event loop,
- * and no module beside node's own. Blocks until the command ends.
+ * and no module beside node's own. Blocks until the command ends. A command that ends without reading its
+ * input (EPIPE) has ended.
  *
  * @throws RunError as the contract of `Run` says
  */
@@ -19,8 +20,9 @@ export async function runSync(command: Command): Promise<RunResult> {
     maxBuffer: MAX_OUTPUT_BYTES,
     timeout: command.timeoutMs ?? DEFAULT_TIMEOUT_MS,
   });
-  if (result.error !== undefined || result.status === null) {
-    const code = (result.error as NodeJS.ErrnoException | undefined)?.code;
+  const code = (result.error as NodeJS.ErrnoException | undefined)?.code;
+  const ended = result.error === undefined || code === 'EPIPE';
+  if (!ended || result.status === null) {
     throw toRunError(command, { code, signal: result.signal, cause: result.error });
   }
   return { exitCode: result.status, stdout: result.stdout, stderr: result.stderr };

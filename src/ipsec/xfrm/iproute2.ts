@@ -1,0 +1,54 @@
+import { type Command, type Run, RunError, type RunResult } from '../../run/types.ts';
+import { XfrmError } from './error.ts';
+
+/** iproute2 and the way to run it. `ip` is an absolute path. */
+export interface Iproute2 {
+  readonly run: Run;
+  readonly ip: string;
+}
+
+/**
+ * Runs `ip` once. A command that the kernel refuses is a result; a machine that cannot do XFRM at all is an error.
+ *
+ * @throws XfrmError `no-iproute2`, `not-permitted`, `no-xfrm`, `interrupted`, `command-failed` (cannot be executed)
+ */
+export async function runIp({ run, ip }: Iproute2, command: Omit<Command, 'file'>): Promise<RunResult> {
+  try {
+    const result = await run({ file: ip, ...command });
+    if (result.exitCode !== 0) {
+      assertCapable(result.stderr);
+    }
+    return result;
+  } catch (error) {
+    throw error instanceof RunError ? fromRunError(error) : error;
+  }
+}
+
+/** What `ip` said, in one line, without the number of a batch line that means nothing to a reader. */
+export function saidBy({ stderr, exitCode }: RunResult): string {
+  const lines = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('Command failed '));
+  return lines.join('; ') || `exit status ${exitCode}`;
+}
+
+function assertCapable(stderr: string): void {
+  if (stderr.includes('Operation not permitted')) {
+    throw new XfrmError({ reason: 'not-permitted' }, 'XFRM needs CAP_NET_ADMIN in this network namespace');
+  }
+  if (/Protocol not supported|Cannot open netlink socket/.test(stderr)) {
+    throw new XfrmError({ reason: 'no-xfrm' }, 'this kernel has no XFRM interface (CONFIG_XFRM_USER)');
+  }
+}
+
+function fromRunError(error: RunError): XfrmError {
+  const { reason, message } = error;
+  const options = { cause: error };
+  switch (reason) {
+    case 'not-found':
+      return new XfrmError({ reason: 'no-iproute2' }, `iproute2 is missing: ${message}`, options);
+    case 'timeout':
+    case 'signal':
+      return new XfrmError({ reason: 'interrupted' }, message, options);
+    case 'failed':
+      return new XfrmError({ reason: 'command-failed', said: message }, message, options);
+  }
+}

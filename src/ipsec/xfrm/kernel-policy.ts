@@ -1,0 +1,94 @@
+import { isOurs, policyKey } from '../identity.ts';
+import type { Direction, PolicyKey, Selector, XfrmPolicy } from '../types.ts';
+
+/** A template as the kernel holds it, whoever wrote it. */
+export interface KernelTemplate {
+  readonly src: string;
+  readonly dst: string;
+  /** `esp`, `ah`, `comp`, `route2`, `hao` */
+  readonly proto: string;
+  /** 0: any */
+  readonly spi: number;
+  readonly reqid: number;
+  /** `tunnel`, `transport`, `beet`, ... */
+  readonly mode: string;
+  readonly level: 'required' | 'use';
+}
+
+/** A policy of the main table that has the shape of a key of ours, whoever wrote it. */
+export interface TablePolicy {
+  readonly kind: 'policy';
+  readonly dir: Direction;
+  readonly selector: Selector;
+  readonly priority: number;
+  readonly action: 'allow' | 'block';
+  readonly templates: readonly KernelTemplate[];
+  /** `localok`, `icmp` */
+  readonly flags: readonly string[];
+  readonly mark?: { readonly value: number; readonly mask: number };
+  readonly ifId?: number;
+  /** Printed with `-s` only. */
+  readonly index?: number;
+}
+
+/**
+ * A policy that ours can neither be nor collide with: a socket's, of the sub table, with a selector that ours cannot
+ * have (another protocol, a device, an ICMP type), or written in a way that we do not know. `text` is what `ip` said.
+ */
+export interface OpaquePolicy {
+  readonly kind: 'opaque';
+  readonly text: string;
+}
+
+export type KernelPolicy = TablePolicy | OpaquePolicy;
+
+/** A policy of another that has the same key as one of ours. */
+export type ForeignPolicy = TablePolicy;
+
+/** The policy as one of ours; undefined if it is not: whatever differs from our shape in the least is another's. */
+export function ownPolicy(policy: KernelPolicy): XfrmPolicy | undefined {
+  if (policy.kind !== 'policy' || policy.action !== 'allow' || policy.flags.length > 0 || !isPlain(policy)) {
+    return undefined;
+  }
+  const [template, ...rest] = policy.templates;
+  if (template === undefined || rest.length > 0 || !isOurs(template.reqid, policy.priority)) {
+    return undefined;
+  }
+  if (template.proto !== 'esp' || template.mode !== 'tunnel' || template.spi !== 0) {
+    return undefined;
+  }
+  const { dir, selector, priority } = policy;
+  const { src, dst, reqid, level } = template;
+  return { dir, selector, priority, template: { src, dst, reqid, level } };
+}
+
+/** The policies of ours among those of the kernel, in the kernel's order. */
+export function ownPolicies(policies: readonly KernelPolicy[]): XfrmPolicy[] {
+  return policies.flatMap((policy) => ownPolicy(policy) ?? []);
+}
+
+/** What stands at each key; a policy with a mark or an interface has a key of its own and is left out. */
+export function byKey(policies: readonly KernelPolicy[]): Map<PolicyKey, TablePolicy> {
+  const table = new Map<PolicyKey, TablePolicy>();
+  for (const policy of policies) {
+    if (policy.kind === 'policy' && isPlain(policy)) {
+      table.set(policyKey(policy), policy);
+    }
+  }
+  return table;
+}
+
+export function samePolicy(a: XfrmPolicy, b: XfrmPolicy): boolean {
+  return (
+    policyKey(a) === policyKey(b) &&
+    a.priority === b.priority &&
+    a.template.src === b.template.src &&
+    a.template.dst === b.template.dst &&
+    a.template.reqid === b.template.reqid &&
+    a.template.level === b.template.level
+  );
+}
+
+function isPlain({ mark, ifId }: TablePolicy): boolean {
+  return mark === undefined && ifId === undefined;
+}

@@ -1,0 +1,57 @@
+import { XfrmError } from './error.ts';
+import { type Iproute2, runIp, saidBy } from './iproute2.ts';
+import type { KernelPolicy } from './kernel-policy.ts';
+import { parsePolicies } from './parse-policy.ts';
+import { type KernelState, parseStates } from './parse-state.ts';
+
+export { ownPolicies } from './kernel-policy.ts';
+
+/** Identifies an ESP SA. */
+export interface StateId {
+  readonly src: string;
+  readonly dst: string;
+  readonly spi: number;
+}
+
+/**
+ * All policies of the network namespace, whoever wrote them, in the kernel's order.
+ *
+ * @throws XfrmError `unreadable`, `command-failed`, and those of `runIp`
+ */
+export async function listPolicies(iproute2: Iproute2): Promise<KernelPolicy[]> {
+  return parsePolicies(await read(iproute2, ['xfrm', 'policy']));
+}
+
+/**
+ * All SAs of the network namespace with their counters. The keys stay in the kernel (`nokeys`).
+ *
+ * @throws XfrmError as `listPolicies`
+ */
+export async function listStates(iproute2: Iproute2): Promise<KernelState[]> {
+  return parseStates(await read(iproute2, ['-s', 'xfrm', 'state', 'list', 'nokeys']));
+}
+
+/**
+ * Deletes one ESP SA; one that is gone already is no error.
+ *
+ * @throws XfrmError `command-failed` and those of `runIp`
+ */
+export async function deleteState(iproute2: Iproute2, { src, dst, spi }: StateId): Promise<void> {
+  const id = ['src', src, 'dst', dst, 'proto', 'esp', 'spi', `0x${spi.toString(16)}`];
+  const result = await runIp(iproute2, { args: ['xfrm', 'state', 'delete', ...id] });
+  if (result.exitCode !== 0 && !result.stderr.includes('No such process')) {
+    throw failed(`ip xfrm state delete ${id.join(' ')}`, saidBy(result));
+  }
+}
+
+async function read(iproute2: Iproute2, args: readonly string[]): Promise<string> {
+  const result = await runIp(iproute2, { args });
+  if (result.exitCode !== 0) {
+    throw failed(`ip ${args.join(' ')}`, saidBy(result));
+  }
+  return result.stdout;
+}
+
+function failed(command: string, said: string): XfrmError {
+  return new XfrmError({ reason: 'command-failed', said }, `${command}: ${said}`);
+}

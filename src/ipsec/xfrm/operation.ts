@@ -1,0 +1,23 @@
+import type { XfrmPolicy } from '../types.ts';
+
+/** One change of the kernel's policy table. A policy is given whole even for a delete, so that it can be undone. */
+export type Operation =
+  | { readonly op: 'add'; readonly policy: XfrmPolicy }
+  | { readonly op: 'update'; readonly policy: XfrmPolicy; readonly previous: XfrmPolicy }
+  | { readonly op: 'delete'; readonly policy: XfrmPolicy };
+
+export function inverse(operation: Operation): Operation {
+  switch (operation.op) {
+    case 'add':
+      return { op: 'delete', policy: operation.policy };
+    case 'update':
+      return { op: 'update', policy: operation.previous, previous: operation.policy };
+    case 'delete':
+      return { op: 'add', policy: operation.policy };
+  }
+}
+
+/** What undoes a list of operations, last one first. */
+export function inverseAll(operations: readonly Operation[]): Operation[] {
+  return operations.map(inverse).reverse();
+}

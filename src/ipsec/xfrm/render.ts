@@ -1,0 +1,34 @@
+import type { Selector, Template, XfrmPolicy } from '../types.ts';
+import type { Operation } from './operation.ts';
+import { PROTOCOL_NUMBERS } from './protocol.ts';
+
+/**
+ * One line for `ip -batch`: `xfrm policy add dir out src A dst B proto 17 sport 53 priority N
+ * tmpl src X dst Y proto esp reqid R mode tunnel level required`; a delete ends after the selector.
+ */
+export function renderOperation({ op, policy }: Operation): string {
+  const place = `dir ${policy.dir} ${renderSelector(policy.selector)}`;
+  return op === 'delete' ? `xfrm policy delete ${place}` : `xfrm policy ${op} ${place} ${renderBody(policy)}`;
+}
+
+function renderSelector({ src, dst, proto, sport, dport }: Selector): string {
+  const words = ['src', src, 'dst', dst];
+  if (proto !== 'any') {
+    words.push('proto', String(PROTOCOL_NUMBERS[proto]));
+  }
+  if (sport !== 0) {
+    words.push('sport', String(sport));
+  }
+  if (dport !== 0) {
+    words.push('dport', String(dport));
+  }
+  return words.join(' ');
+}
+
+function renderBody({ priority, template }: XfrmPolicy): string {
+  return `priority ${priority} ${renderTemplate(template)}`;
+}
+
+function renderTemplate({ src, dst, reqid, level }: Template): string {
+  return `tmpl src ${src} dst ${dst} proto esp reqid ${reqid} mode tunnel level ${level}`;
+}
