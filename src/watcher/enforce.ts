@@ -3,9 +3,8 @@ import type { NodeCache } from '../cache/schema.ts';
 import { diffPolicies } from '../ipsec/diff.ts';
 import { policyKey } from '../ipsec/identity.ts';
 import { planAttachment, planPolicies } from '../ipsec/plan.ts';
-import type { XfrmPolicy } from '../ipsec/types.ts';
-import type { KernelPolicy } from '../ipsec/xfrm/parse-policy.ts';
-import type { Operation } from '../ipsec/xfrm/render.ts';
+import type { KernelPolicy } from '../ipsec/xfrm/kernel-policy.ts';
+import type { Operation } from '../ipsec/xfrm/operation.ts';
 
 /** The kernel and the attachment records, as `enforce` reaches them. The caller holds the lock. */
 export interface EnforceEffects {
@@ -41,7 +40,7 @@ export async function enforce(cache: NodeCache, effects: EnforceEffects): Promis
   }
   return {
     ...count(operations),
-    conflicts: conflicts.map(({ desired: wanted }: { desired: XfrmPolicy }) => policyKey(wanted)),
+    conflicts: conflicts.map((conflict) => policyKey(conflict.desired)),
   };
 }
 

@@ -1,0 +1,87 @@
+import test from 'ava';
+import type { Attachment } from '../../src/cache/attachment.ts';
+import { policyKey } from '../../src/ipsec/identity.ts';
+import { planAttachment, planPolicies } from '../../src/ipsec/plan.ts';
+import type { XfrmPolicy } from '../../src/ipsec/types.ts';
+import type { TablePolicy } from '../../src/ipsec/xfrm/kernel-policy.ts';
+import type { Operation } from '../../src/ipsec/xfrm/operation.ts';
+import { type EnforceEffects, enforce } from '../../src/watcher/enforce.ts';
+import { corednsAttachment, seedCache } from '../helpers/cache.ts';
+
+const attachment: Attachment = {
+  schema: 1,
+  containerId: 'c1',
+  ifName: 'eth0',
+  netns: '/run/netns/c1',
+  network: 'pods',
+  policies: [],
+  ...corednsAttachment,
+};
+
+function inKernel(policy: XfrmPolicy): TablePolicy {
+  const { template, ...rest } = policy;
+  return {
+    kind: 'policy',
+    ...rest,
+    action: 'allow',
+    templates: [{ ...template, proto: 'esp', spi: 0, mode: 'tunnel' }],
+    flags: [],
+  };
+}
+
+function node(policies: readonly XfrmPolicy[], records: readonly Attachment[] = [attachment]) {
+  const applied: Operation[] = [];
+  const written: Attachment[] = [];
+  const effects: EnforceEffects = {
+    listPolicies: async () => policies.map(inKernel),
+    apply: async (operations) => void applied.push(...operations),
+    readAttachments: () => records,
+    writeAttachment: (record) => void written.push(record),
+  };
+  return { applied, written, effects };
+}
+
+test('an empty kernel gets the whole plan, the record gets its keys', async (t) => {
+  const { applied, written, effects } = node([]);
+  const done = await enforce(seedCache(), effects);
+  t.is(done.added, planPolicies(seedCache(), [attachment]).length);
+  t.true(applied.every(({ op }) => op === 'add'));
+  t.deepEqual(written[0]?.policies, planAttachment(seedCache(), attachment).map(policyKey).sort());
+});
+
+test('a kernel in step is left alone', async (t) => {
+  const cache = seedCache();
+  const record = { ...attachment, policies: planAttachment(cache, attachment).map(policyKey) };
+  const { applied, written, effects } = node(planPolicies(cache, [record]), [record]);
+  t.deepEqual(await enforce(cache, effects), { added: 0, updated: 0, deleted: 0, conflicts: [] });
+  t.deepEqual(applied, []);
+  t.deepEqual(written, []);
+});
+
+test('a port that is gone is deleted after its record still named it', async (t) => {
+  const before = seedCache();
+  const record = { ...attachment, policies: planAttachment(before, attachment).map(policyKey) };
+  const after = seedCache({
+    entries: before.entries.map((entry) => ({
+      ...entry,
+      ports: entry.ports.filter(({ proto }) => proto === 'tcp'),
+    })),
+  });
+  const { applied, written, effects } = node(planPolicies(before, [record]), [record]);
+  await enforce(after, effects);
+  t.true(applied.length > 0);
+  t.true(applied.every(({ op, policy }) => op === 'delete' && policy.selector.proto === 'udp'));
+  t.false(written[0]?.policies.some((key) => key.includes('udp')));
+});
+
+test('a kernel that refuses leaves the records as they are', async (t) => {
+  const { written, effects } = node([]);
+  const refusing: EnforceEffects = {
+    ...effects,
+    apply: async () => {
+      throw new Error('refused');
+    },
+  };
+  await t.throwsAsync(enforce(seedCache(), refusing), { message: 'refused' });
+  t.deepEqual(written, []);
+});
