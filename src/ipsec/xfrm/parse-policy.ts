@@ -4,6 +4,8 @@ import { blocksOf, UnknownLine, unreadable } from './block.ts';
 import type { KernelPolicy, KernelTemplate, TablePolicy } from './kernel-policy.ts';
 import { protocolOf } from './protocol.ts';
 
+export type { KernelPolicy } from './kernel-policy.ts';
+
 const SELECTOR =
   /^src (\S+) dst (\S+)(?: proto (\S+))?(?: sport (\d+))?(?: dport (\d+))?(?: ((?:type|code|key|dev|\(dport\)) .*?))?(?: uid \d+)?\s*$/;
 const PLACE =

@@ -2,6 +2,8 @@ import type { Selector, Template, XfrmPolicy } from '../types.ts';
 import type { Operation } from './operation.ts';
 import { PROTOCOL_NUMBERS } from './protocol.ts';
 
+export type { Operation } from './operation.ts';
+
 /**
  * One line for `ip -batch`: `xfrm policy add dir out src A dst B proto 17 sport 53 priority N
  * tmpl src X dst Y proto esp reqid R mode tunnel level required`; a delete ends after the selector.
