@@ -1,5 +1,23 @@
 import * as z from 'zod';
 
+const policySchema = z.object({
+  dir: z.enum(['in', 'out', 'fwd']),
+  selector: z.object({
+    src: z.string(),
+    dst: z.string(),
+    proto: z.enum(['tcp', 'udp', 'sctp', 'any', 'icmp', 'icmpv6']),
+    sport: z.number(),
+    dport: z.number(),
+  }),
+  priority: z.number(),
+  template: z.object({
+    src: z.string(),
+    dst: z.string(),
+    reqid: z.number(),
+    level: z.enum(['required', 'use']),
+  }),
+});
+
 /**
  * `<runDir>/attachments/<containerID>-<ifname>.json`: what ADD did for one attachment.
  * DEL, CHECK and GC work from it, without API server and without cache; the agent re-plans from it
@@ -16,8 +34,10 @@ export const attachmentSchema = z.object({
   pod: z.object({ namespace: z.string(), name: z.string(), uid: z.string() }).nullable(),
   /** Pod addresses without prefix length, canonical. */
   addresses: z.array(z.string()),
-  /** Keys (policyKey) of the policies laid for these addresses. */
-  policies: z.array(z.string()),
+  /** Milliseconds since the epoch. Of two records with one address the later holds it: the earlier one's DEL was lost. */
+  createdAt: z.number(),
+  /** The policies laid for these addresses. */
+  policies: z.array(policySchema),
 });
 
 export type Attachment = z.infer<typeof attachmentSchema>;

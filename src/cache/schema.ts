@@ -29,9 +29,8 @@ const peer = node.extend({
  * so that responder and initiator choose the same child from the traffic selectors alone (RFC 7296 2.9).
  */
 const child = z.object({
-  /** `<proto>_<entry>`, or `pods` when one child carries everything. */
+  /** `<proto>_<entry>`, or a wide child (`pods`, `pods_tcp`), which carries every port. */
   name: z.string(),
-  entry: z.string(),
   proto: protocol,
   /** Target ports, sorted; empty: every port. */
   ports: z.array(port),

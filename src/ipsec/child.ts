@@ -1,10 +1,10 @@
-import type { CacheChild } from '../cache/schema.ts';
+import type { NodeCacheContent } from '../cache/schema.ts';
 import type { Protocol } from './types.ts';
 
 /** Which end of a child a node is: `ingress` where the protected address lives, `egress` where its clients live. */
 export type Side = 'egress' | 'ingress';
 
-/** The child that carries all pod-to-pod traffic of a peer (childSaScope `node`, or the mesh). */
+/** The child that carries all pod-to-pod traffic of a peer (childSaScope `node`, the mesh, a service with port `*`). */
 export const PODS_CHILD = 'pods';
 
 /** `udp` and `kube-dns` give `udp_kube-dns`. */
@@ -12,14 +12,27 @@ export function childName(proto: Protocol, entry: string): string {
   return `${proto}_${entry}`;
 }
 
-/** The name that charon knows a child by: `udp_kube-dns_egress`; `pods` has no sides. */
+/** The child of every port of a protocol: `pods` for all protocols, `pods_tcp` for TCP. */
+export function wideChildName(proto: Protocol): string {
+  return proto === 'any' ? PODS_CHILD : `${PODS_CHILD}_${proto}`;
+}
+
+/**
+ * A child without ports looks the same from both ends: with two sides the responder could not tell from the traffic selectors which is
+ * meant (charon takes the one it finds first), so it has one configuration, for both directions.
+ */
+export function isWide(child: string): boolean {
+  return child === PODS_CHILD || child.startsWith(`${PODS_CHILD}_`);
+}
+
+/** The name that charon knows a child by: `udp_kube-dns_egress`; a wide child has no sides. */
 export function configName(child: string, side: Side): string {
-  return child === PODS_CHILD ? child : `${child}_${side}`;
+  return isWide(child) ? child : `${child}_${side}`;
 }
 
 /** All configuration names of a child. */
 export function configNames(child: string): string[] {
-  return child === PODS_CHILD ? [child] : [configName(child, 'egress'), configName(child, 'ingress')];
+  return isWide(child) ? [child] : [configName(child, 'egress'), configName(child, 'ingress')];
 }
 
 /** The order that every node agrees on: entry first, then protocol (DESIGN 4). */
@@ -43,14 +56,17 @@ function compare(a: string, b: string): number {
  * the responder could not tell from the traffic selectors which child is meant. Port 0 is every port of the protocol.
  */
 export function childFor(
-  children: readonly CacheChild[],
+  { childSaScope: scope, children }: Pick<NodeCacheContent, 'childSaScope' | 'children'>,
   entry: string,
   proto: Protocol,
   port: number,
 ): string {
-  if (children[0]?.name === PODS_CHILD) {
+  if (scope === 'node') {
     return PODS_CHILD;
   }
-  const owner = children.find((child) => child.proto === proto && port !== 0 && child.ports.includes(port));
+  if (proto === 'any' || port === 0) {
+    return wideChildName(proto);
+  }
+  const owner = children.find((child) => child.proto === proto && child.ports.includes(port));
   return owner?.name ?? childName(proto, entry);
 }

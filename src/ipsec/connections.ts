@@ -1,6 +1,6 @@
 import type { CacheChild, CachePeer, NodeCache } from '../cache/schema.ts';
 import { tunnelEnds } from './address.ts';
-import { configName, PODS_CHILD, type Side } from './child.ts';
+import { configName, isWide, type Side } from './child.ts';
 import type { ChildConfig, ConnectionConfig } from './types.ts';
 
 /** Every connection of ours in charon begins with this; nothing else in charon is touched. */
@@ -33,7 +33,7 @@ function connection(cache: NodeCache, peer: CachePeer): ConnectionConfig[] {
       localId: ikeId(cache.node.name),
       remoteId: ikeId(peer.name),
       children: cache.children.flatMap((child) =>
-        child.name === PODS_CHILD
+        isWide(child.name)
           ? childConfig(cache, peer, child, 'ingress')
           : [...childConfig(cache, peer, child, 'egress'), ...childConfig(cache, peer, child, 'ingress')],
       ),

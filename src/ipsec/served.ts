@@ -60,7 +60,7 @@ function podPorts(cache: NodeCache, pod: CachePod): ProtectedPort[] {
         resolvePorts(pod, proto, target).map((port) => ({
           proto,
           port,
-          child: childFor(cache.children, entry.name, proto, port),
+          child: childFor(cache, entry.name, proto, port),
         })),
       ),
     );

@@ -3,6 +3,7 @@ import type { NodeCache } from '../cache/schema.ts';
 import { diffPolicies } from '../ipsec/diff.ts';
 import { policyKey } from '../ipsec/identity.ts';
 import { planAttachment, planPolicies } from '../ipsec/plan.ts';
+import type { XfrmPolicy } from '../ipsec/types.ts';
 import type { KernelPolicy } from '../ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../ipsec/xfrm/operation.ts';
 
@@ -33,8 +34,8 @@ export async function enforce(cache: NodeCache, effects: EnforceEffects): Promis
   const { operations, conflicts } = diffPolicies(desired, await effects.listPolicies());
   await effects.apply(operations);
   for (const attachment of attachments) {
-    const policies = planAttachment(cache, attachment).map(policyKey).sort();
-    if (!sameKeys(policies, attachment.policies)) {
+    const policies = planAttachment(cache, attachment);
+    if (!samePolicies(policies, attachment.policies)) {
       effects.writeAttachment({ ...attachment, policies });
     }
   }
@@ -44,9 +45,8 @@ export async function enforce(cache: NodeCache, effects: EnforceEffects): Promis
   };
 }
 
-function sameKeys(sorted: readonly string[], keys: readonly string[]): boolean {
-  const other = [...keys].sort();
-  return sorted.length === other.length && sorted.every((key, index) => key === other[index]);
+function samePolicies(a: readonly XfrmPolicy[], b: readonly XfrmPolicy[]): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 function count(operations: readonly Operation[]): Pick<Enforced, 'added' | 'updated' | 'deleted'> {

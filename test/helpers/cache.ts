@@ -39,8 +39,8 @@ function seedContent(): NodeCacheContent {
       },
     ],
     children: [
-      { name: 'tcp_kube-dns', entry: 'kube-dns', proto: 'tcp', ports: [53, 9153] },
-      { name: 'udp_kube-dns', entry: 'kube-dns', proto: 'udp', ports: [53] },
+      { name: 'tcp_kube-dns', proto: 'tcp', ports: [53, 9153] },
+      { name: 'udp_kube-dns', proto: 'udp', ports: [53] },
     ],
     entries: [
       {

@@ -27,7 +27,7 @@ const matchesGolden = test.macro({
 const nodeScope = (): NodeCache => {
   const cache = seedCache({
     childSaScope: 'node',
-    children: [{ name: 'pods', entry: '', proto: 'any', ports: [] }],
+    children: [{ name: 'pods', proto: 'any', ports: [] }],
   });
   const pods = (name: string): NodeCache['endpoints'][number]['ports'] =>
     cache.endpoints

@@ -1,6 +1,5 @@
 import test from 'ava';
 import type { Attachment } from '../../src/cache/attachment.ts';
-import { policyKey } from '../../src/ipsec/identity.ts';
 import { planAttachment, planPolicies } from '../../src/ipsec/plan.ts';
 import type { XfrmPolicy } from '../../src/ipsec/types.ts';
 import type { TablePolicy } from '../../src/ipsec/xfrm/kernel-policy.ts';
@@ -14,6 +13,7 @@ const attachment: Attachment = {
   ifName: 'eth0',
   netns: '/run/netns/c1',
   network: 'pods',
+  createdAt: 1,
   policies: [],
   ...corednsAttachment,
 };
@@ -41,17 +41,17 @@ function node(policies: readonly XfrmPolicy[], records: readonly Attachment[] = 
   return { applied, written, effects };
 }
 
-test('an empty kernel gets the whole plan, the record gets its keys', async (t) => {
+test('an empty kernel gets the whole plan, the record gets its own part', async (t) => {
   const { applied, written, effects } = node([]);
   const done = await enforce(seedCache(), effects);
   t.is(done.added, planPolicies(seedCache(), [attachment]).length);
   t.true(applied.every(({ op }) => op === 'add'));
-  t.deepEqual(written[0]?.policies, planAttachment(seedCache(), attachment).map(policyKey).sort());
+  t.deepEqual(written[0]?.policies, planAttachment(seedCache(), attachment));
 });
 
 test('a kernel in step is left alone', async (t) => {
   const cache = seedCache();
-  const record = { ...attachment, policies: planAttachment(cache, attachment).map(policyKey) };
+  const record = { ...attachment, policies: planAttachment(cache, attachment) };
   const { applied, written, effects } = node(planPolicies(cache, [record]), [record]);
   t.deepEqual(await enforce(cache, effects), { added: 0, updated: 0, deleted: 0, conflicts: [] });
   t.deepEqual(applied, []);
@@ -60,7 +60,7 @@ test('a kernel in step is left alone', async (t) => {
 
 test('a port that is gone is deleted after its record still named it', async (t) => {
   const before = seedCache();
-  const record = { ...attachment, policies: planAttachment(before, attachment).map(policyKey) };
+  const record = { ...attachment, policies: planAttachment(before, attachment) };
   const after = seedCache({
     entries: before.entries.map((entry) => ({
       ...entry,
@@ -71,7 +71,7 @@ test('a port that is gone is deleted after its record still named it', async (t)
   await enforce(after, effects);
   t.true(applied.length > 0);
   t.true(applied.every(({ op, policy }) => op === 'delete' && policy.selector.proto === 'udp'));
-  t.false(written[0]?.policies.some((key) => key.includes('udp')));
+  t.false(written[0]?.policies.some(({ selector }) => selector.proto === 'udp'));
 });
 
 test('a kernel that refuses leaves the records as they are', async (t) => {

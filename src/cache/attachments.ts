@@ -1,0 +1,55 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { type Attachment, attachmentSchema } from './attachment.ts';
+import { attachmentPath, attachmentsDir } from './paths.ts';
+import { type ReadResult, readJson } from './read.ts';
+import { writeFileAtomic } from './write.ts';
+
+/** All records, and a message for each that cannot be read: one broken record does not stop the others. */
+export interface Attachments {
+  readonly records: readonly Attachment[];
+  readonly problems: readonly string[];
+}
+
+export function readAttachment(runDir: string, containerId: string, ifName: string): ReadResult<Attachment> {
+  return readJson(attachmentPath(runDir, containerId, ifName), attachmentSchema);
+}
+
+export function readAttachments(runDir: string): Attachments {
+  const records: Attachment[] = [];
+  const problems: string[] = [];
+  for (const name of listNames(attachmentsDir(runDir))) {
+    const read = readJson(`${attachmentsDir(runDir)}/${name}`, attachmentSchema);
+    if (read.kind === 'ok') {
+      records.push(read.value);
+    } else if (read.kind !== 'missing') {
+      problems.push(read.message);
+    }
+  }
+  return { records, problems };
+}
+
+export function writeAttachment(runDir: string, attachment: Attachment): void {
+  const path = attachmentPath(runDir, attachment.containerId, attachment.ifName);
+  writeFileAtomic(path, `${JSON.stringify(attachment)}\n`);
+}
+
+/** No record is no error. */
+export function deleteAttachment(
+  runDir: string,
+  { containerId, ifName }: Pick<Attachment, 'containerId' | 'ifName'>,
+): void {
+  rmSync(attachmentPath(runDir, containerId, ifName), { force: true });
+}
+
+function listNames(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+      .filter((name) => name.endsWith('.json'))
+      .sort();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return [];
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,138 @@
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { lockPath } from './paths.ts';
+
+export interface LockOptions {
+  /** Milliseconds to wait for the lock. */
+  readonly timeoutMs: number;
+  readonly sleep: (ms: number) => Promise<void>;
+  readonly now: () => number;
+}
+
+/** The lock was not free in time. Trying again later can help. */
+export class LockError extends Error {
+  override readonly name = 'LockError';
+}
+
+/** A holder whose life we cannot see, in another pid namespace, is believed dead after this. */
+const FOREIGN_STALE_MS = 60_000;
+/** A take-over lasts microseconds: a guard of this age was left by a crash. */
+const GUARD_STALE_MS = 10_000;
+
+/**
+ * Runs `action` while holding the one lock file of the node, which plugin and agent share. The file names its holder by pid, start time
+ * and pid namespace, so the lock of a process that died is taken over at once. Throws LockError.
+ */
+export async function withLock<T>(
+  runDir: string,
+  options: LockOptions,
+  action: () => Promise<T>,
+): Promise<T> {
+  const path = lockPath(runDir);
+  mkdirSync(runDir, { recursive: true, mode: 0o700 });
+  const deadline = options.now() + options.timeoutMs;
+  for (let pause = 1; !tryCreate(path); pause = Math.min(pause * 2, 20)) {
+    if (isAbandoned(path, options.now())) {
+      takeOver(path, options.now());
+    } else if (options.now() >= deadline) {
+      throw new LockError(
+        `${path}: still held by ${holderOf(path) ?? 'somebody'} after ${options.timeoutMs} ms`,
+      );
+    } else {
+      await options.sleep(pause);
+    }
+  }
+  try {
+    return await action();
+  } finally {
+    rmSync(path, { force: true });
+  }
+}
+
+function tryCreate(path: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(path, 'wx', 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
+      return false;
+    }
+    throw error;
+  }
+  try {
+    writeSync(fd, `${self()} ${startTime(self())} ${pidNamespace()}`);
+  } finally {
+    closeSync(fd);
+  }
+  return true;
+}
+
+/** Removes an abandoned lock. The guard lets one process at a time look and remove, so nobody removes the lock of a new holder. */
+function takeOver(path: string, now: number): void {
+  const guard = `${path}.takeover`;
+  if (tryCreate(guard)) {
+    try {
+      if (isAbandoned(path, now)) {
+        rmSync(path, { force: true });
+      }
+    } finally {
+      rmSync(guard, { force: true });
+    }
+  } else if (ageOf(guard, now) > GUARD_STALE_MS) {
+    rmSync(guard, { force: true });
+  }
+}
+
+function isAbandoned(path: string, now: number): boolean {
+  const holder = holderOf(path);
+  if (holder === undefined) {
+    return false;
+  }
+  const [pid, start, namespace] = holder.split(' ');
+  if (start === undefined || namespace === undefined || namespace !== pidNamespace()) {
+    return ageOf(path, now) > FOREIGN_STALE_MS;
+  }
+  return startTime(pid ?? '') !== start;
+}
+
+function holderOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function ageOf(path: string, now: number): number {
+  try {
+    return now - statSync(path).mtimeMs;
+  } catch {
+    return 0;
+  }
+}
+
+/** proc(5): field 22 of stat, counted after the command name, which may hold anything. Empty if there is no such process. */
+function startTime(pid: string): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
+  }
+}
+
+function self(): string {
+  return readlinkSync('/proc/self');
+}
+
+function pidNamespace(): string {
+  return readlinkSync('/proc/self/ns/pid');
+}

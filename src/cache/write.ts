@@ -1,0 +1,34 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { cachePath } from './paths.ts';
+import type { NodeCache } from './schema.ts';
+
+/**
+ * Replaces a file as a whole: temporary file in the same folder (made 0700 if it is missing), fsync, rename, mode 0600.
+ * A reader sees the old content or the new, never a part. Throws what the file system throws; nothing is left behind then.
+ */
+export function writeFileAtomic(path: string, content: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    const fd = openSync(temporary, 'wx', 0o600);
+    try {
+      let rest = Buffer.from(content);
+      while (rest.length > 0) {
+        rest = rest.subarray(writeSync(fd, rest));
+      }
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+export function writeNodeCache(runDir: string, cache: NodeCache): void {
+  writeFileAtomic(cachePath(runDir), `${JSON.stringify(cache)}\n`);
+}

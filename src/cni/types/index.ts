@@ -1,0 +1,3 @@
+export * from './config.ts';
+export * from './result.ts';
+export * from './version.ts';
