@@ -1,0 +1,59 @@
+import { createConnection, type Socket } from 'node:net';
+import { ViciError } from './error.ts';
+import { encodeFrame, FrameReader } from './frame.ts';
+import { type ClientPacket, decodePacket, encodePacket, type ServerPacket } from './packet.ts';
+
+/** Packets over a UNIX socket. */
+export interface ViciConnection {
+  /** @throws ViciError `too-long`; the connection is as good as before */
+  send(packet: ClientPacket): void;
+  /** Resolves to the reason when the connection has ended, whoever ended it; never rejects. */
+  readonly closed: Promise<ViciError>;
+  /** Ends the connection, for a reason that is not charon's if none is given. */
+  close(reason?: ViciError): void;
+}
+
+/**
+ * Connects to charon's socket. `onPacket` gets every packet in order; what it throws ends the connection, as does a packet
+ * that breaks the protocol.
+ *
+ * @throws ViciError `unreachable`
+ */
+export async function openConnection(
+  path: string,
+  onPacket: (packet: ServerPacket) => void,
+): Promise<ViciConnection> {
+  const socket = await connect(path);
+  const { promise: closed, resolve } = Promise.withResolvers<ViciError>();
+  const end = (reason: ViciError): void => {
+    resolve(reason);
+    socket.destroy();
+  };
+  const frames = new FrameReader();
+  socket.on('data', (piece) => {
+    try {
+      for (const packet of frames.push(piece)) {
+        onPacket(decodePacket(packet));
+      }
+    } catch (error) {
+      end(error instanceof ViciError ? error : new ViciError('closed', String(error), { cause: error }));
+    }
+  });
+  socket.on('error', (cause) => end(new ViciError('closed', `charon's socket: ${cause.message}`, { cause })));
+  socket.on('close', () => end(new ViciError('closed', 'charon closed the connection')));
+  return {
+    send: (packet) => void socket.write(encodeFrame(encodePacket(packet))),
+    closed,
+    close: (reason) => end(reason ?? new ViciError('closed', 'session closed')),
+  };
+}
+
+async function connect(path: string): Promise<Socket> {
+  const socket = createConnection({ path });
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  socket.once('connect', () => resolve(socket));
+  socket.once('error', (cause) =>
+    reject(new ViciError('unreachable', `charon is not reachable at ${path}: ${cause.message}`, { cause })),
+  );
+  return promise;
+}

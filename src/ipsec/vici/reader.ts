@@ -1,0 +1,66 @@
+import { ViciError } from './error.ts';
+import type { ViciValue } from './message.ts';
+
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Reads from the front of a packet; every error names the offset in it. */
+export class Reader {
+  readonly #bytes: Uint8Array;
+  #offset: number;
+
+  constructor(bytes: Uint8Array, offset = 0) {
+    this.#bytes = bytes;
+    this.#offset = offset;
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  get done(): boolean {
+    return this.#offset >= this.#bytes.length;
+  }
+
+  /** @throws ViciError `malformed` past the end, as do all reads */
+  byte(what: string): number {
+    const [value = 0] = this.#take(1, what);
+    return value;
+  }
+
+  name(what: string): string {
+    const length = this.byte(`length of ${what}`);
+    const at = this.#offset;
+    const name = text(this.#take(length, what));
+    if (typeof name !== 'string') {
+      throw malformed(at, `${what} is not text`);
+    }
+    return name;
+  }
+
+  value(what: string): ViciValue {
+    const length = this.byte(`length of ${what}`) * 0x100 + this.byte(`length of ${what}`);
+    return text(this.#take(length, what));
+  }
+
+  #take(length: number, what: string): Uint8Array {
+    const left = this.#bytes.length - this.#offset;
+    if (length > left) {
+      throw malformed(this.#offset, `${what} has ${length} bytes, only ${left} are left`);
+    }
+    const taken = this.#bytes.subarray(this.#offset, this.#offset + length);
+    this.#offset += length;
+    return taken;
+  }
+}
+
+export function malformed(offset: number, what: string): ViciError {
+  return new ViciError('malformed', `broken VICI packet at offset ${offset}: ${what}`);
+}
+
+function text(bytes: Uint8Array): ViciValue {
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    return Uint8Array.from(bytes);
+  }
+}
