@@ -1,0 +1,64 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { ConnectionConfig } from '../types.ts';
+import type { ViciMessage } from '../vici/message.ts';
+import type { ViciSession } from '../vici/session.ts';
+import type { Profile } from './profile.ts';
+import { connectionNames, listConnections, listSas } from './query.ts';
+import { renderConnection, renderIke } from './render.ts';
+import type { LoadedConnection } from './replies.ts';
+
+/** What one session knows of its charon. A new session knows nothing and loads everything, which charon takes for no change. */
+export interface Memory {
+  /** What was loaded, by connection. */
+  readonly loaded: Map<string, { readonly config: ConnectionConfig; readonly rendering: ViciMessage }>;
+  /** Unique ids of IKE_SAs that run with a replaced configuration; new children would never be found through them. */
+  readonly stale: Set<number>;
+}
+
+export function emptyMemory(): Memory {
+  return { loaded: new Map(), stale: new Set() };
+}
+
+export interface LoadOptions {
+  readonly session: ViciSession;
+  readonly memory: Memory;
+  readonly profile: Profile;
+}
+
+/** Loads the connections that charon does not have in this form. Resolves to their names. @throws ViciError */
+export async function load(
+  connections: readonly ConnectionConfig[],
+  { session, memory, profile }: LoadOptions,
+): Promise<string[]> {
+  const present = new Set(await connectionNames(session));
+  const changed = connections
+    .map((config) => ({ config, rendering: renderConnection(config, profile) }))
+    .filter(
+      ({ config, rendering }) =>
+        !present.has(config.name) || !isDeepStrictEqual(memory.loaded.get(config.name)?.rendering, rendering),
+    );
+  const unknown = changed.some(({ config }) => present.has(config.name) && !memory.loaded.has(config.name));
+  const listed = unknown ? await listConnections(session) : [];
+  for (const { config, rendering } of changed) {
+    const before = memory.loaded.get(config.name);
+    const replaces =
+      before === undefined
+        ? listed.some((one) => one.name === config.name && !sameIke(one, config))
+        : !isDeepStrictEqual(renderIke(before.config, profile), renderIke(config, profile));
+    for (const sa of replaces ? await listSas(session, config.name) : []) {
+      memory.stale.add(sa.uniqueId);
+    }
+    memory.loaded.delete(config.name);
+    await session.request('load-conn', { [config.name]: rendering });
+    memory.loaded.set(config.name, { config, rendering });
+  }
+  return changed.map(({ config }) => config.name);
+}
+
+/** As far as charon tells: it does not list proposals. */
+function sameIke(listed: LoadedConnection, config: ConnectionConfig): boolean {
+  return (
+    isDeepStrictEqual(listed.local_addrs, config.localAddrs) &&
+    isDeepStrictEqual(listed.remote_addrs, config.remoteAddrs)
+  );
+}

@@ -1,0 +1,27 @@
+/** Algorithms offered, best first, in swanctl's notation. */
+export interface Proposals {
+  readonly ike: readonly string[];
+  readonly esp: readonly string[];
+}
+
+export type Profile = 'modern' | 'starlingx' | 'fips';
+
+/**
+ * - `modern`: AEAD only; rekeyed CHILD_SAs get keys of their own (RFC 7296 2.17).
+ * - `starlingx`: what StarlingX configures, for nodes that still run it.
+ * - `fips`: approved algorithms only, no x25519.
+ */
+export const PROFILES: Readonly<Record<Profile, Proposals>> = {
+  modern: {
+    ike: ['aes256gcm16-prfsha384-x25519', 'aes256gcm16-prfsha384-ecp256'],
+    esp: ['aes256gcm16-x25519', 'aes256gcm16-ecp256'],
+  },
+  starlingx: {
+    ike: ['aes128-sha256-prfaesxcbc-modp3072'],
+    esp: ['aes128gcm16'],
+  },
+  fips: {
+    ike: ['aes256gcm16-prfsha384-ecp384', 'aes256-sha384-prfsha384-ecp384'],
+    esp: ['aes256gcm16-ecp384', 'aes256-sha384-ecp384'],
+  },
+};

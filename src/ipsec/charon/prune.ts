@@ -1,0 +1,62 @@
+import type { ConnectionConfig } from '../types.ts';
+import { ViciError } from '../vici/error.ts';
+import type { ViciMessage } from '../vici/message.ts';
+import type { ViciSession } from '../vici/session.ts';
+import { findLeftovers, type Leftovers } from './leftovers.ts';
+import type { Memory } from './load.ts';
+import { connectionNames, listSas, listTraps } from './query.ts';
+
+/** charon starts the deletion and goes on retransmitting it by itself; nobody waits for a peer that may be away. */
+const AT_ONCE = { timeout: '-1' };
+
+/**
+ * Unloads connections of ours that are not desired, then ends what still runs for them: IKE_SAs, CHILD_SAs, traps. Traps can come
+ * back by themselves, when a peer deletes a CHILD_SA whose child was unloaded here a moment ago (`close_action = trap`), and can be
+ * missing, when the node had no address as the connection was loaded; so they are compared each time.
+ *
+ * @throws ViciError if charon is away, or refuses a trap
+ */
+export async function prune(
+  desired: readonly ConnectionConfig[],
+  session: ViciSession,
+  memory: Memory,
+): Promise<Leftovers> {
+  const connections = await connectionNames(session);
+  const { connections: unwanted } = findLeftovers(desired, {
+    connections,
+    sas: [],
+    traps: [],
+    stale: memory.stale,
+  });
+  for (const name of unwanted) {
+    memory.loaded.delete(name);
+    await tolerant(session, 'unload-conn', { name });
+  }
+  const [sas, traps] = [await listSas(session), await listTraps(session)];
+  const leftovers = findLeftovers(desired, { connections, sas, traps, stale: memory.stale });
+  for (const id of leftovers.ikeSas) {
+    await tolerant(session, 'terminate', { 'ike-id': String(id), ...AT_ONCE });
+    memory.stale.delete(id);
+  }
+  for (const id of leftovers.childSas) {
+    await tolerant(session, 'terminate', { 'child-id': String(id), ...AT_ONCE });
+  }
+  for (const { ike, child } of leftovers.traps) {
+    await tolerant(session, 'uninstall', { ike, child });
+  }
+  for (const { ike, child } of leftovers.missingTraps) {
+    await session.request('install', { ike, child });
+  }
+  return leftovers;
+}
+
+/** What is gone already need not be removed. */
+async function tolerant(session: ViciSession, command: string, message: ViciMessage): Promise<void> {
+  try {
+    await session.request(command, message);
+  } catch (error) {
+    if (!(error instanceof ViciError && error.reason === 'refused')) {
+      throw error;
+    }
+  }
+}

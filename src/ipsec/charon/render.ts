@@ -1,0 +1,65 @@
+import type { ChildConfig, ConnectionConfig } from '../types.ts';
+import type { ViciMessage } from '../vici/message.ts';
+import { PROFILES, type Profile } from './profile.ts';
+
+/** Seconds without an IKE message before a peer is asked for a sign of life (RFC 7296 2.4). */
+const DPD_DELAY = '10s';
+const IKE_REKEY = '4h';
+const CHILD_REKEY = '1h';
+
+/** What is asked of charon for a connection, without its name: the message that `load-conn` takes (swanctl.conf(5)). */
+export function renderConnection(config: ConnectionConfig, profile: Profile): ViciMessage {
+  return {
+    ...renderIke(config, profile),
+    children: Object.fromEntries(
+      config.children.map((child) => [child.name, renderChild(config, child, profile)]),
+    ),
+  };
+}
+
+/** The part that a running IKE_SA keeps for its life: charon replaces the whole connection if it changes. */
+export function renderIke(config: ConnectionConfig, profile: Profile): ViciMessage {
+  return {
+    version: '2',
+    local_addrs: config.localAddrs,
+    remote_addrs: config.remoteAddrs,
+    proposals: PROFILES[profile].ike,
+    unique: 'replace',
+    mobike: 'no',
+    dpd_delay: DPD_DELAY,
+    rekey_time: IKE_REKEY,
+    reauth_time: '0s',
+    local: { auth: 'pubkey', id: config.localId },
+    remote: { auth: 'pubkey', id: config.remoteId },
+  };
+}
+
+function renderChild(config: ConnectionConfig, child: ChildConfig, profile: Profile): ViciMessage {
+  const label = pairLabel(config, child.name);
+  return {
+    mode: 'tunnel',
+    policies: 'no',
+    reqid: String(child.reqid),
+    start_action: 'trap',
+    close_action: 'trap',
+    dpd_action: 'trap',
+    esp_proposals: PROFILES[profile].esp,
+    local_ts: child.localTs,
+    remote_ts: child.remoteTs,
+    rekey_time: CHILD_REKEY,
+    ...(label === undefined ? {} : { label, label_mode: 'simple' }),
+  };
+}
+
+/**
+ * Names a pair of children: `<proto>_<entry>_egress` on one node and `<proto>_<entry>_ingress` on its peer have the same label, no
+ * other two have. The responder then takes the child that the initiator means; left to compare traffic selectors, it can take
+ * another one, since charon adds up every overlap and lets the sum decide.
+ */
+export function pairLabel(config: ConnectionConfig, child: string): string | undefined {
+  const [, pair, side] = /^(.+)_(egress|ingress)$/.exec(child) ?? [];
+  if (pair === undefined) {
+    return undefined;
+  }
+  return `${pair} of ${side === 'egress' ? config.remoteId : config.localId}`;
+}

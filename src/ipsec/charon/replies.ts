@@ -1,0 +1,160 @@
+import * as z from 'zod';
+import { ViciError } from '../vici/error.ts';
+import type { ViciMessage } from '../vici/message.ts';
+
+const number = z.string().regex(/^\d+$/).transform(Number);
+const spi = z
+  .string()
+  .regex(/^[0-9a-f]{1,8}$/i)
+  .transform((hex) => Number.parseInt(hex, 16));
+const strings = z.array(z.string()).default([]);
+const flag = z
+  .literal('yes')
+  .optional()
+  .transform((yes) => yes === 'yes');
+
+/** One CHILD_SA of `list-sa`. SPIs and counters are missing until it is installed. */
+const childSaSchema = z
+  .object({
+    name: z.string(),
+    uniqueid: number,
+    reqid: number,
+    state: z.string(),
+    mode: z.string(),
+    'spi-in': spi.optional(),
+    'spi-out': spi.optional(),
+    'encr-alg': z.string().optional(),
+    'encr-keysize': number.optional(),
+    'bytes-in': number.default(0),
+    'bytes-out': number.default(0),
+    'packets-in': number.default(0),
+    'packets-out': number.default(0),
+    'install-time': number.optional(),
+    'rekey-time': number.optional(),
+    'local-ts': strings,
+    'remote-ts': strings,
+  })
+  .transform((sa) => ({
+    name: sa.name,
+    uniqueId: sa.uniqueid,
+    reqid: sa.reqid,
+    /** `INSTALLED`, `REKEYED`, `DELETING`, … */
+    state: sa.state,
+    mode: sa.mode,
+    spiIn: sa['spi-in'],
+    spiOut: sa['spi-out'],
+    encryption: sa['encr-alg'],
+    encryptionBits: sa['encr-keysize'],
+    bytesIn: sa['bytes-in'],
+    bytesOut: sa['bytes-out'],
+    packetsIn: sa['packets-in'],
+    packetsOut: sa['packets-out'],
+    /** Seconds since installed, seconds until rekeyed. */
+    installedFor: sa['install-time'],
+    rekeyIn: sa['rekey-time'],
+    localTs: sa['local-ts'],
+    remoteTs: sa['remote-ts'],
+  }));
+
+const ikeSaSchema = z
+  .object({
+    uniqueid: number,
+    version: z.string(),
+    state: z.string(),
+    'local-host': z.string(),
+    'remote-host': z.string(),
+    'local-id': z.string(),
+    'remote-id': z.string(),
+    initiator: flag,
+    established: number.optional(),
+    'child-sas': z.record(z.string(), childSaSchema).default({}),
+  })
+  .transform((sa) => ({
+    uniqueId: sa.uniqueid,
+    version: sa.version,
+    /** `CONNECTING`, `ESTABLISHED`, `DELETING`, … */
+    state: sa.state,
+    localHost: sa['local-host'],
+    remoteHost: sa['remote-host'],
+    localId: sa['local-id'],
+    remoteId: sa['remote-id'],
+    initiator: sa.initiator,
+    /** Seconds; missing while it is being negotiated. */
+    establishedFor: sa.established,
+    children: Object.values(sa['child-sas']),
+  }));
+
+const connectionSchema = z.object({
+  local_addrs: strings,
+  remote_addrs: strings,
+  version: z.string(),
+  dpd_delay: number.optional(),
+  rekey_time: number.optional(),
+  reauth_time: number.optional(),
+  children: z
+    .record(z.string(), z.object({ mode: z.string(), 'local-ts': strings, 'remote-ts': strings }))
+    .default({}),
+});
+
+const policySchema = z.object({ child: z.string(), ike: z.string(), mode: z.string() });
+
+const versionSchema = z.object({ daemon: z.string(), version: z.string() });
+
+const statsSchema = z.object({
+  uptime: z.object({ running: z.string(), since: z.string() }),
+  ikesas: z.object({ total: number, 'half-open': number }),
+  plugins: strings,
+});
+
+export type ChildSa = z.infer<typeof childSaSchema>;
+export type IkeSa = z.infer<typeof ikeSaSchema> & { readonly connection: string };
+export type LoadedConnection = z.infer<typeof connectionSchema> & { readonly name: string };
+export type TrapPolicy = z.infer<typeof policySchema>;
+export type CharonVersion = z.infer<typeof versionSchema>;
+export type CharonStats = z.infer<typeof statsSchema>;
+
+/** `list-sa`. */
+export const parseIkeSas = (events: readonly ViciMessage[]): IkeSa[] =>
+  named('list-sa', events, ikeSaSchema).map(([connection, sa]) => ({ ...sa, connection }));
+
+/** `list-conn`. */
+export const parseConnections = (events: readonly ViciMessage[]): LoadedConnection[] =>
+  named('list-conn', events, connectionSchema).map(([name, loaded]) => ({ ...loaded, name }));
+
+/** `list-policy`. */
+export const parsePolicies = (events: readonly ViciMessage[]): TrapPolicy[] =>
+  named('list-policy', events, policySchema).map(([, policy]) => policy);
+
+export const parseVersion = (reply: ViciMessage): CharonVersion => parse('version', reply, versionSchema);
+export const parseStats = (reply: ViciMessage): CharonStats => parse('stats', reply, statsSchema);
+export const parseConnectionNames = (reply: ViciMessage): string[] =>
+  parse('get-conns', reply, z.object({ conns: strings })).conns;
+export const parseKeyId = (reply: ViciMessage): string =>
+  parse('load-key', reply, z.object({ id: z.string() })).id;
+
+/** `ike-updown` and `child-updown`: `up` is missing when it goes down. */
+export function parseUpdown(event: string, message: ViciMessage): { up: boolean; sa: IkeSa } {
+  const { up, ...rest } = message;
+  const [sa] = named(event, [rest], ikeSaSchema).map(([connection, one]) => ({ ...one, connection }));
+  if (sa === undefined) {
+    throw new ViciError('malformed', `${event}: names no IKE_SA`);
+  }
+  return { up: up === 'yes', sa };
+}
+
+/** Messages whose only sections are named by what they describe. */
+function named<S extends z.ZodType>(
+  what: string,
+  events: readonly ViciMessage[],
+  schema: S,
+): [string, z.output<S>][] {
+  return events.flatMap((event) => Object.entries(parse(what, event, z.record(z.string(), schema))));
+}
+
+function parse<S extends z.ZodType>(what: string, message: ViciMessage, schema: S): z.output<S> {
+  const result = schema.safeParse(message);
+  if (!result.success) {
+    throw new ViciError('malformed', `${what}: ${z.prettifyError(result.error)}`, { cause: result.error });
+  }
+  return result.data;
+}

@@ -1,0 +1,109 @@
+import { existsSync } from 'node:fs';
+import test, { type ExecutionContext } from 'ava';
+import { type Charon, createCharon } from '../../src/ipsec/charon/charon.ts';
+import type { ConnectionConfig } from '../../src/ipsec/types.ts';
+import { connectVici, type ViciSession } from '../../src/ipsec/vici/session.ts';
+import { createTestCa } from './certificates.ts';
+import { CHARON, type CharonProcess, startCharon } from './charon.ts';
+import { createNamespace, type Namespace } from './netns.ts';
+import { netnsTest } from './netns-test.ts';
+
+/** A node of a test: a namespace with a charon in it. */
+export interface CharonNode {
+  readonly namespace: Namespace;
+  readonly process: CharonProcess;
+  readonly session: ViciSession;
+  readonly charon: Charon;
+  /** A further session, as after the agent's restart. */
+  readonly open: () => Promise<Charon>;
+}
+
+const ADDRESS = { a: '192.0.2.1', b: '192.0.2.2' } as const;
+const POD_CIDR = { a: '10.1.0.0/24', b: '10.2.0.0/24' } as const;
+const POD = { a: '10.1.0.1', b: '10.2.0.1' } as const;
+
+type Name = keyof typeof ADDRESS;
+
+/** Both nodes' connections for entries with ports, children sorted as the plan sorts them. */
+export function pair(own: Name, entries: Readonly<Record<string, readonly number[]>>): ConnectionConfig {
+  const peer = own === 'a' ? 'b' : 'a';
+  const served = (node: Name, ports: readonly number[]) =>
+    ports.map((port) => `${POD_CIDR[node]}[udp/${port}]`);
+  const first = own === 'a' ? 10_000_000 : 10_000_500;
+  return {
+    name: `k8s-node-${peer}`,
+    peer,
+    localAddrs: [ADDRESS[own]],
+    remoteAddrs: [ADDRESS[peer]],
+    localId: `CN=ipsec-${own}`,
+    remoteId: `CN=ipsec-${peer}`,
+    children: Object.entries(entries).flatMap(([entry, ports]) => {
+      const reqid = first + 2 * (ports[0] ?? 0);
+      return [
+        {
+          name: `udp_${entry}_egress`,
+          reqid,
+          localTs: [`${POD_CIDR[own]}[udp]`],
+          remoteTs: served(peer, ports),
+        },
+        {
+          name: `udp_${entry}_ingress`,
+          reqid: reqid + 1,
+          localTs: served(own, ports),
+          remoteTs: [`${POD_CIDR[peer]}[udp]`],
+        },
+      ];
+    }),
+  };
+}
+
+/** Two nodes a and b with identities, joined by a cable; a pod address of each on its loopback, routed to the other. */
+export function charonTest(
+  title: string,
+  body: (t: ExecutionContext, a: CharonNode, b: CharonNode) => Promise<void>,
+): void {
+  if (!existsSync(CHARON)) {
+    console.error(`SKIPPED: netns tier: ${title}: ${CHARON} is missing (Debian package strongswan-charon)`);
+    test.skip(`${title} (netns tier: no charon)`, () => {});
+    return;
+  }
+  netnsTest(title, async (t, a) => {
+    t.timeout(120_000);
+    const b = await createNamespace('charon');
+    t.teardown(b.remove);
+    await a.ip('link', 'add', 'wire', 'type', 'veth', 'peer', 'name', 'wire', 'netns', b.name);
+    const ca = await createTestCa();
+    const nodes = [];
+    for (const [name, peer, namespace] of [
+      ['a', 'b', a],
+      ['b', 'a', b],
+    ] as const) {
+      await namespace.ip('addr', 'add', `${ADDRESS[name]}/24`, 'dev', 'wire');
+      await namespace.ip('link', 'set', 'wire', 'up');
+      await namespace.ip('addr', 'add', `${POD[name]}/32`, 'dev', 'lo');
+      await namespace.ip('route', 'add', POD_CIDR[peer], 'via', ADDRESS[peer], 'src', POD[name]);
+      const node = await startNode(t, namespace);
+      await node.charon.loadIdentity(await ca.issue(name));
+      nodes.push(node);
+    }
+    await body(t, ...(nodes as [CharonNode, CharonNode]));
+  });
+}
+
+async function startNode(t: ExecutionContext, namespace: Namespace): Promise<CharonNode> {
+  const process = await startCharon(namespace, { settings: 'charon { filelog { stderr { cfg = 2 } } }' });
+  t.teardown(() => process.stop());
+  const connect = async (): Promise<ViciSession> => {
+    const session = await connectVici({ path: process.socket, timeoutMs: 60_000 });
+    t.teardown(() => session.close());
+    return session;
+  };
+  const session = await connect();
+  return {
+    namespace,
+    process,
+    session,
+    charon: createCharon(session),
+    open: async () => createCharon(await connect()),
+  };
+}

@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { IP, type Namespace } from './netns.ts';
+import { ROOT } from './root.ts';
+
+export const CHARON = '/usr/lib/ipsec/charon';
+
+/** A real charon in a namespace, with a /run of its own that is `dir` outside. */
+export interface CharonProcess {
+  /** `<dir>/charon.vici`, reachable from outside. */
+  readonly socket: string;
+  readonly log: () => string;
+  /** SIGTERM by default; resolves when it is gone. */
+  readonly stop: (signal?: NodeJS.Signals) => Promise<void>;
+}
+
+export interface CharonOptions {
+  /** Settings that go after the shipped ones. */
+  readonly settings?: string;
+}
+
+const START_MS = 30_000;
+
+/** The network namespace is entered first, then a mount namespace made, in which `dir` becomes /run. */
+const SCRIPT = 'mount --bind "$1" /run && exec "$2"';
+
+/** @throws Error with charon's log if its socket does not appear */
+export async function startCharon(namespace: Namespace, options: CharonOptions = {}): Promise<CharonProcess> {
+  const dir = mkdtempSync(join(tmpdir(), 'charon-'));
+  const conf = join(dir, 'strongswan.conf');
+  const shipped = join(ROOT, 'conf/strongswan/strongswan.conf');
+  writeFileSync(conf, `include ${shipped}\n${options.settings ?? ''}\n`);
+  const logPath = join(dir, 'log');
+  const log = (): string => readFileSync(logPath, 'utf8');
+  const args = ['netns', 'exec', namespace.name, 'unshare', '--mount', '--propagation', 'private'];
+  const fd = openSync(logPath, 'w');
+  const child = spawn(IP, [...args, 'sh', '-ec', SCRIPT, 'sh', dir, CHARON], {
+    stdio: ['ignore', fd, fd],
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', STRONGSWAN_CONF: conf },
+  });
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const socket = join(dir, 'charon.vici');
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
+    child.kill(signal);
+    await gone;
+    rmSync(dir, { recursive: true, force: true });
+  };
+  const deadline = Date.now() + START_MS;
+  while (!existsSync(socket)) {
+    if (Date.now() > deadline || child.exitCode !== null) {
+      const text = log();
+      await stop('SIGKILL');
+      throw new Error(`charon did not start:\n${text}`);
+    }
+    await sleep(50);
+  }
+  return { socket, log, stop };
+}

@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Charon, Updown } from '../../src/ipsec/charon/charon.ts';
+import { type CharonNode, charonTest, pair } from '../helpers/charon-test.ts';
+
+const NOTHING = { loaded: [], connections: [], ikeSas: [], childSas: [], traps: [], missingTraps: [] };
+
+async function traps(charon: Charon): Promise<string[]> {
+  return (await charon.listTraps()).map(({ ike, child }) => `${ike}/${child}`).sort();
+}
+
+async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) {
+      throw new Error(`still not ${what} after a minute`);
+    }
+    await sleep(50);
+  }
+}
+
+/** A datagram from a's pod to b's port 53, caught by a policy of ours: the kernel asks charon for the SA. */
+async function trigger({ namespace }: CharonNode, reqid: number): Promise<void> {
+  const ends = ['src', '10.1.0.1/32', 'dst', '10.2.0.0/24', 'proto', 'udp', 'dport', '53'];
+  const template = ['src', '192.0.2.1', 'dst', '192.0.2.2', 'proto', 'esp', 'reqid', String(reqid)];
+  await namespace.ip(
+    'xfrm',
+    'policy',
+    'add',
+    ...ends,
+    'dir',
+    'out',
+    'priority',
+    '1100',
+    'tmpl',
+    ...template,
+    'mode',
+    'tunnel',
+  );
+  await namespace.run({ file: '/usr/bin/socat', args: ['-u', 'SYSTEM:echo', 'UDP4:10.2.0.1:53'] });
+}
+
+charonTest(
+  'connections are added, changed, left alone and removed',
+  async (t, { charon, session, namespace, open }) => {
+    const dns = pair('a', { dns: [53] });
+    t.deepEqual(await charon.reconcile([dns]), { ...NOTHING, loaded: ['k8s-node-b'] });
+    t.deepEqual(await traps(charon), ['k8s-node-b/udp_dns_egress', 'k8s-node-b/udp_dns_ingress']);
+    t.deepEqual(await charon.reconcile([dns]), NOTHING);
+
+    await session.request('load-conn', {
+      roadwarrior: { version: '2', remote_addrs: ['192.0.2.9'], children: { net: { start_action: 'none' } } },
+    });
+    t.deepEqual(await charon.reconcile([pair('a', { dns: [53], web: [80] })]), {
+      ...NOTHING,
+      loaded: ['k8s-node-b'],
+    });
+    t.is((await traps(charon)).length, 4);
+
+    t.deepEqual(await charon.reconcile([pair('a', { web: [80] })]), { ...NOTHING, loaded: ['k8s-node-b'] });
+    t.deepEqual(await traps(charon), ['k8s-node-b/udp_web_egress', 'k8s-node-b/udp_web_ingress']);
+
+    const restarted = await open();
+    t.deepEqual(await restarted.reconcile([pair('a', { web: [80] })]), {
+      ...NOTHING,
+      loaded: ['k8s-node-b'],
+    });
+    t.deepEqual(await restarted.reconcile([]), { ...NOTHING, connections: ['k8s-node-b'] });
+    t.deepEqual(await traps(charon), []);
+    t.deepEqual(
+      (await charon.listConnections()).map(({ name }) => name),
+      ['roadwarrior'],
+    );
+    t.notRegex(await namespace.ip('xfrm', 'policy'), /reqid/);
+    t.notRegex(await namespace.ip('rule'), /220/);
+  },
+);
+
+charonTest(
+  'a trap that somebody uninstalled is installed again, one too many goes',
+  async (t, { charon, session }) => {
+    const dns = pair('a', { dns: [53] });
+    await charon.reconcile([dns]);
+    await session.request('uninstall', { ike: 'k8s-node-b', child: 'udp_dns_egress' });
+    t.deepEqual(await charon.reconcile([dns]), {
+      ...NOTHING,
+      missingTraps: [{ ike: 'k8s-node-b', child: 'udp_dns_egress' }],
+    });
+    t.is((await traps(charon)).length, 2);
+  },
+);
+
+charonTest('an acquire brings up the IKE_SA, and the peer takes the child that is meant', async (t, a, b) => {
+  // Left to the traffic selectors, b would take udp_aaa_egress: fourteen overlaps outweigh one equality.
+  const entries = { aaa: Array.from({ length: 14 }, (_, index) => 1_001 + index), dns: [53] };
+  const own = pair('a', entries);
+  await b.charon.reconcile([pair('b', entries)]);
+  await a.charon.reconcile([own]);
+  const events: Updown[] = [];
+  await a.charon.onUpdown((event) => events.push(event));
+  await trigger(a, own.children.find(({ name }) => name === 'udp_dns_egress')?.reqid ?? 0);
+  await until('decided', () => b.process.log().includes('found matching child config'));
+  t.regex(b.process.log(), /found matching child config "udp_dns_ingress"/);
+  await until('up', () => events.some(({ kind, up }) => kind === 'ike' && up));
+  t.like(events[0]?.sa, { connection: 'k8s-node-b', remoteId: 'CN=ipsec-b', initiator: true });
+
+  const again = await a.open();
+  const ids = async () => (await again.listSas()).map(({ uniqueId, state }) => [uniqueId, state]);
+  const before = await ids();
+  t.deepEqual(before, [[1, 'ESTABLISHED']]);
+  await again.reconcile([own]);
+  t.deepEqual(await ids(), before, 'an equal load keeps the IKE_SA');
+  await again.reconcile([pair('a', { dns: [53] })]);
+  t.deepEqual(await ids(), before, 'a load without some other child keeps the IKE_SA');
+
+  const moved = { ...pair('a', { dns: [53] }), remoteAddrs: ['192.0.2.3'] };
+  t.deepEqual(await (await a.open()).reconcile([moved]), { ...NOTHING, loaded: ['k8s-node-b'], ikeSas: [1] });
+  await until('down', () => events.some(({ kind, up }) => kind === 'ike' && !up));
+  await until('gone at b', async () => (await b.charon.listSas()).length === 0);
+});
+
+charonTest('the session ends with charon', async (t, { charon, session, process }) => {
+  t.like(await charon.version(), { daemon: 'charon' });
+  t.true((await charon.stats()).plugins.includes('kernel-netlink'));
+  const waiting = t.throwsAsync(charon.initiate('k8s-node-b', 'udp_dns_egress', 30_000), {
+    name: 'ViciError',
+  });
+  await process.stop('SIGKILL');
+  t.regex((await session.closed).message, /clos|socket/);
+  await waiting;
+});
+
+charonTest('what charon cannot read is refused', async (t, { charon }) => {
+  await t.throwsAsync(charon.loadIdentity({ caCertificates: ['no PEM'], certificate: '', privateKey: '' }), {
+    name: 'ViciError',
+    message: /^load-cert: parsing X509 certificate failed/,
+  });
+  const bad = {
+    ...pair('a', { dns: [53] }),
+    children: [{ ...pair('a', { dns: [53] }).children[0], localTs: ['nonsense'] }],
+  };
+  await t.throwsAsync(charon.load([bad as ReturnType<typeof pair>]), {
+    message: /^load-conn: invalid value for: local_ts/,
+  });
+});
