@@ -1,0 +1,22 @@
+import type { Run } from '../run/types.ts';
+import type { TraplineConfig } from './config.ts';
+import type { CallVariables, Environment } from './environment.ts';
+
+/** All that a call needs of the world outside. */
+export interface PluginDeps {
+  readonly env: Environment;
+  /** Reads stdin to its end. */
+  readonly stdin: () => string;
+  readonly run: Run;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
+  readonly version: string;
+}
+
+/** One call, its input checked. */
+export interface Call {
+  readonly config: TraplineConfig;
+  readonly variables: CallVariables;
+  readonly deps: PluginDeps;
+}

@@ -1,0 +1,63 @@
+import { existsSync, statSync } from 'node:fs';
+import { LockError, withLock } from '../cache/lock.ts';
+import { PlanError } from '../ipsec/plan.ts';
+import { XfrmError } from '../ipsec/xfrm/error.ts';
+import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
+import type { Call } from './call.ts';
+import { CniError, CODE } from './error.ts';
+
+const IP_PATHS = ['/usr/sbin/ip', '/sbin/ip', '/usr/bin/ip', '/bin/ip'];
+
+/** iproute2 as the configuration or the system has it. Throws CniError 100. */
+export function iproute2Of({ config, deps }: Call): Iproute2 {
+  const ip = config.ip ?? IP_PATHS.find((path) => existsSync(path));
+  if (ip === undefined) {
+    throw new CniError(CODE.xfrm, `iproute2 is missing: none of ${IP_PATHS.join(', ')}`);
+  }
+  return { run: deps.run, ip };
+}
+
+/** Runs an action under the node's lock. Throws CniError 11 if the lock is not free in time. */
+export function locked<T>({ config, deps }: Call, action: () => Promise<T>): Promise<T> {
+  const { now, sleep } = deps;
+  return withLock(config.runDir, { timeoutMs: config.lockWaitMs, now, sleep }, action);
+}
+
+/**
+ * ADD, DEL and CHECK work on a container's network namespace, never on the node's own (CNI SPEC 1.1.0, code 8). ADD and CHECK need it to be there (4);
+ * DEL does not.
+ */
+export function checkNetns(netns: string, mustExist: boolean): void {
+  const own = statSync('/proc/self/ns/net');
+  const other = netns === '' ? undefined : statSync(netns, { throwIfNoEntry: false });
+  if (other === undefined) {
+    if (mustExist) {
+      throw new CniError(CODE.badEnvironment, `CNI_NETNS: ${JSON.stringify(netns)} is not there`);
+    }
+  } else if (other.ino === own.ino && other.dev === own.dev) {
+    throw new CniError(
+      CODE.hostNetns,
+      `CNI_NETNS: ${JSON.stringify(netns)} is the network namespace of the host`,
+    );
+  }
+}
+
+/** What the runtime gets to see of an error from below. */
+export function toCniError(error: unknown): CniError {
+  if (error instanceof CniError) {
+    return error;
+  }
+  if (error instanceof LockError) {
+    return new CniError(CODE.tryAgainLater, error.message);
+  }
+  if (error instanceof PlanError) {
+    return new CniError(CODE.badCache, error.message);
+  }
+  if (error instanceof XfrmError) {
+    return new CniError(error.failure.reason === 'conflict' ? CODE.conflict : CODE.xfrm, error.message);
+  }
+  const { message, code, syscall } = error as NodeJS.ErrnoException;
+  return code !== undefined && syscall !== undefined
+    ? new CniError(CODE.io, message)
+    : new CniError(CODE.internal, `defect in trapline: ${message}`, (error as Error).stack ?? '');
+}

@@ -1,0 +1,53 @@
+import { isIP } from 'node:net';
+import type { CniResult } from '@containernetworking-ts/types';
+import { CniError, CODE } from './error.ts';
+
+/**
+ * The addresses that belong to this attachment: `ips[].interface` points at the entry of `interfaces` that is named CNI_IFNAME and has a
+ * sandbox. An address without an index counts if that entry is the only one with a sandbox. Without prefix length, canonical.
+ * Throws CniError 7.
+ */
+export function attachedAddresses(prevResult: CniResult | undefined, ifName: string): string[] {
+  if (prevResult === undefined) {
+    throw new CniError(
+      CODE.invalidConfig,
+      'prevResult: missing; trapline must come after a plugin that adds an interface',
+    );
+  }
+  const interfaces = prevResult.interfaces ?? [];
+  const inSandbox = interfaces.filter(({ sandbox }) => sandbox !== undefined && sandbox !== '');
+  const ours = interfaces.findIndex(
+    ({ name, sandbox }) => name === ifName && sandbox !== undefined && sandbox !== '',
+  );
+  if (ours === -1) {
+    const names = interfaces.map(({ name }) => name).join(', ') || 'none';
+    throw new CniError(
+      CODE.invalidConfig,
+      `prevResult.interfaces: no interface ${JSON.stringify(ifName)} with a sandbox, only: ${names}`,
+    );
+  }
+  const ips = (prevResult.ips ?? []).filter(({ interface: index }) =>
+    index === undefined ? inSandbox.length === 1 : index === ours,
+  );
+  if (ips.length === 0) {
+    throw new CniError(
+      CODE.invalidConfig,
+      `prevResult.ips: no address of interface ${JSON.stringify(ifName)}`,
+    );
+  }
+  return ips.map(({ address }) => canonicalAddress(address));
+}
+
+/** `10.1.0.3/24` gives `10.1.0.3`; IPv6 comes out as RFC 5952 writes it. */
+function canonicalAddress(cidr: string): string {
+  const [address = '', length = '', ...more] = cidr.split('/');
+  const family = isIP(address);
+  const url = family === 0 ? null : URL.parse(family === 6 ? `http://[${address}]/` : `http://${address}/`);
+  if (url === null || !/^\d{1,3}$/.test(length) || more.length > 0) {
+    throw new CniError(
+      CODE.invalidConfig,
+      `prevResult.ips: ${JSON.stringify(cidr)} is not an address with prefix length`,
+    );
+  }
+  return url.hostname.replace(/^\[|\]$/g, '');
+}

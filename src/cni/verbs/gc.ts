@@ -1,0 +1,39 @@
+import { readAttachments } from '../../cache/attachments.ts';
+import type { Call } from '../call.ts';
+import { locked, toCniError } from '../effects.ts';
+import { CniError, CODE } from '../error.ts';
+import { detach } from './del.ts';
+
+const KEY = 'cni.dev/valid-attachments';
+
+/**
+ * CNI SPEC 1.1.0 GC: removes the attachments of this network that are not listed. An empty list means that none is valid; a missing list
+ * is an error, since a silent wipe fails open. One attachment that cannot be removed does not keep the others.
+ */
+export async function gc(call: Call): Promise<string> {
+  const { config } = call;
+  const valid = config[KEY];
+  if (valid === undefined) {
+    throw new CniError(CODE.invalidConfig, `${KEY}: missing`);
+  }
+  const keep = new Set(valid.map(({ containerID, ifname }) => `${containerID} ${ifname}`));
+  const failures = await locked(call, async () => {
+    const { records, problems } = readAttachments(config.runDir);
+    const failed = [...problems];
+    const stale = records.filter(
+      ({ network, containerId, ifName }) => network === config.name && !keep.has(`${containerId} ${ifName}`),
+    );
+    for (const record of stale) {
+      try {
+        await detach(call, record);
+      } catch (error) {
+        failed.push(`${record.containerId} ${record.ifName}: ${toCniError(error).message}`);
+      }
+    }
+    return failed;
+  });
+  if (failures.length > 0) {
+    throw new CniError(CODE.io, `${failures.length} attachments could not be collected`, failures.join('; '));
+  }
+  return '';
+}
