@@ -5,7 +5,15 @@ import { policyKey } from '../../src/ipsec/identity.ts';
 import type { XfrmPolicy } from '../../src/ipsec/types.ts';
 import { byKey, type KernelPolicy, ownPolicies, ownPolicy } from '../../src/ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../../src/ipsec/xfrm/operation.ts';
-import { asidePolicies, foreignPolicies, inKernel, policy, policyList, selector } from './xfrm/policies.ts';
+import {
+  asidePolicies,
+  foreignPolicies,
+  inKernel,
+  policies,
+  policy,
+  policyList,
+  selector,
+} from './xfrm/policies.ts';
 
 /** The kernel's table: at most one policy per key; a refused operation is a failure of the test. */
 function applyTo(kernel: readonly KernelPolicy[], operations: readonly Operation[]): KernelPolicy[] {
@@ -51,6 +59,13 @@ test('property: the difference brings any kernel to the plan, and touches nothin
       t.deepEqual(diffPolicies(desired, after), { operations: [], conflicts });
     }),
     { numRuns: 500 },
+  );
+});
+
+test('property: one of ours is known again, and nothing that differs in the least is taken for ours', (t) => {
+  fc.assert(fc.property(policies, (own) => t.deepEqual(ownPolicy(inKernel(own)), own)));
+  fc.assert(
+    fc.property(fc.oneof(foreignPolicies, asidePolicies), (foreign) => t.is(ownPolicy(foreign), undefined)),
   );
 });
 
