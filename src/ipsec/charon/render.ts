@@ -17,14 +17,19 @@ export function renderConnection(config: ConnectionConfig, profile: Profile): Vi
   };
 }
 
-/** The part that a running IKE_SA keeps for its life: charon replaces the whole connection if it changes. */
+/**
+ * The part that a running IKE_SA keeps for its life: charon replaces the whole connection if it changes.
+ *
+ * `unique = never`: neither sends nor heeds INITIAL_CONTACT (RFC 7296 2.4). When both nodes initiate at once, each would otherwise
+ * drop the IKE_SA that the other one has just begun to send through. What a rebooted peer has lost, DPD finds.
+ */
 export function renderIke(config: ConnectionConfig, profile: Profile): ViciMessage {
   return {
     version: '2',
     local_addrs: config.localAddrs,
     remote_addrs: config.remoteAddrs,
     proposals: PROFILES[profile].ike,
-    unique: 'replace',
+    unique: 'never',
     mobike: 'no',
     dpd_delay: DPD_DELAY,
     rekey_time: IKE_REKEY,
