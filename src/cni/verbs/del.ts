@@ -1,6 +1,8 @@
 import type { Attachment } from '../../cache/attachment.ts';
 import { deleteAttachment, readAttachment } from '../../cache/attachments.ts';
+import { policyKey } from '../../ipsec/identity.ts';
 import { applyOperations } from '../../ipsec/xfrm/apply.ts';
+import { listPolicies, ownPolicies } from '../../ipsec/xfrm/kernel.ts';
 import type { Call } from '../call.ts';
 import { checkNetns, iproute2Of, locked } from '../effects.ts';
 
@@ -25,11 +27,19 @@ export async function del(call: Call): Promise<string> {
   return '';
 }
 
-/** Takes the policies of an attachment out of the kernel, then its record. The caller holds the lock. */
+/**
+ * Takes the policies of an attachment out of the kernel, then its record. The kernel deletes by selector alone, so it is asked first what
+ * stands there: a policy that is not ours stays. The caller holds the lock.
+ */
 export async function detach(call: Call, record: Attachment): Promise<void> {
-  const operations = record.policies.map((policy) => ({ op: 'delete', policy }) as const);
-  if (operations.length > 0) {
-    await applyOperations(iproute2Of(call), operations);
+  if (record.policies.length > 0) {
+    const iproute2 = iproute2Of(call);
+    const keys = new Set(record.policies.map(policyKey));
+    const present = ownPolicies(await listPolicies(iproute2)).filter((policy) => keys.has(policyKey(policy)));
+    await applyOperations(
+      iproute2,
+      present.map((policy) => ({ op: 'delete', policy })),
+    );
   }
   deleteAttachment(call.config.runDir, record);
 }

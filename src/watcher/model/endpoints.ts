@@ -1,0 +1,116 @@
+import type { CacheNode, LocalEndpoint, ProtectedPort, RemoteEndpoint } from '../../cache/schema.ts';
+import { childFor } from '../../ipsec/child.ts';
+import type { EndpointSlice, ObjectProblem } from '../objects.ts';
+import { canonicalAddress, containedIn } from './cidr.ts';
+import { type ModelEntry, protoOf } from './entries.ts';
+
+type ChildLookup = Parameters<typeof childFor>[0];
+
+export interface PlacedEndpoints {
+  readonly local: readonly LocalEndpoint[];
+  readonly remote: readonly RemoteEndpoint[];
+  readonly problems: readonly ObjectProblem[];
+}
+
+export interface EndpointContext {
+  readonly nodes: readonly CacheNode[];
+  readonly nodeName: string;
+  readonly children: ChildLookup;
+}
+
+type Endpoint = NonNullable<EndpointSlice['endpoints']>[number];
+
+/**
+ * Where the protected addresses live. Endpoints count whether ready or not. The pods of this node are left out: they are known by
+ * their labels, before any slice lists them.
+ */
+export function placeEndpoints(entries: readonly ModelEntry[], context: EndpointContext): PlacedEndpoints {
+  const local = new Map<string, LocalEndpoint>();
+  const remote = new Map<string, RemoteEndpoint>();
+  const problems: ObjectProblem[] = [];
+  for (const model of entries) {
+    for (const slice of model.slices) {
+      const ports = protectedPorts(model, slice, context.children);
+      for (const endpoint of ports.length === 0 ? [] : (slice.endpoints ?? [])) {
+        for (const text of endpoint.addresses) {
+          const placed = place(text, endpoint, context.nodes);
+          if (placed === undefined) {
+            const where = `EndpointSlice ${slice.metadata.namespace ?? 'default'}/${slice.metadata.name}`;
+            problems.push({
+              where,
+              message: `endpoints.addresses: ${JSON.stringify(text)} is on no known node`,
+            });
+          } else if (placed.node !== context.nodeName) {
+            const before = remote.get(placed.address)?.ports ?? [];
+            remote.set(placed.address, {
+              address: placed.address,
+              node: placed.node,
+              ports: merge(before, ports),
+            });
+          } else if (placed.host || endpoint.targetRef?.kind !== 'Pod') {
+            const before = local.get(placed.address)?.ports ?? [];
+            local.set(placed.address, {
+              address: placed.address,
+              host: placed.host,
+              ports: merge(before, ports),
+            });
+          }
+        }
+      }
+    }
+  }
+  return { local: sorted(local), remote: sorted(remote), problems };
+}
+
+function protectedPorts(model: ModelEntry, slice: EndpointSlice, children: ChildLookup): ProtectedPort[] {
+  const { entry, portNames } = model;
+  const port = (proto: ProtectedPort['proto'], number: number): ProtectedPort => ({
+    proto,
+    port: number,
+    child: childFor(children, entry.name, proto, number),
+  });
+  const wide = entry.ports.flatMap(({ proto, target }) => (target === 0 ? [port(proto, 0)] : []));
+  const numbered = (slice.ports ?? []).flatMap((each) => {
+    const proto = protoOf(each.protocol);
+    const number = each.port ?? 0;
+    const meant =
+      entry.ports.some((wanted) => wanted.proto === proto && wanted.target === number) ||
+      portNames.has(`${proto}/${each.name ?? ''}`);
+    return meant && number > 0 ? [port(proto, number)] : [];
+  });
+  return [...wide, ...numbered];
+}
+
+interface Place {
+  readonly address: string;
+  readonly node: string;
+  /** The address is a node's own. */
+  readonly host: boolean;
+}
+
+function place(text: string, endpoint: Endpoint, nodes: readonly CacheNode[]): Place | undefined {
+  const address = canonicalAddress(text);
+  if (address === undefined) {
+    return undefined;
+  }
+  const host = nodes.find(({ addresses }) => addresses.includes(address));
+  if (host !== undefined) {
+    return { address, node: host.name, host: true };
+  }
+  const node =
+    nodes.find(({ podCidrs }) => containedIn(address, podCidrs)) ??
+    nodes.find(({ name }) => name === endpoint.nodeName);
+  return node === undefined ? undefined : { address, node: node.name, host: false };
+}
+
+/** No port twice, in a fixed order. */
+function merge(a: readonly ProtectedPort[], b: readonly ProtectedPort[]): ProtectedPort[] {
+  const byKey = new Map(
+    [...a, ...b].map((port) => [`${port.proto}/${String(port.port).padStart(5, '0')}`, port]),
+  );
+  return [...byKey].sort(([x], [y]) => (x < y ? -1 : 1)).map(([, port]) => port);
+}
+
+function sorted<T extends { readonly address: string }>(map: ReadonlyMap<string, T>): T[] {
+  return [...map.values()].sort((a, b) => (a.address < b.address ? -1 : 1));
+}

@@ -1,0 +1,86 @@
+import type { CacheChild, NodeCacheContent } from '../../cache/schema.ts';
+import { configNames, PODS_CHILD } from '../../ipsec/child.ts';
+import type { ClusterObjects, ObjectProblem } from '../objects.ts';
+import { buildChildren } from './children.ts';
+import { placeEndpoints } from './endpoints.ts';
+import { resolveEntries } from './entries.ts';
+import { type KnownItems, parseItems } from './items.ts';
+import { parseNodes } from './nodes.ts';
+import { podsOf } from './pods.ts';
+import { assignReqids } from './reqids.ts';
+
+export interface ModelInput {
+  readonly objects: ClusterObjects;
+  readonly nodeName: string;
+  readonly childSaScope: NodeCacheContent['childSaScope'];
+  /** What was computed before: it keeps reqids stable. */
+  readonly previous: Pick<NodeCacheContent, 'peers'> | null;
+  /** What was accepted before: it stays in force if an edit breaks it. */
+  readonly knownItems: KnownItems;
+}
+
+export interface Model {
+  readonly content: NodeCacheContent;
+  readonly knownItems: KnownItems;
+  readonly problems: readonly ObjectProblem[];
+}
+
+/** This node is not among the nodes, or has no address or pod CIDR yet: nothing can be decided. */
+export class ModelError extends Error {
+  override readonly name = 'ModelError';
+}
+
+const EVERYTHING: CacheChild = { name: PODS_CHILD, proto: 'any', ports: [] };
+
+/**
+ * The cluster as one node has to know it. Pure: equal objects in any order give equal content, so that all nodes agree on children.
+ * Throws ModelError.
+ */
+export function buildNodeCache(input: ModelInput): Model {
+  const { objects, nodeName, childSaScope } = input;
+  const { nodes, problems: nodeProblems } = parseNodes(objects.nodes);
+  const node = nodes.find(({ name }) => name === nodeName);
+  if (node === undefined) {
+    const why = nodeProblems.find(({ where }) => where === `Node ${nodeName}`)?.message ?? 'not there';
+    throw new ModelError(`Node ${nodeName}: ${why}`);
+  }
+  const parsed = parseItems(objects.policies, input.knownItems);
+  const { entries, mesh, problems: entryProblems } = resolveEntries(parsed.items, objects);
+  const pods = podsOf(objects.pods, nodeName);
+  const children = childrenOf(childSaScope, mesh, entries.length > 0 ? buildChildren(entries, pods) : []);
+  const placed = placeEndpoints(mesh ? [] : entries, {
+    nodes,
+    nodeName,
+    children: { childSaScope, children },
+  });
+  const peers = nodes.filter(({ name }) => name !== nodeName);
+  const reqids = assignReqids(
+    peers.map(({ name }) => name),
+    children.flatMap(({ name }) => configNames(name)).sort(),
+    new Map(input.previous?.peers.map((peer) => [peer.name, peer.reqids])),
+  );
+  const content: NodeCacheContent = {
+    childSaScope,
+    mesh,
+    node,
+    peers: peers.map((peer) => ({ ...peer, reqids: reqids.get(peer.name) ?? {} })),
+    children,
+    entries: mesh ? [] : entries.map(({ entry }) => entry),
+    pods,
+    localEndpoints: [...placed.local],
+    endpoints: placed.remote.filter(({ node: name }) => peers.some((peer) => peer.name === name)),
+  };
+  const problems = [...nodeProblems, ...parsed.problems, ...entryProblems, ...placed.problems];
+  return { content, knownItems: parsed.known, problems };
+}
+
+function childrenOf(
+  scope: NodeCacheContent['childSaScope'],
+  mesh: boolean,
+  children: readonly CacheChild[],
+): CacheChild[] {
+  if (mesh || (scope === 'node' && children.length > 0)) {
+    return [EVERYTHING];
+  }
+  return [...children];
+}

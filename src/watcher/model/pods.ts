@@ -1,0 +1,39 @@
+import type { CachePod } from '../../cache/schema.ts';
+import type { Pod } from '../objects.ts';
+import { canonicalAddress } from './cidr.ts';
+import { protoOf } from './entries.ts';
+
+/** The pods of a node that the chain attaches, sorted by namespace and name. */
+export function podsOf(objects: readonly Pod[], nodeName: string): CachePod[] {
+  return objects
+    .filter(({ spec, status }) => {
+      const ended = status?.phase === 'Succeeded' || status?.phase === 'Failed';
+      return spec.nodeName === nodeName && spec.hostNetwork !== true && !ended;
+    })
+    .map(cachePod)
+    .sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
+}
+
+function cachePod({ metadata, spec, status }: Pod): CachePod {
+  const sidecars = (spec.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  const ports = [...(spec.containers ?? []), ...sidecars].flatMap((container) => container.ports ?? []);
+  const addresses = [...(status?.podIPs ?? []).map(({ ip }) => ip), status?.podIP];
+  return {
+    namespace: metadata.namespace ?? 'default',
+    name: metadata.name,
+    uid: runtimeUid(metadata),
+    labels: metadata.labels ?? {},
+    ports: ports.flatMap(({ name, protocol, containerPort }) =>
+      name === undefined ? [] : [{ name, proto: protoOf(protocol), port: containerPort }],
+    ),
+    addresses: [
+      ...new Set(addresses.map((ip) => canonicalAddress(ip ?? '')).filter((ip) => ip !== undefined)),
+    ].sort(),
+  };
+}
+
+/** The runtime knows a static pod by the hash of its manifest, not by the uid of its mirror. */
+function runtimeUid({ uid, annotations }: Pod['metadata']): string {
+  const mirrored = annotations?.['kubernetes.io/config.mirror'] !== undefined;
+  return (mirrored ? annotations?.['kubernetes.io/config.hash'] : uid) ?? '';
+}

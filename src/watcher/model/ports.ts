@@ -1,0 +1,59 @@
+import type { Protocol } from '../../ipsec/types.ts';
+
+/** Ports that an IPsecPolicy names: `first` to `last`, or 0 to 0 for every port of the protocol. */
+export interface PortSpec {
+  readonly proto: Protocol;
+  readonly first: number;
+  readonly last: number;
+}
+
+export type ParsedPorts =
+  | { readonly kind: 'ok'; readonly specs: readonly PortSpec[] }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/**
+ * Parses `serviceports`: items between commas, `tcp/53`, `udp/8000-8010`, `sctp/*` or `*`. The protocol is case-insensitive, spaces are
+ * allowed. The reason names the item.
+ */
+export function parsePorts(text: string): ParsedPorts {
+  const specs: PortSpec[] = [];
+  for (const item of text.split(',')) {
+    const parsed = parseItem(item.trim());
+    if (typeof parsed === 'string') {
+      return { kind: 'refused', reason: parsed };
+    }
+    specs.push(parsed);
+  }
+  return { kind: 'ok', specs };
+}
+
+function parseItem(item: string): PortSpec | string {
+  if (item === '') {
+    return 'has an empty item';
+  }
+  if (item === '*') {
+    return { proto: 'any', first: 0, last: 0 };
+  }
+  const [name = '', ports, ...more] = item.split('/').map((part) => part.trim());
+  const proto = (['tcp', 'udp', 'sctp'] as const).find((known) => known === name.toLowerCase());
+  if (proto === undefined) {
+    return `item "${item}": protocol "${name}" is not tcp, udp or sctp`;
+  }
+  if (ports === undefined || ports === '' || more.length > 0) {
+    return `item "${item}" is not <protocol>/<port>`;
+  }
+  if (ports === '*') {
+    return { proto, first: 0, last: 0 };
+  }
+  const [first, last, ...others] = ports.split('-').map((part) => portOf(part.trim()));
+  if (first === undefined || others.length > 0 || (ports.includes('-') && last === undefined)) {
+    return `item "${item}": ports are 1 to 65535`;
+  }
+  const end = last ?? first;
+  return end < first ? `item "${item}": the range ends before it begins` : { proto, first, last: end };
+}
+
+function portOf(text: string): number | undefined {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  return port >= 1 && port <= 65535 ? port : undefined;
+}

@@ -1,0 +1,33 @@
+import type { ClusterObjects, ObjectProblem, Snapshot } from '../objects.ts';
+import { keyOf, type ParsedFile, type ParsedObject } from './parse-file.ts';
+
+/** One view of all files. Of an object that two files define the first file's counts, by name. */
+export function assemble(files: ReadonlyMap<string, ParsedFile>, more: readonly ObjectProblem[]): Snapshot {
+  const problems: ObjectProblem[] = [...more];
+  const seen = new Map<string, string>();
+  const kept: ParsedObject[] = [];
+  for (const [name, file] of [...files].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    problems.push(...file.problems);
+    for (const parsed of file.objects) {
+      const key = keyOf(parsed.object);
+      const first = seen.get(key);
+      if (first === undefined) {
+        seen.set(key, name);
+        kept.push(parsed);
+      } else {
+        problems.push({ where: name, message: `${key} is defined in ${first} already` });
+      }
+    }
+  }
+  return { objects: select(kept), problems };
+}
+
+function select(kept: readonly ParsedObject[]): ClusterObjects {
+  return {
+    services: kept.flatMap((parsed) => (parsed.list === 'services' ? [parsed.object] : [])),
+    endpointSlices: kept.flatMap((parsed) => (parsed.list === 'endpointSlices' ? [parsed.object] : [])),
+    nodes: kept.flatMap((parsed) => (parsed.list === 'nodes' ? [parsed.object] : [])),
+    pods: kept.flatMap((parsed) => (parsed.list === 'pods' ? [parsed.object] : [])),
+    policies: kept.flatMap((parsed) => (parsed.list === 'policies' ? [parsed.object] : [])),
+  };
+}

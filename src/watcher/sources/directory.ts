@@ -1,0 +1,82 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import type { Snapshot, Source } from '../objects.ts';
+import { createWake } from '../wake.ts';
+import { watchFolder } from '../watch-folder.ts';
+import { assemble } from './assemble.ts';
+import { type ParsedFile, parseFile } from './parse-file.ts';
+
+const SETTLE_MS = 50;
+/** What inotify misses (overflow, a mount over the folder) is found after this. */
+const POLL_MS = 5_000;
+
+/** The folder of manifests cannot be read at the start. */
+export class SourceError extends Error {
+  override readonly name = 'SourceError';
+}
+
+/**
+ * Kubernetes manifests in a folder (`*.yaml`, `*.yml`, `*.json`; several documents to a file; Lists), watched. A file that cannot be read or
+ * parsed any more keeps what it said before and is reported. Throws SourceError at the start if there is no such folder.
+ */
+export function directorySource(folder: string): Source {
+  return {
+    async *watch(signal) {
+      const files = new Map<string, ParsedFile>();
+      const wake = createWake();
+      let problem = refresh(folder, files);
+      if (problem !== undefined) {
+        throw new SourceError(problem);
+      }
+      watchFolder(folder, wake.notify, signal);
+      let told = '';
+      while (!signal.aborted) {
+        const snapshot: Snapshot = assemble(
+          files,
+          problem === undefined ? [] : [{ where: folder, message: problem }],
+        );
+        const text = JSON.stringify(snapshot);
+        if (text !== told) {
+          told = text;
+          yield snapshot;
+        }
+        await wake.wait(POLL_MS, signal);
+        await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+        problem = refresh(folder, files);
+      }
+    },
+  };
+}
+
+/** Reads what changed. Returns why the folder cannot be read: what is known of it then stays. */
+function refresh(folder: string, files: Map<string, ParsedFile>): string | undefined {
+  let names: string[];
+  try {
+    names = readdirSync(folder).filter((name) => /^[^.].*\.(ya?ml|json)$/.test(name));
+  } catch (error) {
+    return (error as Error).message;
+  }
+  for (const gone of [...files.keys()].filter((name) => !names.includes(name))) {
+    files.delete(gone);
+  }
+  for (const name of names) {
+    readOne(`${folder}/${name}`, name, files);
+  }
+  return undefined;
+}
+
+function readOne(path: string, name: string, files: Map<string, ParsedFile>): void {
+  const before = files.get(name);
+  try {
+    const { ino, size, mtimeMs, ctimeMs } = statSync(path);
+    const stamp = `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+    if (before?.stamp !== stamp) {
+      files.set(name, parseFile(name, stamp, readFileSync(path, 'utf8'), before));
+    }
+  } catch (error) {
+    const problem = {
+      where: name,
+      message: `${(error as Error).message}; what it said before stays in force`,
+    };
+    files.set(name, { stamp: '', objects: before?.objects ?? [], problems: [problem] });
+  }
+}
