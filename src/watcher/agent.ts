@@ -74,9 +74,8 @@ export async function runAgent(
         enforce: effects.enforce,
         sleep: effects.sleep,
       });
-      const orphans = await charon.replaceOrphans();
       state.enforcedGeneration = cache.generation;
-      report(done, orphans);
+      report(done);
     } catch (error) {
       state.reconcileError = error instanceof Error ? error.message : String(error);
       log.error({ err: error, generation: cache.generation }, 'reconcile failed');
@@ -84,13 +83,13 @@ export async function runAgent(
     beat();
   };
 
-  const report = (done: Enforced, orphans: number): void => {
+  const report = (done: Enforced): void => {
     state.reconcileError =
       done.conflicts.length === 0
         ? ''
         : `policies of somebody else are in the way: ${done.conflicts.join('; ')}`;
-    if (done.added + done.updated + done.deleted + orphans > 0 || state.reconcileError !== '') {
-      log.info({ ...done, orphans, generation: state.enforcedGeneration }, 'reconciled');
+    if (done.added + done.updated + done.deleted > 0 || state.reconcileError !== '') {
+      log.info({ ...done, generation: state.enforcedGeneration }, 'reconciled');
     }
   };
 

@@ -6,8 +6,6 @@ export interface CharonSession {
   load(connections: readonly ConnectionConfig[]): Promise<void>;
   /** Unloads what is not among the connections, and ends the SAs of what is gone. */
   prune(connections: readonly ConnectionConfig[]): Promise<void>;
-  /** Replaces SAs that the kernel holds and charon does not know (it was killed), new ones first. Returns how many. */
-  replaceOrphans(): Promise<number>;
   /** Resolves to the reason when the session ends, by charon's death or by `close`. */
   readonly closed: Promise<string>;
   close(): void;
@@ -24,7 +22,7 @@ export interface CharonLinkOptions {
 const RETRY_MS = 500;
 
 /** Keeps a session with charon, whichever of the two restarts. */
-export interface CharonLink extends Pick<CharonSession, 'load' | 'prune' | 'replaceOrphans'> {
+export interface CharonLink extends Pick<CharonSession, 'load' | 'prune'> {
   /** Empty while there is a session, otherwise why there is none. */
   error(): string;
   /** Runs until the signal aborts; never rejects. */
@@ -38,7 +36,6 @@ export function createCharonLink({ open, onChange, sleep }: CharonLinkOptions): 
     error: () => error,
     load: async (connections) => session?.load(connections),
     prune: async (connections) => session?.prune(connections),
-    replaceOrphans: async () => (await session?.replaceOrphans()) ?? 0,
     async run(signal) {
       const close = (): void => session?.close();
       signal.addEventListener('abort', close);

@@ -1,22 +1,24 @@
 import { rmdirSync, rmSync } from 'node:fs';
+import { HEARTBEAT_STALE_MS } from '../cache/heartbeat.ts';
+import { withLock } from '../cache/lock.ts';
 import { attachmentsDir, cachePath, heartbeatPath } from '../cache/paths.ts';
-import type { XfrmPolicy } from '../ipsec/types.ts';
+import { readHeartbeat } from '../cache/read.ts';
+import { createCharon } from '../ipsec/charon/charon.ts';
+import { isOurReqid } from '../ipsec/identity.ts';
+import { connectVici } from '../ipsec/vici/session.ts';
+import { applyOperations } from '../ipsec/xfrm/apply.ts';
+import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
+import { deleteState, listPolicies, listStates, ownPolicies } from '../ipsec/xfrm/kernel.ts';
+import { LOCK } from './node.ts';
 import { restoreSysctls } from './sysctl.ts';
 
-/** An SA in the kernel, as `ip xfrm state delete` names it. */
-export interface OwnState {
-  readonly src: string;
-  readonly dst: string;
-  readonly spi: number;
-}
-
-export interface CleanupEffects {
-  /** Unloads every connection of ours and ends its SAs; resolves to why not if charon does not answer. */
-  clearCharon(): Promise<string>;
-  /** Policies and SAs that are ours (reqid range and priority band), and nobody else's. */
-  listOwn(): Promise<{ policies: readonly XfrmPolicy[]; states: readonly OwnState[] }>;
-  deletePolicies(policies: readonly XfrmPolicy[]): Promise<void>;
-  deleteState(state: OwnState): Promise<void>;
+export interface CleanupOptions {
+  readonly runDir: string;
+  /** charon's VICI socket. */
+  readonly vici: string;
+  readonly iproute2: Iproute2;
+  /** Normally `/proc/sys`. */
+  readonly sysctlRoot: string;
 }
 
 export interface CleanedUp {
@@ -26,30 +28,61 @@ export interface CleanedUp {
   readonly charonError: string;
 }
 
-/**
- * Removes all that is ours from the kernel and from charon: policies, SAs, connections. Traffic is in the clear afterwards.
- * charon goes first, so that it does not bring back what is removed from the kernel.
- */
-export async function cleanupNode(effects: CleanupEffects): Promise<CleanedUp> {
-  const charonError = await effects.clearCharon();
-  const { policies, states } = await effects.listOwn();
-  await effects.deletePolicies(policies);
-  for (const state of states) {
-    await effects.deleteState(state);
-  }
-  return { policies: policies.length, states: states.length, charonError };
+/** An agent is running: it would bring back at once what is removed. */
+export class CleanupError extends Error {
+  override readonly name = 'CleanupError';
 }
 
-/** Removes our files and puts the kernel settings back. The run directory itself goes if nothing else is in it. */
-export function cleanupFiles(runDir: string, sysctlRoot: string): void {
-  restoreSysctls({ runDir, root: sysctlRoot });
-  rmSync(attachmentsDir(runDir), { recursive: true, force: true });
-  for (const path of [cachePath(runDir), heartbeatPath(runDir)]) {
-    rmSync(path, { force: true });
+/**
+ * Removes all that is ours from charon, kernel and run directory, and nothing else: connections, policies, SAs, files, kernel settings. Traffic is
+ * in the clear afterwards. charon goes first, so that it brings nothing back. Throws CleanupError while an agent is alive.
+ */
+export async function cleanup(options: CleanupOptions): Promise<CleanedUp> {
+  const { runDir, iproute2 } = options;
+  const heartbeat = readHeartbeat(runDir);
+  if (heartbeat.kind === 'ok' && Date.now() - heartbeat.value.at < HEARTBEAT_STALE_MS) {
+    throw new CleanupError(`trapline-agent (pid ${heartbeat.value.pid}) is running, stop it first`);
   }
+  const charonError = await clearCharon(options.vici);
+  const removed = await withLock(runDir, LOCK, async () => {
+    const policies = ownPolicies(await listPolicies(iproute2));
+    await applyOperations(
+      iproute2,
+      policies.map((policy) => ({ op: 'delete', policy })),
+    );
+    const states = (await listStates(iproute2)).filter(({ reqid }) => isOurReqid(reqid));
+    for (const state of states) {
+      await deleteState(iproute2, state);
+    }
+    restoreSysctls({ runDir, root: options.sysctlRoot });
+    rmSync(attachmentsDir(runDir), { recursive: true, force: true });
+    rmSync(cachePath(runDir), { force: true });
+    rmSync(heartbeatPath(runDir), { force: true });
+    return { policies: policies.length, states: states.length };
+  });
+  removeIfEmpty(runDir);
+  return { ...removed, charonError };
+}
+
+/** Unloads every connection of ours and ends its SAs. A charon that is away has nothing to be told. */
+async function clearCharon(path: string): Promise<string> {
   try {
-    rmdirSync(runDir);
+    const session = await connectVici({ path, timeoutMs: 5_000 });
+    try {
+      await createCharon(session).prune([]);
+    } finally {
+      await session.close();
+    }
+    return '';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
   } catch {
-    // Somebody else's file is in it, or it is gone already.
+    // Somebody else's file is in it.
   }
 }

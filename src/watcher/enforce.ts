@@ -12,7 +12,8 @@ export interface EnforceEffects {
   listPolicies(): Promise<readonly KernelPolicy[]>;
   /** Applies all operations or none. */
   apply(operations: readonly Operation[]): Promise<void>;
-  readAttachments(): readonly Attachment[];
+  /** `complete` is false if a record could not be read: what it protects is not known, so nothing may be deleted. */
+  readAttachments(): { readonly records: readonly Attachment[]; readonly complete: boolean };
   writeAttachment(attachment: Attachment): void;
 }
 
@@ -29,9 +30,10 @@ export interface Enforced {
  * Throws PlanError, XfrmError; the kernel is then as it was before.
  */
 export async function enforce(cache: NodeCache, effects: EnforceEffects): Promise<Enforced> {
-  const attachments = effects.readAttachments();
+  const { records: attachments, complete } = effects.readAttachments();
   const desired = planPolicies(cache, attachments);
-  const { operations, conflicts } = diffPolicies(desired, await effects.listPolicies());
+  const { operations: all, conflicts } = diffPolicies(desired, await effects.listPolicies());
+  const operations = complete ? all : all.filter(({ op }) => op !== 'delete');
   await effects.apply(operations);
   for (const attachment of attachments) {
     const policies = planAttachment(cache, attachment);

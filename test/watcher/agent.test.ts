@@ -33,7 +33,6 @@ function harness(overrides: Partial<AgentEffects> = {}): Harness {
     run: (signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
     load: async () => undefined,
     prune: async () => undefined,
-    replaceOrphans: async () => 0,
   };
   const { schema: _s, generation: _g, writtenAt: _w, ...content } = seedCache();
   const effects: AgentEffects = {

@@ -9,7 +9,6 @@ function session(): CharonSession & { die: (reason: string) => void } {
   const value = {
     load: async () => undefined,
     prune: async () => undefined,
-    replaceOrphans: async () => 3,
     closed,
     close: () => die('closed'),
     die,
@@ -63,7 +62,7 @@ test('without a session nothing is asked of charon', async (t) => {
   });
   await link.load([]);
   await link.prune([]);
-  t.is(await link.replaceOrphans(), 0);
+  t.is(link.error(), 'not connected yet');
 });
 
 test('abort closes the session', async (t) => {

@@ -29,13 +29,17 @@ function inKernel(policy: XfrmPolicy): TablePolicy {
   };
 }
 
-function node(policies: readonly XfrmPolicy[], records: readonly Attachment[] = [attachment]) {
+function node(
+  policies: readonly XfrmPolicy[],
+  records: readonly Attachment[] = [attachment],
+  complete = true,
+) {
   const applied: Operation[] = [];
   const written: Attachment[] = [];
   const effects: EnforceEffects = {
     listPolicies: async () => policies.map(inKernel),
     apply: async (operations) => void applied.push(...operations),
-    readAttachments: () => records,
+    readAttachments: () => ({ records, complete }),
     writeAttachment: (record) => void written.push(record),
   };
   return { applied, written, effects };
@@ -84,4 +88,11 @@ test('a kernel that refuses leaves the records as they are', async (t) => {
   };
   await t.throwsAsync(enforce(seedCache(), refusing), { message: 'refused' });
   t.deepEqual(written, []);
+});
+
+test('nothing is deleted while a record cannot be read', async (t) => {
+  const cache = seedCache();
+  const { applied, effects } = node(planPolicies(cache, [attachment]), [], false);
+  await enforce(cache, effects);
+  t.deepEqual(applied, []);
 });

@@ -1,0 +1,88 @@
+import { mkdirSync } from 'node:fs';
+import type { Logger } from 'pino';
+import type { Heartbeat } from '../cache/heartbeat.ts';
+import { attachmentsDir, heartbeatPath } from '../cache/paths.ts';
+import { readNodeCache } from '../cache/read.ts';
+import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
+import { writeFileAtomic } from '../cache/write.ts';
+import type { Profile } from '../ipsec/charon/profile.ts';
+import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
+import { readIdentity } from '../pki/identity.ts';
+import { type AgentEffects, runAgent } from './agent.ts';
+import { createCharonLink } from './charon-link.ts';
+import { openCharonSession } from './charon-session.ts';
+import type { KnownItems } from './model/items.ts';
+import { buildNodeCache } from './model/model.ts';
+import { enforceOnNode, sleep } from './node.ts';
+import type { Source } from './objects.ts';
+import { applySysctls } from './sysctl.ts';
+import { createWake } from './wake.ts';
+import { watchFolder } from './watch-folder.ts';
+
+export interface AgentOptions {
+  readonly nodeName: string;
+  readonly source: Source;
+  readonly runDir: string;
+  /** charon's VICI socket. */
+  readonly vici: string;
+  readonly pkiDir: string;
+  readonly childSaScope: NodeCacheContent['childSaScope'];
+  readonly profile: Profile;
+  readonly iproute2: Iproute2;
+  /** Normally `/proc/sys`. */
+  readonly sysctlRoot: string;
+  readonly process: Pick<Heartbeat, 'pid' | 'version'>;
+  readonly log: Logger;
+}
+
+/** Runs the watcher on this node until the signal aborts. Throws if the source or the kernel settings are out of reach. */
+export async function startAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
+  const { runDir, iproute2, log, nodeName } = options;
+  mkdirSync(attachmentsDir(runDir), { recursive: true, mode: 0o700 });
+  applySysctls({ runDir, root: options.sysctlRoot });
+  const initial = readNodeCache(runDir);
+  if (initial.kind === 'unreadable' || initial.kind === 'invalid') {
+    log.warn({ problem: initial.message }, 'node cache not read, starting without');
+  }
+  const wake = createWake();
+  const effects: AgentEffects = {
+    source: options.source,
+    wake,
+    charon: createCharonLink({
+      open: (aborted) =>
+        openCharonSession(
+          {
+            path: options.vici,
+            profile: options.profile,
+            iproute2,
+            readIdentity: () => readIdentity(options.pkiDir, nodeName, new Date()),
+            onDown: wake.notify,
+            onOrphans: (replaced) => log.info({ replaced }, 'SAs of a former charon replaced'),
+            onError: (error) => log.warn({ err: error }, 'SAs of a former charon not replaced'),
+          },
+          aborted,
+        ),
+      onChange: wake.notify,
+      sleep,
+    }),
+    model: modeller(options),
+    enforce: (cache) => enforceOnNode(runDir, iproute2, cache, log),
+    watchAttachments: (running) => watchFolder(attachmentsDir(runDir), wake.notify, running),
+    writeHeartbeat: (beat) =>
+      writeFileAtomic(heartbeatPath(runDir), `${JSON.stringify({ ...beat, ...options.process })}\n`),
+    sleep,
+    now: Date.now,
+    log,
+  };
+  await runAgent(effects, initial.kind === 'ok' ? initial.value : null, signal);
+}
+
+/** Remembers the last good form of every item, so that an edit that breaks one does not unprotect it. */
+function modeller({ nodeName, childSaScope }: AgentOptions): AgentEffects['model'] {
+  let knownItems: KnownItems = new Map();
+  return (snapshot, previous: NodeCache | null) => {
+    const model = buildNodeCache({ objects: snapshot.objects, nodeName, childSaScope, previous, knownItems });
+    knownItems = model.knownItems;
+    return model;
+  };
+}
