@@ -1,0 +1,89 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildInitrd } from './initrd.ts';
+import { guestKernel } from './kernel.ts';
+
+export interface GuestJob {
+  readonly argv: readonly string[];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** The VM is ended after this. */
+  readonly timeoutMs: number;
+  /** Leave a shell on the terminal after the job. */
+  readonly keep: boolean;
+}
+
+const QEMU = '/usr/bin/qemu-system-x86_64';
+
+/**
+ * Runs a command as root on a Debian kernel in QEMU, with the host's files below it, read-only. Its output comes out here. Returns its
+ * exit status; 125 if it never came to that.
+ */
+export async function runInGuest(job: GuestJob): Promise<number> {
+  const kernel = await guestKernel();
+  const initrd = await buildInitrd(kernel);
+  const lab = mkdtempSync(join(tmpdir(), 'trapline-lab-'));
+  writeFileSync(join(lab, 'start'), startScript(job));
+  const share = (path: string, tag: string, readonly: boolean): string[] => [
+    '-virtfs',
+    `local,path=${path},mount_tag=${tag},security_model=none,multidevs=remap${readonly ? ',readonly=on' : ''}`,
+  ];
+  const args = [
+    ...['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '3072', '-net', 'none', '-no-reboot'],
+    ...['-display', 'none', '-serial', `file:${join(lab, 'console')}`],
+    ...['-chardev', `stdio,id=c0,signal=${job.keep ? 'off' : 'on'}`],
+    ...['-device', 'virtio-serial-pci', '-device', 'virtconsole,chardev=c0'],
+    ...['-kernel', kernel.image, '-initrd', initrd],
+    ...['-append', 'console=ttyS0 quiet panic=-1 mitigations=off'],
+    ...share('/', 'hostroot', true),
+    ...share(kernel.modules, 'modules', true),
+    ...share(lab, 'lab', false),
+  ];
+  await runQemu(args, job);
+  const status = join(lab, 'status');
+  if (!existsSync(status)) {
+    process.stderr.write(`the guest did not finish; its console:\n${tail(join(lab, 'console'))}\n`);
+    return 125;
+  }
+  return Number(readFileSync(status, 'utf8'));
+}
+
+function runQemu(args: readonly string[], job: GuestJob): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(QEMU, args, { stdio: [job.keep ? 'inherit' : 'ignore', 'inherit', 'inherit'] });
+    const timer = job.keep ? undefined : setTimeout(() => child.kill('SIGKILL'), job.timeoutMs);
+    const stop = (): void => void child.kill('SIGKILL');
+    process.once('SIGTERM', stop).once('SIGINT', stop);
+    child.once('error', reject);
+    child.once('close', () => {
+      clearTimeout(timer);
+      process.off('SIGTERM', stop).off('SIGINT', stop);
+      resolve();
+    });
+  });
+}
+
+const quote = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
+
+function startScript({ argv, cwd, env, keep }: GuestJob): string {
+  const pairs = Object.entries(env).map(([key, value]) => `export ${key}=${quote(value)}`);
+  const shell = 'echo "exit ends the nodes and the machine"; setsid -c sh -i';
+  return `echo 1 > /proc/sys/kernel/printk
+exec < /dev/hvc0 > /dev/hvc0 2>&1
+${keep ? 'stty sane' : 'stty raw -echo'}
+${pairs.join('\n')}
+cd ${quote(cwd)}
+${argv.map(quote).join(' ')}
+echo $? > /lab/status
+${keep ? shell : ''}
+sync
+echo o > /proc/sysrq-trigger
+while :; do :; done
+`;
+}
+
+function tail(path: string): string {
+  return existsSync(path) ? readFileSync(path, 'utf8').split('\n').slice(-30).join('\n') : '(none)';
+}
