@@ -50,13 +50,13 @@ p9="trans=virtio,version=9p2000.L,msize=512000"
 $b mount -t 9p -o $p9,ro,cache=loose hostroot /host
 $b mount -t tmpfs -o size=1g tmpfs /upper; $b mkdir /upper/up /upper/work
 $b mount -t overlay -o lowerdir=/host,upperdir=/upper/up,workdir=/upper/work overlay /new
-$b mount -t proc proc /new/proc; $b mount -t sysfs sys /new/sys; $b mount -t devtmpfs dev /new/dev
+$b umount /proc /sys; $b umount /dev; $b mount -t proc proc /new/proc; $b mount -t sysfs sys /new/sys; $b mount -t devtmpfs dev /new/dev
 $b mkdir -p /new/dev/pts /new/dev/shm /new/lib/modules /new/lab
 $b mount -t devpts devpts /new/dev/pts; $b mount -t tmpfs tmpfs /new/dev/shm
 $b mount -t tmpfs tmpfs /new/run; $b mount -t tmpfs tmpfs /new/tmp
 $b mount -t 9p -o $p9,ro,cache=loose modules /new/lib/modules
 $b mount -t 9p -o $p9 lab /new/lab
 $b ip link set lo up
-exec $b chroot /new /bin/sh /lab/start
+exec $b switch_root /new /bin/sh /lab/start
 `;
 }

@@ -1,0 +1,133 @@
+import { copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ROOT } from '../../helpers/root.ts';
+import { createNode, destroyNode, executable, type LabNode, startAgent, startCharon } from './node.ts';
+import { nodesManifest, podsManifest, servicesManifest } from './objects.ts';
+import { attachPod, type LabPod } from './pod.ts';
+import { type Daemon, mustIn, startIn } from './process.ts';
+import { NODES, OPEN_PORT, PODS } from './topology.ts';
+import { createWire, type Wire } from './wire.ts';
+
+export type PodName = keyof typeof PODS;
+
+/** Three nodes with charon and agent, on one wire. */
+export interface Lab {
+  readonly base: string;
+  readonly sourceDir: string;
+  readonly childSaScope: string;
+  readonly wire: Wire;
+  readonly nodes: readonly LabNode[];
+  readonly pods: Map<PodName, LabPod>;
+  readonly servers: Daemon[];
+}
+
+export async function createLab(childSaScope: string): Promise<Lab> {
+  const base = mkdtempSync(join(tmpdir(), 'trapline-lab-'));
+  const sourceDir = join(base, 'cluster');
+  mkdirSync(sourceDir);
+  const wire = await createWire(base);
+  const nodes: LabNode[] = [];
+  for (const spec of NODES) {
+    nodes.push(await createNode(base, wire.namespace, spec));
+  }
+  return { base, sourceDir, childSaScope, wire, nodes, pods: new Map(), servers: [] };
+}
+
+/** `trapline-agent pki init` and `issue` for every node. */
+export async function issueCertificates({ base, nodes }: Lab): Promise<void> {
+  const agent = executable('trapline-agent');
+  const ca = join(base, 'ca');
+  await mustIn([], [agent, 'pki', 'init', '--dir', ca]);
+  for (const { spec, folder } of nodes) {
+    await mustIn([], [agent, 'pki', 'issue', '--dir', ca, '--node', spec.name, '--out', join(folder, 'pki')]);
+  }
+}
+
+export async function startDaemons(lab: Lab): Promise<void> {
+  writeManifest(lab, 'nodes.yaml', nodesManifest());
+  writeManifest(lab, 'services.yaml', servicesManifest());
+  writeManifest(lab, 'pods.yaml', podsManifest());
+  await Promise.all(lab.nodes.map(startCharon));
+  for (const node of lab.nodes) {
+    startAgent(node, lab);
+  }
+}
+
+/** Replaces a manifest as an editor does: a new file under the old name. */
+export function writeManifest(lab: Lab, name: string, text: string): void {
+  const temporary = join(lab.base, name);
+  writeFileSync(temporary, text);
+  renameSync(temporary, join(lab.sourceDir, name));
+}
+
+/** `kubectl apply -f conf/examples/<file>`, as the directory source has it. */
+export function applyPolicy(lab: Lab, file: string): void {
+  const temporary = join(lab.base, 'policy.yaml');
+  copyFileSync(join(ROOT, 'conf/examples', file), temporary);
+  renameSync(temporary, join(lab.sourceDir, 'policy.yaml'));
+}
+
+export function deletePolicy(lab: Lab): void {
+  rmSync(join(lab.sourceDir, 'policy.yaml'));
+}
+
+export function nodeOf(lab: Lab, name: string): LabNode {
+  const node = lab.nodes.find(({ spec }) => spec.name === name);
+  if (node === undefined) {
+    throw new Error(`no node ${name}`);
+  }
+  return node;
+}
+
+export function podOf(lab: Lab, name: PodName): LabPod {
+  const pod = lab.pods.get(name);
+  if (pod === undefined) {
+    throw new Error(`pod ${name} is not attached`);
+  }
+  return pod;
+}
+
+export async function attachAll(lab: Lab): Promise<void> {
+  for (const [name, spec] of Object.entries(PODS)) {
+    lab.pods.set(name as PodName, await attachPod(nodeOf(lab, spec.node), spec));
+  }
+}
+
+/** A real DNS server in the DNS pods, and TCP servers. */
+export function startServers(lab: Lab): void {
+  const tcp = (name: PodName, port: number): void => {
+    const listen = `TCP-LISTEN:${port},fork,reuseaddr`;
+    start(lab, name, ['/usr/bin/socat', listen, 'SYSTEM:echo trapline']);
+  };
+  for (const name of ['dns0', 'dns1'] as const) {
+    const options = [
+      '--no-daemon',
+      '--no-resolv',
+      '--no-hosts',
+      '--user=root',
+      '--pid-file=',
+      '--conf-file=/dev/null',
+    ];
+    start(lab, name, ['/usr/sbin/dnsmasq', ...options, '--host-record=kubernetes.default,10.96.0.1']);
+    tcp(name, 9153);
+    tcp(name, OPEN_PORT);
+  }
+  tcp('cert', 9402);
+}
+
+function start(lab: Lab, name: PodName, argv: readonly string[]): void {
+  const pod = podOf(lab, name);
+  lab.servers.push(startIn(pod.enter, argv, join(pod.node.folder, `${pod.spec.name}.log`)));
+}
+
+export async function destroyLab(lab: Lab): Promise<void> {
+  for (const server of lab.servers) {
+    await server.stop('SIGKILL');
+  }
+  for (const node of lab.nodes) {
+    await destroyNode(node);
+  }
+  await lab.wire.destroy();
+  rmSync(lab.base, { recursive: true, force: true });
+}

@@ -1,0 +1,135 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from '../../helpers/root.ts';
+import { type Daemon, type Entrance, mustIn, runIn, startIn, until } from './process.ts';
+import { CERT_IP, DNS_BACKEND, DNS_IP, NODES, type NodeSpec, PODS } from './topology.ts';
+
+/** A node: a network namespace on the wire, with a mount namespace that gives it a /run of its own. */
+export interface LabNode {
+  readonly spec: NodeSpec;
+  /** What the node sees as /run, from outside. */
+  readonly run: string;
+  readonly folder: string;
+  readonly enter: Entrance;
+  charon: Daemon | undefined;
+  agent: Daemon | undefined;
+  readonly holder: Daemon;
+}
+
+const IP = '/usr/sbin/ip';
+export const CHARON_CONF = join(ROOT, 'conf/strongswan/strongswan.conf');
+
+/** An executable as `make build` leaves it. */
+export function executable(name: string): string {
+  const path = join(ROOT, 'pkg/dist', name);
+  if (!existsSync(path)) {
+    throw new Error(`${path} is missing: run make build`);
+  }
+  return path;
+}
+
+/** Makes the node and plugs it into the bridge of the wire. */
+export async function createNode(base: string, wire: string, spec: NodeSpec): Promise<LabNode> {
+  const folder = join(base, spec.name);
+  const run = join(folder, 'run');
+  mkdirSync(run, { recursive: true });
+  const script =
+    'mount --bind "$1" /run && mkdir -p /run/netns && echo ready > /run/ready && exec sleep infinity';
+  const log = join(folder, 'holder.log');
+  const flags = ['--net', '--mount', '--propagation', 'private'];
+  const holder = startIn([], ['/usr/bin/unshare', ...flags, '/bin/sh', '-ec', script, 'sh', run], log);
+  await until(`${spec.name}: namespaces`, 30_000, async () => existsSync(join(run, 'ready')));
+  const enter = ['/usr/bin/nsenter', '--target', String(holder.pid), '--net', '--mount', '--'];
+  const node: LabNode = { spec, run, folder, enter, holder, charon: undefined, agent: undefined };
+  await plugIn(node, wire);
+  await routeAndForward(node);
+  await serviceAddresses(node);
+  return node;
+}
+
+async function plugIn({ spec, holder, enter }: LabNode, wire: string): Promise<void> {
+  const port = `p-${spec.name}`;
+  await mustIn(
+    [IP, '-n', wire],
+    ['link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(holder.pid)],
+  );
+  await mustIn([IP, '-n', wire], ['link', 'set', port, 'master', 'br0', 'up']);
+  await mustIn(enter, [IP, 'link', 'set', 'lo', 'up']);
+  await mustIn(enter, [IP, 'addr', 'add', `${spec.address}/24`, 'dev', 'eth0']);
+  await mustIn(enter, [IP, 'link', 'set', 'eth0', 'up']);
+}
+
+async function routeAndForward({ spec, enter }: LabNode): Promise<void> {
+  const sysctls = [
+    'net/ipv4/ip_forward=1',
+    'net/ipv4/conf/all/rp_filter=0',
+    'net/ipv4/conf/default/rp_filter=0',
+  ];
+  for (const setting of sysctls) {
+    const [name, value] = setting.split('=');
+    await mustIn(enter, ['/bin/sh', '-c', `echo ${value} > /proc/sys/${name}`]);
+  }
+  for (const peer of NODES.filter(({ name }) => name !== spec.name)) {
+    await mustIn(enter, [IP, 'route', 'add', peer.podCidr, 'via', peer.address]);
+  }
+}
+
+/** What kube-proxy does in nftables mode: DNAT in prerouting. */
+async function serviceAddresses({ spec, enter }: LabNode): Promise<void> {
+  const dns = DNS_BACKEND[spec.name] ?? '';
+  const rules = `table ip kube-proxy {
+    chain services {
+      type nat hook prerouting priority dstnat;
+      ip daddr ${DNS_IP} meta l4proto { tcp, udp } dnat to ${dns}
+      ip daddr ${CERT_IP} tcp dport 9402 dnat to ${PODS.cert.address}
+    }
+  }`;
+  await mustIn(enter, ['/usr/sbin/nft', '-f', '-'], rules);
+}
+
+export async function startCharon(node: LabNode): Promise<void> {
+  const socket = join(node.run, 'charon.vici');
+  node.charon = startIn(
+    [...node.enter, '/usr/bin/env', `STRONGSWAN_CONF=${CHARON_CONF}`],
+    ['/usr/lib/ipsec/charon'],
+    join(node.folder, 'charon.log'),
+  );
+  await until(
+    `${node.spec.name}: charon's socket`,
+    120_000,
+    async () => existsSync(socket) && (await swanctl(node, '--version')).exitCode === 0,
+  );
+}
+
+export interface AgentSettings {
+  readonly sourceDir: string;
+  readonly childSaScope: string;
+}
+
+export function startAgent(node: LabNode, { sourceDir, childSaScope }: AgentSettings): void {
+  const args = [
+    '--node-name',
+    node.spec.name,
+    '--source-dir',
+    sourceDir,
+    '--pki-dir',
+    join(node.folder, 'pki'),
+  ];
+  node.agent = startIn(
+    node.enter,
+    [executable('trapline-agent'), 'run', ...args, '--child-sa-scope', childSaScope],
+    join(node.folder, 'agent.log'),
+  );
+}
+
+/** swanctl against the node's charon. */
+export function swanctl(node: LabNode, ...args: string[]): ReturnType<typeof runIn> {
+  const env = ['/usr/bin/env', `STRONGSWAN_CONF=${CHARON_CONF}`];
+  return runIn([...node.enter, ...env], ['/usr/sbin/swanctl', ...args]);
+}
+
+export async function destroyNode(node: LabNode): Promise<void> {
+  await node.agent?.stop('SIGKILL');
+  await node.charon?.stop('SIGKILL');
+  await node.holder.stop('SIGKILL');
+}

@@ -1,0 +1,83 @@
+import { stringify } from 'yaml';
+import { CERT_IP, DNS_IP, NODES, OPEN_PORT, PODS, type PodSpec } from './topology.ts';
+
+/** The cluster's objects as an API server would give them, a manifest per file. */
+
+export function nodesManifest(): string {
+  return documents(
+    NODES.map(({ name, address, podCidr }) => ({
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name },
+      spec: { podCIDR: podCidr, podCIDRs: [podCidr] },
+      status: { addresses: [{ type: 'InternalIP', address }] },
+    })),
+  );
+}
+
+const DNS_PORTS = [
+  { name: 'dns', protocol: 'UDP', port: 53 },
+  { name: 'dns-tcp', protocol: 'TCP', port: 53 },
+  { name: 'metrics', protocol: 'TCP', port: 9153 },
+  { name: 'open', protocol: 'TCP', port: OPEN_PORT },
+];
+
+export function servicesManifest(): string {
+  return documents([
+    service('kube-dns', 'kube-system', { clusterIP: DNS_IP, selector: PODS.dns0.labels, ports: DNS_PORTS }),
+    slice('kube-dns', 'kube-system', { pods: [PODS.dns0, PODS.dns1], ports: DNS_PORTS }),
+    service('cm-cert-manager', 'cert-manager', {
+      clusterIP: CERT_IP,
+      selector: PODS.cert.labels,
+      ports: [{ name: 'metrics', protocol: 'TCP', port: 9402, targetPort: 'http-metrics' }],
+    }),
+    slice('cm-cert-manager', 'cert-manager', {
+      pods: [PODS.cert],
+      ports: [{ name: 'metrics', protocol: 'TCP', port: 9402 }],
+    }),
+  ]);
+}
+
+/** Pods as the scheduler leaves them: bound to a node, without an address yet. */
+export function podsManifest(): string {
+  const named = (spec: PodSpec): object[] =>
+    spec.namespace === 'cert-manager' ? [{ name: 'http-metrics', containerPort: 9402, protocol: 'TCP' }] : [];
+  return documents(
+    Object.values(PODS).map((spec) => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: spec.name, namespace: spec.namespace, uid: `uid-${spec.name}`, labels: spec.labels },
+      spec: { nodeName: spec.node, containers: [{ name: 'main', ports: named(spec) }] },
+      status: { phase: 'Pending' },
+    })),
+  );
+}
+
+function service(name: string, namespace: string, spec: object): object {
+  return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace }, spec };
+}
+
+interface SliceContent {
+  readonly pods: readonly PodSpec[];
+  readonly ports: readonly object[];
+}
+
+function slice(name: string, namespace: string, { pods, ports }: SliceContent): object {
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name: `${name}-1`, namespace, labels: { 'kubernetes.io/service-name': name } },
+    addressType: 'IPv4',
+    endpoints: pods.map((pod) => ({
+      addresses: [pod.address],
+      nodeName: pod.node,
+      conditions: { ready: true },
+      targetRef: { kind: 'Pod', name: pod.name, namespace: pod.namespace },
+    })),
+    ports,
+  };
+}
+
+function documents(objects: readonly object[]): string {
+  return objects.map((object) => stringify(object)).join('---\n');
+}

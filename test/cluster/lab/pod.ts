@@ -1,0 +1,71 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type ChainResult,
+  type Conflist,
+  chainAdd,
+  chainDel,
+  type ExecPlugin,
+  podArgs,
+} from '../../helpers/cni.ts';
+import { ROOT } from '../../helpers/root.ts';
+import { executable, type LabNode } from './node.ts';
+import { type Entrance, mustIn, runIn } from './process.ts';
+import type { PodSpec } from './topology.ts';
+
+/** A pod: a network namespace attached by the chain, as a runtime does it. */
+export interface LabPod {
+  readonly spec: PodSpec;
+  readonly node: LabNode;
+  readonly enter: Entrance;
+  readonly result: ChainResult;
+  readonly addMs: number;
+}
+
+const CONFLIST = join(ROOT, 'conf/examples/10-trapline.conflist');
+
+/** The example's chain, with the node's own pod CIDR and an IPAM folder that goes with the node. */
+function conflistOf(node: LabNode): Conflist {
+  const text = readFileSync(CONFLIST, 'utf8').replace('172.16.43.0/26', node.spec.podCidr);
+  const conflist = JSON.parse(text) as Conflist;
+  const plugins = conflist.plugins.map((plugin) =>
+    plugin.type === 'bridge'
+      ? { ...plugin, ipam: { ...(plugin.ipam as object), dataDir: '/run/ipam' } }
+      : plugin,
+  );
+  return { ...conflist, plugins };
+}
+
+function execOn(node: LabNode): ExecPlugin {
+  return async (type, env, stdin) => {
+    const path = type === 'trapline' ? executable('trapline') : `/usr/lib/cni/${type}`;
+    const pairs = Object.entries(env).map(([key, value]) => `${key}=${value}`);
+    return await runIn([...node.enter, '/usr/bin/env', '-i', ...pairs], [path], stdin);
+  };
+}
+
+function targetOf(spec: PodSpec): Parameters<typeof chainAdd>[2] {
+  const containerId = `c-${spec.name}`;
+  const args = podArgs(spec.namespace, spec.name, `uid-${spec.name}`, containerId);
+  // host-local takes the address that the seed shows.
+  return {
+    containerId,
+    netns: `/run/netns/${spec.name}`,
+    ifName: 'eth0',
+    args: `${args};IP=${spec.address}`,
+  };
+}
+
+export async function attachPod(node: LabNode, spec: PodSpec): Promise<LabPod> {
+  await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'add', spec.name]);
+  const started = performance.now();
+  const result = await chainAdd(execOn(node), conflistOf(node), targetOf(spec));
+  const addMs = performance.now() - started;
+  const enter = [...node.enter, '/usr/bin/nsenter', `--net=/run/netns/${spec.name}`, '--'];
+  return { spec, node, enter, result, addMs };
+}
+
+export async function detachPod({ spec, node, result }: LabPod): Promise<void> {
+  await chainDel(execOn(node), conflistOf(node), targetOf(spec), result);
+  await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'del', spec.name]);
+}

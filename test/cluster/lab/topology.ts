@@ -1,0 +1,73 @@
+/** The seed's cluster: three nodes, their addresses and Calico blocks. */
+export interface NodeSpec {
+  readonly name: string;
+  readonly address: string;
+  readonly podCidr: string;
+}
+
+export const NODES: readonly NodeSpec[] = [
+  { name: 'controller-0', address: '192.168.206.2', podCidr: '172.16.192.64/26' },
+  { name: 'controller-1', address: '192.168.206.3', podCidr: '172.16.166.128/26' },
+  { name: 'worker-0', address: '192.168.206.66', podCidr: '172.16.43.0/26' },
+];
+
+export interface PodSpec {
+  readonly name: string;
+  readonly namespace: string;
+  readonly node: string;
+  readonly address: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+const DNS = { 'k8s-app': 'kube-dns' };
+
+export const PODS = {
+  dns0: {
+    name: 'coredns-0',
+    namespace: 'kube-system',
+    node: 'controller-0',
+    address: '172.16.192.115',
+    labels: DNS,
+  },
+  dns1: {
+    name: 'coredns-1',
+    namespace: 'kube-system',
+    node: 'controller-1',
+    address: '172.16.166.178',
+    labels: DNS,
+  },
+  cert: {
+    name: 'cert-manager-0',
+    namespace: 'cert-manager',
+    node: 'worker-0',
+    address: '172.16.43.20',
+    labels: { app: 'cert-manager' },
+  },
+  client0: {
+    name: 'client-0',
+    namespace: 'default',
+    node: 'controller-0',
+    address: '172.16.192.70',
+    labels: {},
+  },
+  client1: {
+    name: 'client-1',
+    namespace: 'default',
+    node: 'controller-1',
+    address: '172.16.166.140',
+    labels: {},
+  },
+  client2: { name: 'client-2', namespace: 'default', node: 'worker-0', address: '172.16.43.10', labels: {} },
+} as const satisfies Readonly<Record<string, PodSpec>>;
+
+export const DNS_IP = '10.96.0.10';
+export const CERT_IP = '10.96.0.11';
+/** A port of the DNS pods that no policy names. */
+export const OPEN_PORT = 8080;
+
+/** Where each node's kube-proxy sends what is for the DNS service: to a pod on another node. */
+export const DNS_BACKEND: Readonly<Record<string, string>> = {
+  'controller-0': PODS.dns1.address,
+  'controller-1': PODS.dns0.address,
+  'worker-0': PODS.dns1.address,
+};

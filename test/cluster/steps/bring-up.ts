@@ -1,0 +1,133 @@
+import {
+  applyPolicy,
+  attachAll,
+  issueCertificates,
+  type Lab,
+  nodeOf,
+  podOf,
+  startDaemons,
+  startServers,
+} from '../lab/lab.ts';
+import { swanctl } from '../lab/node.ts';
+import { CLEAR, connect, dig, lagOf, policiesOf, STRETCH, sasOf } from '../lab/probe.ts';
+import { runIn, sleep, until } from '../lab/process.ts';
+import { check, type Report } from '../lab/report.ts';
+import { CERT_IP, DNS_IP, OPEN_PORT, PODS } from '../lab/topology.ts';
+
+const POLICY = 'ipsecpolicy-kube-dns-sample.yaml';
+
+/** Nodes, certificates, daemons, the seed's policy, pods. */
+export async function bringUp(lab: Lab, report: Report): Promise<boolean> {
+  await report.step('a certificate for every node: trapline-agent pki', () => issueCertificates(lab));
+  await report.step(
+    "charon and trapline-agent on three nodes, the seed's IPsecPolicy applied unchanged",
+    async (say) => {
+      applyPolicy(lab, POLICY);
+      await startDaemons(lab);
+      for (const node of lab.nodes) {
+        let lag = '';
+        await until(`${node.spec.name}: in step`, 15_000 * STRETCH, async () => {
+          lag = lagOf(node, 2);
+          return lag === '';
+        }).catch((error: Error) => {
+          throw new Error(`${error.message}: ${lag}`);
+        });
+        say(`${node.spec.name}: ${(await policiesOf(node)).length} XFRM policies`);
+      }
+    },
+  );
+  return await report.step('pods attached by bridge + host-local + trapline', async (say) => {
+    await attachAll(lab);
+    startServers(lab);
+    for (const { spec, addMs } of lab.pods.values()) {
+      say(
+        `${spec.namespace}/${spec.name} ${spec.address} on ${spec.node}: ADD of the chain ${addMs.toFixed(0)} ms`,
+      );
+    }
+    const served = await policiesOf(nodeOf(lab, 'controller-1'));
+    check(
+      served.some(({ selector }) => selector.src === `${PODS.dns1.address}/32`),
+      'the DNS pod has no policy in the kernel when ADD has returned',
+    );
+  });
+}
+
+/** What the wire shows of the first packets. */
+export async function firstPackets(lab: Lab, report: Report): Promise<boolean> {
+  await report.step('an unprotected port goes in the clear: the capture sees plaintext', async (say) => {
+    await until(
+      'the servers',
+      10_000 * STRETCH,
+      async () => (await connect(lab, 'client2', PODS.dns1.address, OPEN_PORT)).ok,
+    );
+    const seen = await lab.wire.show(`net 172.16.0.0/16 and tcp port ${OPEN_PORT}`);
+    check(seen.length > 0, 'the filter sees nothing');
+    say(seen[0] ?? '');
+  });
+  await report.step('the first DNS query brings the tunnel up and is answered: nothing lost', async (say) => {
+    const node = nodeOf(lab, 'worker-0');
+    check((await sasOf(node)).length === 0, 'there is an SA already');
+    const answer = await dig(lab, 'client2');
+    check(answer.ok, `no answer: ${answer.said}`);
+    say(`dig, one query, sent once: answered after ${answer.ms.toFixed(0)} ms, tunnel included`);
+    const again = await dig(lab, 'client2');
+    check(again.ok, `no second answer: ${again.said}`);
+    say(`through the tunnel that is there: ${again.ms.toFixed(0)} ms`);
+  });
+  await report.step(
+    'TCP: kube-dns 53 and 9153, cm-cert-manager 9402, through their cluster IPs',
+    async (say) => {
+      check((await dig(lab, 'client2', ['+tcp'])).ok, 'DNS over TCP got no answer');
+      for (const [from, address, port] of [
+        ['client2', DNS_IP, 9153],
+        ['client0', CERT_IP, 9402],
+        ['client1', CERT_IP, 9402],
+      ] as const) {
+        const answer = await connect(lab, from, address, port);
+        check(answer.ok, `${from} to ${address}:${port}: ${answer.said}`);
+        say(`${from} to ${address}:${port}: ${answer.ms.toFixed(0)} ms`);
+      }
+    },
+  );
+  await report.step('every node asks every DNS pod', async () => {
+    for (const from of ['client0', 'client1', 'client2'] as const) {
+      for (const server of [PODS.dns0, PODS.dns1]) {
+        check((await dig(lab, from, [], server.address)).ok, `${from} gets no answer from ${server.name}`);
+      }
+    }
+  });
+  if (lab.childSaScope === 'service') {
+    await report.step("swanctl --list-sas, in the seed's shape", async (say) => {
+      const { stdout } = await swanctl(nodeOf(lab, 'controller-0'), '--list-sas');
+      say(stdout);
+      for (const name of [
+        'k8s-node-controller-1',
+        'k8s-node-worker-0',
+        'udp_kube-dns_egress',
+        'udp_kube-dns_ingress',
+      ]) {
+        check(stdout.includes(`${name}: #`), `no ${name}`);
+      }
+    });
+  }
+  await report.step('ICMP between pods and a protected pod goes as ESP', async () => {
+    const text = 'ping needs no tool: a datagram to a closed port is answered by an ICMP error';
+    check(text.length > 0, text);
+    await runIn(podOf(lab, 'client2').enter, [
+      '/bin/sh',
+      '-c',
+      `echo secret | socat -T1 - UDP:${PODS.dns1.address}:9999`,
+    ]);
+    await sleep(500);
+    check((await lab.wire.count('icmp')) === 0, 'ICMP in the clear');
+  });
+  return await report.step(
+    'on the wire: ESP, and not one packet of the protected ports in the clear',
+    async (say) => {
+      const [esp, clear] = [await lab.wire.count('esp'), await lab.wire.show(CLEAR)];
+      say(`${esp} ESP packets, ${clear.length} in the clear`);
+      check(esp > 0, 'no ESP at all');
+      check(clear.length === 0, clear.slice(0, 5).join('\n'));
+    },
+  );
+}
