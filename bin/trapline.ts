@@ -20,6 +20,12 @@ async function main(): Promise<void> {
   process.exit(exitCode);
 }
 
+/** stdout is gone: an error left to the run time would print the whole bundle. */
+function fail(error: unknown): void {
+  process.exitCode = 1;
+  writeAll(2, `trapline: ${error instanceof Error ? error.message : String(error)}\n`);
+}
+
 function writeAll(fd: number, text: string): void {
   let rest = Buffer.from(text);
   while (rest.length > 0) {
@@ -29,7 +35,7 @@ function writeAll(fd: number, text: string): void {
 
 if (startupSnapshot.isBuildingSnapshot()) {
   warmUp();
-  startupSnapshot.setDeserializeMainFunction(() => void main());
+  startupSnapshot.setDeserializeMainFunction(() => void main().catch(fail));
 } else {
-  void main();
+  void main().catch(fail);
 }

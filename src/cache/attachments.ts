@@ -1,4 +1,4 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type Attachment, attachmentSchema } from './attachment.ts';
 import { attachmentPath, attachmentsDir } from './paths.ts';
 import { type ReadResult, readJson } from './read.ts';
@@ -28,6 +28,30 @@ export function readAttachments(runDir: string): Attachments {
   return { records, problems };
 }
 
+/**
+ * The records that ADD of an attachment replaces: an earlier one of the same attachment, and those that hold one of its addresses. Every
+ * record is read, but only those that mention an address are parsed. One that cannot be read holds nothing.
+ */
+export function readHolders(
+  runDir: string,
+  { containerId, ifName, addresses }: Pick<Attachment, 'containerId' | 'ifName' | 'addresses'>,
+): Attachment[] {
+  const own = attachmentPath(runDir, containerId, ifName);
+  const quoted = addresses.map((address) => JSON.stringify(address));
+  return listNames(attachmentsDir(runDir)).flatMap((name) => {
+    const path = `${attachmentsDir(runDir)}/${name}`;
+    const text = path === own ? undefined : readText(path);
+    if (text !== undefined && !quoted.some((address) => text.includes(address))) {
+      return [];
+    }
+    const read = readJson(path, attachmentSchema);
+    const holds =
+      read.kind === 'ok' &&
+      (path === own || read.value.addresses.some((address) => addresses.includes(address)));
+    return holds ? [read.value] : [];
+  });
+}
+
 export function writeAttachment(runDir: string, attachment: Attachment): void {
   const path = attachmentPath(runDir, attachment.containerId, attachment.ifName);
   writeFileAtomic(path, `${JSON.stringify(attachment)}\n`);
@@ -51,5 +75,13 @@ function listNames(folder: string): string[] {
       return [];
     }
     throw error;
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
   }
 }

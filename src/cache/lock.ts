@@ -6,6 +6,7 @@ import {
   readlinkSync,
   rmSync,
   statSync,
+  utimesSync,
   writeSync,
 } from 'node:fs';
 import { lockPath } from './paths.ts';
@@ -15,6 +16,8 @@ export interface LockOptions {
   readonly timeoutMs: number;
   readonly sleep: (ms: number) => Promise<void>;
   readonly now: () => number;
+  /** Ends the wait for the lock; what runs under the lock is not disturbed. */
+  readonly signal?: AbortSignal;
 }
 
 /** The lock was not free in time. Trying again later can help. */
@@ -24,12 +27,13 @@ export class LockError extends Error {
 
 /** A holder whose life we cannot see, in another pid namespace, is believed dead after this. */
 const FOREIGN_STALE_MS = 60_000;
+const REFRESH_MS = 15_000;
 /** A take-over lasts microseconds: a guard of this age was left by a crash. */
 const GUARD_STALE_MS = 10_000;
 
 /**
  * Runs `action` while holding the one lock file of the node, which plugin and agent share. The file names its holder by pid, start time
- * and pid namespace, so the lock of a process that died is taken over at once. Throws LockError.
+ * and pid namespace, so the lock of a process that died is taken over at once. Throws LockError, and the signal's reason.
  */
 export async function withLock<T>(
   runDir: string,
@@ -40,6 +44,7 @@ export async function withLock<T>(
   mkdirSync(runDir, { recursive: true, mode: 0o700 });
   const deadline = options.now() + options.timeoutMs;
   for (let pause = 1; !tryCreate(path); pause = Math.min(pause * 2, 20)) {
+    options.signal?.throwIfAborted();
     if (isAbandoned(path, options.now())) {
       takeOver(path, options.now());
     } else if (options.now() >= deadline) {
@@ -50,10 +55,31 @@ export async function withLock<T>(
       await options.sleep(pause);
     }
   }
+  const refresh = setInterval(() => touch(path), REFRESH_MS);
   try {
     return await action();
   } finally {
+    clearInterval(refresh);
+    release(path);
+  }
+}
+
+/** Somebody in another pid namespace may have believed us dead: then the lock is not ours any more. */
+function release(path: string): void {
+  if (holderOf(path) === token()) {
     rmSync(path, { force: true });
+  }
+}
+
+/** A holder that lasts shows that it lives. */
+function touch(path: string): void {
+  try {
+    if (holderOf(path) === token()) {
+      const now = new Date();
+      utimesSync(path, now, now);
+    }
+  } catch {
+    // Taken over this very moment: release() will see.
   }
 }
 
@@ -68,7 +94,7 @@ function tryCreate(path: string): boolean {
     throw error;
   }
   try {
-    writeSync(fd, `${self()} ${startTime(self())} ${pidNamespace()}`);
+    writeSync(fd, token());
   } finally {
     closeSync(fd);
   }
@@ -129,8 +155,9 @@ function startTime(pid: string): string {
   }
 }
 
-function self(): string {
-  return readlinkSync('/proc/self');
+function token(): string {
+  const pid = readlinkSync('/proc/self');
+  return `${pid} ${startTime(pid)} ${pidNamespace()}`;
 }
 
 function pidNamespace(): string {

@@ -4,6 +4,7 @@ import { PlanError } from '../ipsec/plan.ts';
 import { XfrmError } from '../ipsec/xfrm/error.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
 import type { Call } from './call.ts';
+import type { CallVariables } from './environment.ts';
 import { CniError, CODE } from './error.ts';
 
 const IP_PATHS = ['/usr/sbin/ip', '/sbin/ip', '/usr/bin/ip', '/bin/ip'];
@@ -24,17 +25,17 @@ export function locked<T>({ config, deps }: Call, action: () => Promise<T>): Pro
 }
 
 /**
- * ADD, DEL and CHECK work on a container's network namespace, never on the node's own (CNI SPEC 1.1.0, code 8). ADD and CHECK need it to be there (4);
+ * ADD, DEL and CHECK work on a container's network namespace, never on the node's own (libcni's code 8), unless CNI_NETNS_OVERRIDE says so. ADD and CHECK need it to be there (4);
  * DEL does not.
  */
-export function checkNetns(netns: string, mustExist: boolean): void {
+export function checkNetns({ netns, netnsOverride }: CallVariables, mustExist: boolean): void {
   const own = statSync('/proc/self/ns/net');
   const other = netns === '' ? undefined : statSync(netns, { throwIfNoEntry: false });
   if (other === undefined) {
     if (mustExist) {
       throw new CniError(CODE.badEnvironment, `CNI_NETNS: ${JSON.stringify(netns)} is not there`);
     }
-  } else if (other.ino === own.ino && other.dev === own.dev) {
+  } else if (!netnsOverride && other.ino === own.ino && other.dev === own.dev) {
     throw new CniError(
       CODE.hostNetns,
       `CNI_NETNS: ${JSON.stringify(netns)} is the network namespace of the host`,

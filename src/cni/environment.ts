@@ -11,6 +11,9 @@ export interface CallVariables {
   readonly containerId: string;
   readonly ifName: string;
   readonly netns: string;
+  /** CNI_NETNS_OVERRIDE: CNI_NETNS may be the node's own network namespace. */
+  readonly netnsOverride: boolean;
+  /** Empty for the verbs that do not look at CNI_ARGS: a DEL must not fail for them. */
   readonly args: ReadonlyMap<string, string>;
 }
 
@@ -31,7 +34,11 @@ const VARIABLES: readonly Variable[] = [
         ? undefined
         : 'must start with a letter or digit, then letters, digits, ".", "_" or "-"',
   },
-  { name: 'CNI_NETNS', requiredBy: ['ADD', 'CHECK'], refuse: () => undefined },
+  {
+    name: 'CNI_NETNS',
+    requiredBy: ['ADD', 'CHECK'],
+    refuse: (value) => (value.startsWith('/') ? undefined : 'is not an absolute path'),
+  },
   { name: 'CNI_IFNAME', requiredBy: ['ADD', 'DEL', 'CHECK'], refuse: refuseIfName },
   { name: 'CNI_ARGS', requiredBy: [], refuse: () => undefined },
   { name: 'CNI_PATH', requiredBy: ['GC'], refuse: () => undefined },
@@ -65,13 +72,14 @@ export function parseVariables(env: Environment, verb: Verb): CallVariables {
     containerId: env.CNI_CONTAINERID ?? '',
     ifName: env.CNI_IFNAME ?? '',
     netns: env.CNI_NETNS ?? '',
-    args: parseArgs(env.CNI_ARGS ?? ''),
+    netnsOverride: /^(1|true)$/i.test(env.CNI_NETNS_OVERRIDE ?? ''),
+    args: verb === 'ADD' || verb === 'CHECK' ? parseArgs(env.CNI_ARGS ?? '') : new Map(),
   };
 }
 
 function refuseIfName(value: string): string | undefined {
-  if (value.length > 15) {
-    return 'is longer than 15 characters';
+  if (Buffer.byteLength(value) > 15) {
+    return 'is longer than 15 bytes';
   }
   return value === '.' || value === '..' || /[/:\s]/.test(value)
     ? 'is "." or "..", or has "/", ":" or white space'

@@ -1,8 +1,9 @@
+import type { CniVersionResult } from '@containernetworking-ts/types';
 import type { Call, PluginDeps } from './call.ts';
 import { decodeConfig, parseConfig, SUPPORTED_VERSIONS } from './config.ts';
 import { toCniError } from './effects.ts';
 import { parseVariables, parseVerb, type Verb } from './environment.ts';
-import { errorResult } from './error.ts';
+import { CniError, CODE, errorResult } from './error.ts';
 import { add } from './verbs/add.ts';
 import { check } from './verbs/check.ts';
 import { del } from './verbs/del.ts';
@@ -34,11 +35,11 @@ export async function callPlugin(deps: PluginDeps): Promise<Outcome> {
   let cniVersion: string = NEWEST;
   try {
     const verb = parseVerb(deps.env);
-    const raw = decodeConfig(deps.stdin());
+    const stdin = deps.stdin();
     if (verb === 'VERSION') {
-      const asked = typeof raw.cniVersion === 'string' ? raw.cniVersion : NEWEST;
-      return success(JSON.stringify({ cniVersion: asked, supportedVersions: SUPPORTED_VERSIONS }));
+      return success(JSON.stringify(versionResult(stdin)));
     }
+    const raw = decodeConfig(stdin);
     if (SUPPORTED_VERSIONS.some((version) => version === raw.cniVersion)) {
       cniVersion = String(raw.cniVersion);
     }
@@ -48,6 +49,15 @@ export async function callPlugin(deps: PluginDeps): Promise<Outcome> {
     const stdout = JSON.stringify(errorResult(toCniError(error), cniVersion));
     return { stdout, stderr: '', exitCode: 1 };
   }
+}
+
+/** CNI SPEC 1.1.0 VERSION: answers in the version that was asked for. Runtimes before 0.4.0 may ask with an empty stdin. */
+function versionResult(stdin: string): CniVersionResult {
+  const { cniVersion } = stdin.trim() === '' ? {} : decodeConfig(stdin);
+  if (cniVersion !== undefined && typeof cniVersion !== 'string') {
+    throw new CniError(CODE.decode, `cniVersion: must be a string, got ${JSON.stringify(cniVersion)}`);
+  }
+  return { cniVersion: cniVersion ?? NEWEST, supportedVersions: [...SUPPORTED_VERSIONS] };
 }
 
 function success(stdout: string): Outcome {

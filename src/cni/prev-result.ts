@@ -7,8 +7,8 @@ import { CniError, CODE } from './error.ts';
  * sandbox. An address without an index counts if that entry is the only one with a sandbox. Without prefix length, canonical.
  * Throws CniError 7.
  */
-export function attachedAddresses(prevResult: CniResult | undefined, ifName: string): string[] {
-  if (prevResult === undefined) {
+export function attachedAddresses(prevResult: CniResult | null | undefined, ifName: string): string[] {
+  if (prevResult === undefined || prevResult === null) {
     throw new CniError(
       CODE.invalidConfig,
       'prevResult: missing; trapline must come after a plugin that adds an interface',
@@ -35,7 +35,7 @@ export function attachedAddresses(prevResult: CniResult | undefined, ifName: str
       `prevResult.ips: no address of interface ${JSON.stringify(ifName)}`,
     );
   }
-  return ips.map(({ address }) => canonicalAddress(address));
+  return [...new Set(ips.map(({ address }) => canonicalAddress(address)))];
 }
 
 /** `10.1.0.3/24` gives `10.1.0.3`; IPv6 comes out as RFC 5952 writes it. */
@@ -43,11 +43,15 @@ function canonicalAddress(cidr: string): string {
   const [address = '', length = '', ...more] = cidr.split('/');
   const family = isIP(address);
   const url = family === 0 ? null : URL.parse(family === 6 ? `http://[${address}]/` : `http://${address}/`);
-  if (url === null || !/^\d{1,3}$/.test(length) || more.length > 0) {
+  if (url === null || !isPrefixLength(length, family) || more.length > 0) {
     throw new CniError(
       CODE.invalidConfig,
       `prevResult.ips: ${JSON.stringify(cidr)} is not an address with prefix length`,
     );
   }
   return url.hostname.replace(/^\[|\]$/g, '');
+}
+
+function isPrefixLength(text: string, family: number): boolean {
+  return /^\d{1,3}$/.test(text) && Number(text) <= (family === 4 ? 32 : 128);
 }

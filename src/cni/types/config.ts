@@ -6,14 +6,14 @@ export const validAttachmentSchema = z.object({ containerID: z.string(), ifname:
 
 /**
  * The configuration that a plugin gets on stdin (CNI SPEC 1.1.0, section 3, Deriving plugin configuration). Plugins extend
- * it with their own keys; keys of the runtime (`runtimeConfig`, `args`, `cni.dev/*`) go through.
+ * it with their own keys; keys of the runtime (`runtimeConfig`, `args`, `cni.dev/*`) go through. A runtime in Go writes an absent value as null.
  */
 export const pluginConfigSchema = z.looseObject({
   cniVersion: z.string().optional(),
   name: z.string().optional(),
   type: z.string().optional(),
-  prevResult: resultSchema.optional(),
-  'cni.dev/valid-attachments': z.array(validAttachmentSchema).optional(),
+  prevResult: resultSchema.nullish(),
+  'cni.dev/valid-attachments': z.array(validAttachmentSchema).nullish(),
 });
 
 export type PluginConfig = z.infer<typeof pluginConfigSchema>;

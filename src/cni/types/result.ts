@@ -1,17 +1,25 @@
 import * as z from 'zod';
 
 /**
- * A success result (CNI SPEC 1.1.0, section 5). Only the keys that a chained plugin reads are checked; all others go through
- * untouched, whatever version they belong to.
+ * A success result (CNI SPEC 1.1.0, section 5, and 0.3.0 to 0.4.0, where it differs). Every object is loose: keys that are not
+ * named here go through untouched, whatever version they belong to. Keys of a later version are no error in an earlier one.
  */
 export const interfaceSchema = z.looseObject({
   name: z.string(),
   mac: z.string().optional(),
+  /** Bytes; since 1.1.0. */
+  mtu: z.number().int().nonnegative().optional(),
   /** Path of the network namespace; absent or empty on the host. */
   sandbox: z.string().optional(),
+  /** Of a vhost-user or similar interface; since 1.1.0. */
+  socketPath: z.string().optional(),
+  /** PCI address of the device; since 1.1.0. */
+  pciID: z.string().optional(),
 });
 
 export const ipSchema = z.looseObject({
+  /** Required up to 0.4.0, gone since 1.0.0. */
+  version: z.enum(['4', '6']).optional(),
   /** Address in CIDR form. */
   address: z.string(),
   gateway: z.string().optional(),
@@ -19,26 +27,52 @@ export const ipSchema = z.looseObject({
   interface: z.number().int().nonnegative().optional(),
 });
 
+export const routeSchema = z.looseObject({
+  /** CIDR */
+  dst: z.string(),
+  gw: z.string().optional(),
+  /** Bytes; this and all that follow since 1.1.0. */
+  mtu: z.number().int().nonnegative().optional(),
+  /** Bytes */
+  advmss: z.number().int().nonnegative().optional(),
+  priority: z.number().int().nonnegative().optional(),
+  table: z.number().int().nonnegative().optional(),
+  scope: z.number().int().nonnegative().optional(),
+});
+
+export const dnsSchema = z.looseObject({
+  nameservers: z.array(z.string()).optional(),
+  domain: z.string().optional(),
+  search: z.array(z.string()).optional(),
+  options: z.array(z.string()).optional(),
+});
+
 export const resultSchema = z.looseObject({
   cniVersion: z.string().optional(),
-  interfaces: z.array(interfaceSchema).optional(),
-  ips: z.array(ipSchema).optional(),
+  interfaces: z.array(interfaceSchema).nullish(),
+  ips: z.array(ipSchema).nullish(),
+  routes: z.array(routeSchema).nullish(),
+  dns: dnsSchema.nullish(),
+});
+
+/** An error result (CNI SPEC 1.1.0, section 5, Error). */
+export const errorResultSchema = z.looseObject({
+  cniVersion: z.string(),
+  code: z.number().int(),
+  msg: z.string(),
+  details: z.string().optional(),
+});
+
+/** The answer to VERSION. */
+export const versionResultSchema = z.looseObject({
+  cniVersion: z.string(),
+  supportedVersions: z.array(z.string()),
 });
 
 export type CniInterface = z.infer<typeof interfaceSchema>;
 export type CniIp = z.infer<typeof ipSchema>;
+export type CniRoute = z.infer<typeof routeSchema>;
+export type CniDns = z.infer<typeof dnsSchema>;
 export type CniResult = z.infer<typeof resultSchema>;
-
-/** An error result (CNI SPEC 1.1.0, section 5, Error). */
-export interface CniErrorResult {
-  readonly cniVersion: string;
-  readonly code: number;
-  readonly msg: string;
-  readonly details?: string;
-}
-
-/** The answer to VERSION. */
-export interface CniVersionResult {
-  readonly cniVersion: string;
-  readonly supportedVersions: readonly string[];
-}
+export type CniErrorResult = z.infer<typeof errorResultSchema>;
+export type CniVersionResult = z.infer<typeof versionResultSchema>;

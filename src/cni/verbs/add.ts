@@ -1,15 +1,14 @@
 import { statSync } from 'node:fs';
 import type { Attachment } from '../../cache/attachment.ts';
-import { deleteAttachment, writeAttachment } from '../../cache/attachments.ts';
 import { cachePath } from '../../cache/paths.ts';
 import { readNodeCache } from '../../cache/read.ts';
 import type { NodeCache } from '../../cache/schema.ts';
 import { planAttachment } from '../../ipsec/plan.ts';
 import type { XfrmPolicy } from '../../ipsec/types.ts';
-import { addPolicies } from '../../ipsec/xfrm/apply.ts';
 import type { Call } from '../call.ts';
-import { checkNetns, iproute2Of, locked } from '../effects.ts';
+import { checkNetns, locked } from '../effects.ts';
 import { CniError, CODE } from '../error.ts';
+import { lay } from '../lay.ts';
 import { attachedAddresses } from '../prev-result.ts';
 
 const POLL_MS = 20;
@@ -22,11 +21,11 @@ type PodName = NonNullable<Attachment['pod']>;
  */
 export async function add(call: Call): Promise<string> {
   const { config, variables } = call;
-  checkNetns(variables.netns, true);
+  checkNetns(variables, true);
   const addresses = attachedAddresses(config.prevResult, variables.ifName);
   const pod = podName(variables.args);
   if (pod !== null) {
-    await attach(call, addresses, pod);
+    await attach(call, recordOf(call, addresses, pod), pod);
   }
   return JSON.stringify({ ...config.prevResult, cniVersion: config.cniVersion });
 }
@@ -48,18 +47,29 @@ function podName(args: ReadonlyMap<string, string>): PodName | null {
 }
 
 /** Waits for the pod to appear in the cache, not holding the lock meanwhile, and lays what the plan says. */
-async function attach(call: Call, addresses: string[], pod: PodName): Promise<void> {
+async function attach(call: Call, record: Attachment, pod: PodName): Promise<void> {
   const { config, deps } = call;
   const deadline = deps.now() + config.cacheWaitMs;
   for (;;) {
     const seen = stampOf(cachePath(config.runDir));
-    const miss = await locked(call, () => tryAttach(call, addresses, pod));
+    const last = deps.now() >= deadline;
+    const miss = await locked(call, async () => {
+      const decision = decide(config.runDir, pod, record.addresses);
+      if (decision.kind === 'miss' && !(last && config.onCacheMiss === 'pass')) {
+        return decision.why;
+      }
+      // Let pass, the pod still leaves a record: the agent lays its policies once it knows it.
+      await lay(call, { ...record, policies: decision.kind === 'miss' ? [] : decision.policies });
+      return undefined;
+    });
     if (miss === undefined) {
       return;
     }
-    if (deps.now() >= deadline) {
-      await missed(call, { addresses, pod, miss });
-      return;
+    if (last) {
+      throw new CniError(
+        CODE.tryAgainLater,
+        `${miss} after ${config.cacheWaitMs} ms; is trapline-agent running and its source in sync?`,
+      );
     }
     do {
       await deps.sleep(POLL_MS);
@@ -67,12 +77,16 @@ async function attach(call: Call, addresses: string[], pod: PodName): Promise<vo
   }
 }
 
-/** Returns why the cache does not know the pod, or undefined when all is laid. */
-async function tryAttach(call: Call, addresses: string[], pod: PodName): Promise<string | undefined> {
-  const read = readNodeCache(call.config.runDir);
+type Decision =
+  | { readonly kind: 'policies'; readonly policies: XfrmPolicy[] }
+  | { readonly kind: 'miss'; readonly why: string };
+
+/** What the cache says about a pod. Throws CniError 5, 6, and PlanError. */
+function decide(runDir: string, pod: PodName, addresses: string[]): Decision {
+  const read = readNodeCache(runDir);
   switch (read.kind) {
     case 'missing':
-      return read.message;
+      return { kind: 'miss', why: `node cache: ${read.message}` };
     case 'unreadable':
       throw new CniError(CODE.io, `node cache: ${read.message}`);
     case 'invalid':
@@ -80,10 +94,9 @@ async function tryAttach(call: Call, addresses: string[], pod: PodName): Promise
     case 'ok':
   }
   if (!knowsPod(read.value, pod)) {
-    return `pod ${pod.namespace}/${pod.name} is not in ${cachePath(call.config.runDir)}`;
+    return { kind: 'miss', why: `pod ${pod.namespace}/${pod.name} is not in ${cachePath(runDir)}` };
   }
-  await lay(call, recordOf(call, addresses, pod), planAttachment(read.value, { pod, addresses }));
-  return undefined;
+  return { kind: 'policies', policies: planAttachment(read.value, { pod, addresses }) };
 }
 
 /** Another uid is an earlier pod of the same name: the cache is behind. */
@@ -92,38 +105,6 @@ function knowsPod(cache: NodeCache, pod: PodName): boolean {
     ({ namespace, name, uid }) =>
       namespace === pod.namespace && name === pod.name && (pod.uid === '' || uid === '' || uid === pod.uid),
   );
-}
-
-/** The record first: whoever dies between the two leaves a record of what may be in the kernel, never policies without one. */
-async function lay(call: Call, record: Attachment, policies: readonly XfrmPolicy[]): Promise<void> {
-  writeAttachment(call.config.runDir, { ...record, policies: [...policies] });
-  if (policies.length === 0) {
-    return;
-  }
-  try {
-    await addPolicies(iproute2Of(call), policies);
-  } catch (error) {
-    deleteAttachment(call.config.runDir, record);
-    throw error;
-  }
-}
-
-interface Missed {
-  readonly addresses: string[];
-  readonly pod: PodName;
-  readonly miss: string;
-}
-
-/** `onCacheMiss: pass` still leaves a record: the agent lays the policies once it knows the pod. */
-async function missed(call: Call, { addresses, pod, miss }: Missed): Promise<void> {
-  const { onCacheMiss, cacheWaitMs } = call.config;
-  if (onCacheMiss === 'fail') {
-    throw new CniError(
-      CODE.tryAgainLater,
-      `${miss} after ${cacheWaitMs} ms; is trapline-agent running and its source in sync?`,
-    );
-  }
-  await locked(call, () => lay(call, recordOf(call, addresses, pod), []));
 }
 
 function recordOf({ config, variables, deps }: Call, addresses: string[], pod: PodName): Attachment {

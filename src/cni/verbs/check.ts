@@ -10,7 +10,7 @@ import { attachedAddresses } from '../prev-result.ts';
 /** CNI SPEC 1.1.0 CHECK: the record is there, names the addresses of prevResult, and the kernel holds what it says. */
 export async function check(call: Call): Promise<string> {
   const { config, variables } = call;
-  checkNetns(variables.netns, true);
+  checkNetns(variables, true);
   const addresses = attachedAddresses(config.prevResult, variables.ifName);
   if ((variables.args.get('K8S_POD_NAME') ?? '') !== '') {
     await locked(call, () => compare(call, addresses));

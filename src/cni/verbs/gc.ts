@@ -2,7 +2,7 @@ import { readAttachments } from '../../cache/attachments.ts';
 import type { Call } from '../call.ts';
 import { locked, toCniError } from '../effects.ts';
 import { CniError, CODE } from '../error.ts';
-import { detach } from './del.ts';
+import { detach } from '../lay.ts';
 
 const KEY = 'cni.dev/valid-attachments';
 
@@ -13,8 +13,11 @@ const KEY = 'cni.dev/valid-attachments';
 export async function gc(call: Call): Promise<string> {
   const { config } = call;
   const valid = config[KEY];
-  if (valid === undefined) {
-    throw new CniError(CODE.invalidConfig, `${KEY}: missing`);
+  if (valid === undefined || valid === null) {
+    throw new CniError(
+      CODE.invalidConfig,
+      `${KEY}: ${valid === null ? 'null' : 'missing'}; an empty list would mean all`,
+    );
   }
   const keep = new Set(valid.map(({ containerID, ifname }) => `${containerID} ${ifname}`));
   const failures = await locked(call, async () => {
