@@ -1,0 +1,97 @@
+import { policyKey } from '../../src/ipsec/identity.ts';
+import type { XfrmPolicy } from '../../src/ipsec/types.ts';
+import { ownPolicies } from '../../src/ipsec/xfrm/kernel-policy.ts';
+import { parsePolicies } from '../../src/ipsec/xfrm/parse-policy.ts';
+import type { Command, Run, RunResult } from '../../src/run/types.ts';
+
+/** A policy table behind a `Run` that understands what our wrapper says to `ip`, for tests without root. */
+export interface FakeKernel {
+  readonly run: Run;
+  /** Every process that was started. */
+  readonly commands: Command[];
+  /** `<dir> <selector>` to the rest of the line, as `ip` was told. */
+  readonly table: Map<string, string>;
+  /** Our policies in it, sorted by key. */
+  readonly policies: () => XfrmPolicy[];
+  /** The next batch fails at this line (counted from 0), with what `ip` says. */
+  failAt: { readonly line: number; readonly said: string } | undefined;
+  /** The next command throws this. */
+  throws: Error | undefined;
+}
+
+const LINE =
+  /^xfrm policy (add|update|delete) dir (\S+) (src \S+ dst \S+(?: proto \d+)?(?: [sd]port \d+)*)(?: (.*))?$/;
+const BODY = /^priority (\d+) tmpl (src \S+ dst \S+) proto esp reqid (\d+) mode tunnel level required$/;
+
+export function createFakeKernel(): FakeKernel {
+  const kernel: FakeKernel = {
+    commands: [],
+    table: new Map(),
+    policies: () => sorted(ownPolicies(parsePolicies(list(kernel).stdout))),
+    failAt: undefined,
+    throws: undefined,
+    run: async (command) => {
+      kernel.commands.push(command);
+      const error = kernel.throws;
+      kernel.throws = undefined;
+      if (error !== undefined) {
+        throw error;
+      }
+      return command.args[0] === '-batch' ? batch(kernel, command.input ?? '') : list(kernel);
+    },
+  };
+  return kernel;
+}
+
+function batch(kernel: FakeKernel, input: string): RunResult {
+  const { failAt, table } = kernel;
+  kernel.failAt = undefined;
+  let stdout = '';
+  let number = 0;
+  for (const line of input.split('\n').filter((text) => text !== '')) {
+    if (line === 'xfrm policy count') {
+      stdout += '\t SPD IN 0 OUT 0 FWD 0\n';
+      continue;
+    }
+    const said = number === failAt?.line ? failAt.said : apply(table, line);
+    number += 1;
+    if (said !== undefined) {
+      return { exitCode: 2, stdout, stderr: `RTNETLINK answers: ${said}\nCommand failed -:${number}\n` };
+    }
+  }
+  return ok(stdout);
+}
+
+function apply(table: Map<string, string>, line: string): string | undefined {
+  const [, op, dir, selector, body = ''] = LINE.exec(line) ?? [];
+  if (op === undefined || (op !== 'delete' && !BODY.test(body))) {
+    throw new Error(`the fake kernel does not understand: ${line}`);
+  }
+  const key = `${dir} ${selector}`;
+  if (op === 'delete') {
+    return table.delete(key) ? undefined : 'No such file or directory';
+  }
+  if (op === 'add' && table.has(key)) {
+    return 'File exists';
+  }
+  table.set(key, body);
+  return undefined;
+}
+
+function list({ table }: FakeKernel): RunResult {
+  const blocks = [...table].map(([key, body]) => {
+    const [, dir, selector = ''] = /^(\S+) (.*)$/.exec(key) ?? [];
+    const [, priority, ends, reqid] = BODY.exec(body) ?? [];
+    return `${selector} \n\tdir ${dir} priority ${priority} ptype main \n\ttmpl ${ends}\n\t\tproto esp reqid ${reqid} mode tunnel\n`;
+  });
+  return ok(blocks.join(''));
+}
+
+function ok(stdout: string): RunResult {
+  return { exitCode: 0, stdout, stderr: '' };
+}
+
+/** By key, as the plan comes. */
+export function sorted(policies: readonly XfrmPolicy[]): XfrmPolicy[] {
+  return [...policies].sort((a, b) => (policyKey(a) < policyKey(b) ? -1 : 1));
+}
