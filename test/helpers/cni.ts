@@ -3,6 +3,7 @@
 export interface PluginOutput {
   readonly exitCode: number;
   readonly stdout: string;
+  readonly stderr?: string;
 }
 
 /** Starts the plugin `type` in the node's namespaces. */

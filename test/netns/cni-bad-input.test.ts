@@ -49,5 +49,8 @@ netnsTest('without CNI_COMMAND the executable says what it is, on stderr', async
   const output = await node.exec('trapline', {}, '');
   t.is(output.exitCode, 0);
   t.is(output.stdout, '');
-  t.regex(output.stderr, /^CNI trapline plugin .*\nCNI protocol versions supported: 0\.3\.1, .*1\.1\.0\n$/);
+  t.regex(
+    output.stderr ?? '',
+    /^CNI trapline plugin .*\nCNI protocol versions supported: 0\.3\.1, .*1\.1\.0\n$/,
+  );
 });
