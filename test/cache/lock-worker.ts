@@ -1,10 +1,11 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withLock } from '../../src/cache/lock.ts';
+import { lockPath } from '../../src/cache/paths.ts';
 
 /**
- * A process that contends for the lock of `runDir`: `count <n>` adds n times one to a number in a file; `hold` takes the
- * lock, says so on stdout, and never lets go.
+ * A process that contends for the lock of `runDir`: `count <n>` adds n times one to a number in a file; `crash <n>` does the
+ * same and each time leaves the lock as a process that died would; `hold` takes the lock, says so on stdout, and never lets go.
  */
 const [runDir = '', what, times = '0'] = process.argv.slice(2);
 const options = { timeoutMs: 120_000, now: Date.now, sleep: (ms: number) => sleep(ms) };
@@ -23,6 +24,10 @@ if (what === 'hold') {
         await sleep(0);
       }
       writeFileSync(file, String(value + 1));
+      if (what === 'crash') {
+        const [pid, , namespace] = readFileSync(lockPath(runDir), 'utf8').split(' ');
+        writeFileSync(lockPath(runDir), `${pid} 1 ${namespace}`);
+      }
     });
   }
 }

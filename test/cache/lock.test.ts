@@ -46,6 +46,13 @@ test('what runs under the lock runs alone, in processes', async (t) => {
   t.deepEqual(readdirSync(runDir), ['counter']);
 });
 
+test('of many who see an abandoned lock one takes it over', async (t) => {
+  const runDir = folder(t);
+  const children = Array.from({ length: 8 }, () => work(t, runDir, 'crash', '100'));
+  t.deepEqual(await Promise.all(children.map(exited)), Array(8).fill(0));
+  t.is(readFileSync(`${runDir}/counter`, 'utf8'), '800');
+});
+
 test('what runs under the lock runs alone, in one process', async (t) => {
   const runDir = folder(t);
   let running = 0;

@@ -35,6 +35,7 @@ test('waits for the cache itself', async (t) => {
   t.deepEqual(node.kernel.policies(), PLANNED);
 });
 
+const elsewhere = seedCache({ pods: seedCache().pods.map((pod) => ({ ...pod, namespace: 'elsewhere' })) });
 const misses = [
   { title: 'no cache', cache: null, args: corednsArgs(), says: /node\.json: not there/ },
   {
@@ -42,6 +43,12 @@ const misses = [
     cache: withoutCoredns,
     args: corednsArgs(),
     says: /kube-system\/coredns-1/,
+  },
+  {
+    title: 'a pod of the name in another namespace',
+    cache: elsewhere,
+    args: corednsArgs(),
+    says: /coredns-1/,
   },
   { title: 'an earlier pod of the name', cache: seedCache(), args: corednsArgs('uid-9'), says: /coredns-1/ },
 ];

@@ -128,3 +128,12 @@ test('both families of a pod are protected', async (t) => {
   t.deepEqual(record?.addresses, [COREDNS_ADDRESS, 'fd00:1::3']);
   t.true(node.kernel.policies().some(({ selector }) => selector.src === 'fd00:1::3/128'));
 });
+
+test('an address that prevResult names twice is protected once', async (t) => {
+  const node = createNode(t);
+  const ip = { interface: 2, address: `${COREDNS_ADDRESS}/26` };
+  const outcome = await node.call('ADD', { config: { prevResult: { ...prevResult(), ips: [ip, ip] } } });
+  t.is(outcome.exitCode, 0, outcome.stdout);
+  t.is(node.kernel.commands.length, 1);
+  t.deepEqual(readAttachments(node.runDir).records[0]?.addresses, [COREDNS_ADDRESS]);
+});

@@ -28,3 +28,15 @@ test('ADD with a cache that cannot be read: code 5', async (t) => {
   t.regex(error.msg, /^node cache: .*node\.json: EISDIR/);
   t.deepEqual(readdirSync(node.runDir), ['node.json']);
 });
+
+test('an error comes in the version of the configuration, if that is one of ours', async (t) => {
+  const node = createNode(t, null);
+  for (const [cniVersion, answer] of [
+    ['0.4.0', '0.4.0'],
+    ['1.1.0', '1.1.0'],
+    ['9.9.9', '1.1.0'],
+  ]) {
+    const error = errorOf(t, await node.call('ADD', { config: { cniVersion, prevResult: undefined } }));
+    t.is(error.cniVersion, answer ?? '');
+  }
+});
