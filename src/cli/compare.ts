@@ -1,0 +1,55 @@
+import { diffPolicies } from '../ipsec/diff.ts';
+import { policyKey } from '../ipsec/identity.ts';
+import { planPolicies } from '../ipsec/plan.ts';
+import type { PolicyKey } from '../ipsec/types.ts';
+import type { NodeView } from './view.ts';
+
+/** The plan against the kernel. `unknown`: one of the two could not be had. */
+export type Comparison =
+  | { readonly kind: 'unknown'; readonly reason: string }
+  | {
+      readonly kind: 'compared';
+      readonly planned: number;
+      /** Planned, but not in the kernel. */
+      readonly missing: readonly PolicyKey[];
+      /** In the kernel with another template or priority than planned. */
+      readonly different: readonly PolicyKey[];
+      /** Ours in the kernel, but not planned. */
+      readonly surplus: readonly PolicyKey[];
+      /** Planned, but the place is taken by a policy that is not ours. */
+      readonly conflicts: readonly PolicyKey[];
+    };
+
+export function comparePlan({ cache, kernel, attachments }: NodeView): Comparison {
+  if (cache.kind !== 'ok') {
+    return { kind: 'unknown', reason: `no plan without node cache: ${cache.message}` };
+  }
+  if (kernel.kind !== 'ok') {
+    return { kind: 'unknown', reason: kernel.message };
+  }
+  try {
+    const desired = planPolicies(cache.value, attachments.records);
+    const { operations, conflicts } = diffPolicies(desired, kernel.policies);
+    const keys = (op: string): PolicyKey[] =>
+      operations.filter((operation) => operation.op === op).map(({ policy }) => policyKey(policy));
+    return {
+      kind: 'compared',
+      planned: desired.length,
+      missing: keys('add'),
+      different: keys('update'),
+      surplus: keys('delete'),
+      conflicts: conflicts.map((conflict) => policyKey(conflict.desired)),
+    };
+  } catch (error) {
+    return { kind: 'unknown', reason: `no plan: ${(error as Error).message}` };
+  }
+}
+
+export function inStep(comparison: Comparison): boolean {
+  return (
+    comparison.kind === 'compared' &&
+    [comparison.missing, comparison.different, comparison.surplus, comparison.conflicts].every(
+      (keys) => keys.length === 0,
+    )
+  );
+}

@@ -1,0 +1,39 @@
+import type { NodeCache } from '../cache/schema.ts';
+import { policyKey } from '../ipsec/identity.ts';
+import type { XfrmPolicy } from '../ipsec/types.ts';
+import { formatTable } from './table.ts';
+
+const HEAD = ['DIR', 'SRC', 'DST', 'PROTO', 'SPORT', 'DPORT', 'PRIO', 'TUNNEL', 'REQID', 'LEVEL', 'CHILD'];
+
+/** Reqid to `<peer> <child>`, as this node's cache has them. */
+export function childrenByReqid(cache: NodeCache | null): Map<number, string> {
+  return new Map(
+    (cache?.peers ?? []).flatMap((peer) =>
+      Object.entries(peer.reqids).map(([child, reqid]) => [reqid, `${peer.name} ${child}`] as const),
+    ),
+  );
+}
+
+/** `traplinectl policies` as text: our policies, sorted by key; `-` for a child that the cache does not know. */
+export function formatPolicies(policies: readonly XfrmPolicy[], cache: NodeCache | null): string {
+  const children = childrenByReqid(cache);
+  const sorted = [...policies].sort((a, b) => (policyKey(a) < policyKey(b) ? -1 : 1));
+  const rows = sorted.map(({ dir, selector: { src, dst, proto, sport, dport }, priority, template }) => [
+    dir,
+    src,
+    dst,
+    proto,
+    portOf(sport),
+    portOf(dport),
+    String(priority),
+    `${template.src} > ${template.dst}`,
+    String(template.reqid),
+    template.level,
+    children.get(template.reqid) ?? '-',
+  ]);
+  return formatTable([HEAD, ...rows]);
+}
+
+function portOf(port: number): string {
+  return port === 0 ? '*' : String(port);
+}

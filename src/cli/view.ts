@@ -1,0 +1,60 @@
+import type { Attachments } from '../cache/attachments.ts';
+import { readAttachments } from '../cache/attachments.ts';
+import type { Heartbeat } from '../cache/heartbeat.ts';
+import { type ReadResult, readHeartbeat, readNodeCache } from '../cache/read.ts';
+import type { NodeCache } from '../cache/schema.ts';
+import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
+import { listPolicies } from '../ipsec/xfrm/kernel.ts';
+import type { KernelPolicy } from '../ipsec/xfrm/kernel-policy.ts';
+
+/** The kernel's policy table, or why it could not be read (most often: not root). */
+export type KernelRead =
+  | { readonly kind: 'ok'; readonly policies: readonly KernelPolicy[] }
+  | { readonly kind: 'failed'; readonly message: string };
+
+/** All that traplinectl knows of a node, read at one time. */
+export interface NodeView {
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  readonly cache: ReadResult<NodeCache>;
+  readonly heartbeat: ReadResult<Heartbeat>;
+  readonly attachments: Attachments;
+  readonly kernel: KernelRead;
+}
+
+export interface ViewOptions {
+  readonly runDir: string;
+  readonly iproute2: Iproute2;
+  readonly now: () => number;
+}
+
+/** Reads, changes nothing, takes no lock. What cannot be read is part of the view. */
+export async function readView({ runDir, iproute2, now }: ViewOptions): Promise<NodeView> {
+  return {
+    cache: readNodeCache(runDir),
+    heartbeat: readHeartbeat(runDir),
+    attachments: recordsIn(runDir),
+    kernel: await readKernel(iproute2),
+    now: now(),
+  };
+}
+
+function recordsIn(runDir: string): Attachments {
+  try {
+    return readAttachments(runDir);
+  } catch (error) {
+    return { records: [], problems: [messageOf(error)] };
+  }
+}
+
+async function readKernel(iproute2: Iproute2): Promise<KernelRead> {
+  try {
+    return { kind: 'ok', policies: await listPolicies(iproute2) };
+  } catch (error) {
+    return { kind: 'failed', message: messageOf(error) };
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
