@@ -54,7 +54,7 @@ function findPod(pods: readonly CachePod[], attachment: PlannedAttachment): Cach
 /** The target ports at which a pod backs protected services. */
 function podPorts(cache: NodeCache, pod: CachePod): ProtectedPort[] {
   return cache.entries
-    .filter((entry) => entry.namespace === pod.namespace && selects(entry, pod))
+    .filter((entry) => selects(entry, pod))
     .flatMap((entry) =>
       entry.ports.flatMap(({ proto, target }) =>
         resolvePorts(pod, proto, target).map((port) => ({
@@ -66,10 +66,14 @@ function podPorts(cache: NodeCache, pod: CachePod): ProtectedPort[] {
     );
 }
 
-/** A service without a selector, or with an empty one, selects no pod. */
-function selects(entry: CacheEntry, pod: CachePod): boolean {
+/** A service without a selector, or with an empty one, selects no pod; nor does one select a pod of another namespace. */
+export function selects(entry: CacheEntry, pod: CachePod): boolean {
   const terms = Object.entries(entry.selector ?? {});
-  return terms.length > 0 && terms.every(([label, value]) => pod.labels[label] === value);
+  return (
+    entry.namespace === pod.namespace &&
+    terms.length > 0 &&
+    terms.every(([label, value]) => pod.labels[label] === value)
+  );
 }
 
 function resolvePorts(pod: CachePod, proto: string, target: number | string): number[] {

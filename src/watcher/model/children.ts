@@ -1,7 +1,8 @@
 import type { CacheChild, CachePod } from '../../cache/schema.ts';
 import { childName, wideChildName } from '../../ipsec/child.ts';
+import { selects } from '../../ipsec/served.ts';
 import type { Protocol } from '../../ipsec/types.ts';
-import { type ModelEntry, numbersOf } from './entries.ts';
+import { type ModelEntry, portsOf } from './entries.ts';
 
 /**
  * The children of the cluster, sorted by name. A port that several entries name belongs to the one whose name sorts first, so the port
@@ -10,40 +11,43 @@ import { type ModelEntry, numbersOf } from './entries.ts';
 export function buildChildren(entries: readonly ModelEntry[], pods: readonly CachePod[]): CacheChild[] {
   const owned = new Set<string>();
   const children = new Map<string, CacheChild>();
-  for (const { entry, slices, portNames } of entries) {
-    for (const { proto, target } of entry.ports) {
-      if (target === 0) {
+  for (const model of entries) {
+    for (const proto of new Set(model.entry.ports.map((port) => port.proto))) {
+      const targets = model.entry.ports.filter((port) => port.proto === proto).map(({ target }) => target);
+      if (targets.includes(0)) {
         const name = wideChildName(proto);
         children.set(name, { name, proto, ports: [] });
-        continue;
       }
-      const numbers =
-        typeof target === 'number'
-          ? [target]
-          : [
-              ...[...portNames]
-                .filter((name) => name.startsWith(`${proto}/`))
-                .flatMap((name) => numbersOf(slices, name)),
-              ...namedPorts(pods, entry.namespace, proto, target),
-            ];
-      const name = childName(proto, entry.name);
-      const mine = children.get(name)?.ports ?? [];
-      const added = [...new Set(numbers)].filter((port) => !owned.has(`${proto}/${port}`));
-      for (const port of added) {
+      const ports = [...new Set(numbersOf(model, proto, pods))]
+        .filter((port) => port !== 0 && !owned.has(`${proto}/${port}`))
+        .sort((a, b) => a - b);
+      for (const port of ports) {
         owned.add(`${proto}/${port}`);
       }
-      if (mine.length + added.length > 0) {
-        children.set(name, { name, proto, ports: [...mine, ...added].sort((a, b) => a - b) });
+      if (ports.length > 0) {
+        const name = childName(proto, model.entry.name);
+        children.set(name, { name, proto, ports });
       }
     }
   }
   return [...children.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** The pods of this node are known before any slice lists them: ADD needs the child of their ports. */
-function namedPorts(pods: readonly CachePod[], namespace: string, proto: Protocol, name: string): number[] {
+/** Target ports as the service, its slices and its pods give them. Pods count before any slice lists them: ADD needs their child. */
+function numbersOf(model: ModelEntry, proto: Protocol, pods: readonly CachePod[]): number[] {
+  const { entry, slices, portNames } = model;
+  const named = portsOf(slices, proto).filter(({ name }) => portNames.has(`${proto}/${name}`));
+  const selected = pods.filter((pod) => selects(entry, pod));
+  return [
+    ...named.map(({ port }) => port),
+    ...entry.ports
+      .filter((port) => port.proto === proto)
+      .flatMap(({ target }) => (typeof target === 'number' ? [target] : namedPorts(selected, proto, target))),
+  ];
+}
+
+function namedPorts(pods: readonly CachePod[], proto: Protocol, name: string): number[] {
   return pods
-    .filter((pod) => pod.namespace === namespace)
     .flatMap(({ ports }) => ports.filter((port) => port.proto === proto && port.name === name))
     .map(({ port }) => port);
 }

@@ -31,8 +31,8 @@ const SERVICE_LABEL = 'kubernetes.io/service-name';
 export function resolveEntries(items: readonly PolicyItem[], objects: ServiceObjects): ResolvedEntries {
   const problems: ObjectProblem[] = [];
   const entries: ModelEntry[] = [];
-  for (const [name, group] of groupItems(items, objects.services)) {
-    const { namespace, service: serviceName } = group;
+  for (const group of groupItems(items, objects.services)) {
+    const { name, namespace, service: serviceName } = group;
     const service = objects.services.find(
       ({ metadata }) => metadata.name === serviceName && (metadata.namespace ?? 'default') === namespace,
     );
@@ -65,13 +65,14 @@ export function resolveEntries(items: readonly PolicyItem[], objects: ServiceObj
 
 interface Group {
   readonly policy: string;
+  readonly name: string;
   readonly namespace: string;
   readonly service: string;
   readonly specs: PortSpec[];
 }
 
-/** One entry per service and item name. Equal item names that mean different services are told apart by the service. */
-function groupItems(items: readonly PolicyItem[], services: readonly Service[]): Map<string, Group> {
+/** One entry per service and item name. Equal names that mean different services are told apart by the service. */
+function groupItems(items: readonly PolicyItem[], services: readonly Service[]): Group[] {
   const groups = new Map<string, Group>();
   for (const item of items.filter(({ namespace }) => namespace !== '*')) {
     const targets = item.service === '*' ? servicesOf(item.namespace, services) : [item.service];
@@ -82,17 +83,34 @@ function groupItems(items: readonly PolicyItem[], services: readonly Service[]):
     for (const service of targets) {
       const base = item.service === '*' ? `${item.name}.${service}` : item.name;
       const name = shared ? `${item.name}.${item.namespace}.${service}` : base;
-      const group = groups.get(name) ?? {
+      const key = `${name} ${item.namespace}/${service}`;
+      const group = groups.get(key) ?? {
         policy: item.policy,
+        name,
         namespace: item.namespace,
         service,
         specs: [],
       };
       group.specs.push(...item.specs);
-      groups.set(name, group);
+      groups.set(key, group);
     }
   }
-  return groups;
+  return uniqueNames(groups);
+}
+
+/** An item may be named as another item's entry is (`web.api`, and item `web` for service `api` of `*`): the later by service is renamed. */
+function uniqueNames(groups: ReadonlyMap<string, Group>): Group[] {
+  const taken = new Set<string>();
+  return [...groups]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, group]) => {
+      let name = group.name;
+      while (taken.has(name)) {
+        name = `${name}.${group.namespace}.${group.service}`;
+      }
+      taken.add(name);
+      return { ...group, name };
+    });
 }
 
 function servicesOf(namespace: string, services: readonly Service[]): string[] {
@@ -109,7 +127,8 @@ interface ResolvedPorts {
 
 /**
  * A number that is a service port means its target port, a number that is a target port means itself; where both hold, both are meant
- * (DESIGN 3). The kernel sees target ports, after DNAT.
+ * (DESIGN 3). The kernel sees target ports, after DNAT. Slices carry target ports as well: resolved names, and whatever a manual slice
+ * says, which no targetPort tells.
  */
 function resolvePorts(
   specs: readonly PortSpec[],
@@ -128,22 +147,23 @@ function resolvePorts(
     }
     let found = false;
     const within = (port: number): boolean => port >= spec.first && port <= spec.last;
+    const targets = portsOf(slices, spec.proto).map(({ port }) => port);
     for (const port of (service.spec.ports ?? []).filter(
       ({ protocol }) => protoOf(protocol) === spec.proto,
     )) {
       const target = port.targetPort ?? port.port;
-      const name = `${spec.proto}/${port.name ?? ''}`;
       if (within(port.port)) {
         protect(spec.proto, target);
-        names.add(name);
+        names.add(`${spec.proto}/${port.name ?? ''}`);
         found = true;
       }
-      for (const number of typeof target === 'number' ? [target] : numbersOf(slices, name)) {
-        if (within(number)) {
-          protect(spec.proto, number);
-          found = true;
-        }
+      if (typeof target === 'number') {
+        targets.push(target);
       }
+    }
+    for (const number of targets.filter(within)) {
+      protect(spec.proto, number);
+      found = true;
     }
     if (!found) {
       missing.push(spec);
@@ -153,13 +173,14 @@ function resolvePorts(
   return { ports: sorted, names, missing };
 }
 
-/** The numbers that slices give to a port of the service, named as `<proto>/<name>`. */
-export function numbersOf(slices: readonly EndpointSlice[], name: string): number[] {
+/** The numbered ports of slices for one protocol. */
+export function portsOf(
+  slices: readonly EndpointSlice[],
+  proto: Protocol,
+): { readonly name: string; readonly port: number }[] {
   return slices.flatMap(({ ports }) =>
-    (ports ?? []).flatMap((port) =>
-      `${protoOf(port.protocol)}/${port.name ?? ''}` === name && typeof port.port === 'number'
-        ? [port.port]
-        : [],
+    (ports ?? []).flatMap(({ name, protocol, port }) =>
+      protoOf(protocol) === proto && typeof port === 'number' ? [{ name: name ?? '', port }] : [],
     ),
   );
 }

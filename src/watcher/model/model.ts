@@ -6,7 +6,7 @@ import { placeEndpoints } from './endpoints.ts';
 import { resolveEntries } from './entries.ts';
 import { type KnownItems, parseItems } from './items.ts';
 import { parseNodes } from './nodes.ts';
-import { podsOf } from './pods.ts';
+import { podsOf, podsOfCluster } from './pods.ts';
 import { assignReqids } from './reqids.ts';
 
 export interface ModelInput {
@@ -47,7 +47,7 @@ export function buildNodeCache(input: ModelInput): Model {
   const parsed = parseItems(objects.policies, input.knownItems);
   const { entries, mesh, problems: entryProblems } = resolveEntries(parsed.items, objects);
   const pods = podsOf(objects.pods, nodeName);
-  const children = childrenOf(childSaScope, mesh, entries.length > 0 ? buildChildren(entries, pods) : []);
+  const children = childrenOf(childSaScope, mesh, buildChildren(entries, podsOfCluster(objects.pods)));
   const placed = placeEndpoints(mesh ? [] : entries, {
     nodes,
     nodeName,

@@ -5,11 +5,13 @@ import { protoOf } from './entries.ts';
 
 /** The pods of a node that the chain attaches, sorted by namespace and name. */
 export function podsOf(objects: readonly Pod[], nodeName: string): CachePod[] {
+  return podsOfCluster(objects.filter(({ spec }) => spec.nodeName === nodeName && spec.hostNetwork !== true));
+}
+
+/** All pods that have not ended, on whatever node, sorted by namespace and name. */
+export function podsOfCluster(objects: readonly Pod[]): CachePod[] {
   return objects
-    .filter(({ spec, status }) => {
-      const ended = status?.phase === 'Succeeded' || status?.phase === 'Failed';
-      return spec.nodeName === nodeName && spec.hostNetwork !== true && !ended;
-    })
+    .filter(({ status }) => status?.phase !== 'Succeeded' && status?.phase !== 'Failed')
     .map(cachePod)
     .sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
 }
