@@ -8,7 +8,10 @@ export function canonicalCidr(text: string): string | undefined {
   }
   const cidr = new IPCIDR(trimmed);
   const start = canonicalAddress(cidr.start());
-  return start === undefined ? undefined : `${start}/${trimmed.slice(trimmed.indexOf('/') + 1)}`;
+  const sameFamily = start?.includes(':') === trimmed.includes(':');
+  return start === undefined || !sameFamily
+    ? undefined
+    : `${start}/${trimmed.slice(trimmed.indexOf('/') + 1)}`;
 }
 
 /** An address as the kernel writes it, or undefined if the text is none. */

@@ -52,7 +52,7 @@ function parseNode({ metadata, spec, status }: Node): CacheNode | string {
   }
   return cidrs.length === 0
     ? 'spec.podCIDRs: none yet'
-    : { name: metadata.name, addresses: firstPerFamily(addresses), podCidrs: [...cidrs].sort() };
+    : { name: metadata.name, addresses: firstPerFamily(addresses), podCidrs: [...new Set(cidrs)].sort() };
 }
 
 function canonicalAll(

@@ -1,4 +1,4 @@
-import { REQID_FIRST, REQID_LAST } from '../../ipsec/identity.ts';
+import { isOurReqid, REQID_FIRST, REQID_LAST } from '../../ipsec/identity.ts';
 
 /** By peer, then by child configuration name. */
 export type Reqids = ReadonlyMap<string, Readonly<Record<string, number>>>;
@@ -15,7 +15,7 @@ export function assignReqids(peers: readonly string[], configs: readonly string[
   for (const peer of peers) {
     const kept = configs.flatMap((config) => {
       const reqid = previous.get(peer)?.[config];
-      return reqid === undefined || taken.has(reqid) ? [] : [[config, reqid] as const];
+      return reqid === undefined || !isOurReqid(reqid) || taken.has(reqid) ? [] : [[config, reqid] as const];
     });
     for (const [, reqid] of kept) {
       taken.add(reqid);
