@@ -22,11 +22,16 @@ export interface ParsedFile {
   readonly problems: readonly ObjectProblem[];
 }
 
-const anyObject = z.looseObject({
+const anyObject = z.object({
   kind: z.string(),
-  metadata: z.looseObject({ name: z.string().optional() }).optional(),
+  apiVersion: z.string().optional().catch(undefined),
+  metadata: z.object({ name: z.union([z.string(), z.number()]) }).catch({ name: '(no name)' }),
 });
-const listSchema = z.object({ kind: z.string().endsWith('List'), items: z.array(z.unknown()) });
+const listSchema = z.object({
+  kind: z.string().endsWith('List'),
+  apiVersion: z.string().optional(),
+  items: z.array(z.unknown()),
+});
 
 /**
  * Parses one manifest. If it is not YAML, what it said before stays (it may be half-written); an object that is not what its kind
@@ -64,20 +69,24 @@ export function parseFile(
   return { stamp, objects, problems };
 }
 
+/** The items of lists; those of a typed list (`ServiceList`) leave out kind and apiVersion. */
 function expand(raw: unknown): unknown[] {
   const list = listSchema.safeParse(raw);
   if (list.success) {
-    return list.data.items.flatMap(expand);
+    const { kind, apiVersion, items } = list.data;
+    const typed = kind === 'List' ? {} : { kind: kind.slice(0, -'List'.length), apiVersion };
+    return items.flatMap((item) => expand(typeof item === 'object' ? { ...typed, ...item } : item));
   }
   return raw === null || raw === undefined ? [] : [raw];
 }
 
+/** By kind. Another group's kind of the same name (a Knative Service) is none of ours. */
 const SCHEMAS = {
-  Service: { list: 'services', schema: serviceSchema },
-  EndpointSlice: { list: 'endpointSlices', schema: endpointSliceSchema },
-  Node: { list: 'nodes', schema: nodeSchema },
-  Pod: { list: 'pods', schema: podSchema },
-  IPsecPolicy: { list: 'policies', schema: ipsecPolicySchema },
+  Service: { list: 'services', group: 'v1', schema: serviceSchema },
+  EndpointSlice: { list: 'endpointSlices', group: 'discovery.k8s.io', schema: endpointSliceSchema },
+  Node: { list: 'nodes', group: 'v1', schema: nodeSchema },
+  Pod: { list: 'pods', group: 'v1', schema: podSchema },
+  IPsecPolicy: { list: 'policies', group: 'starlingx.io', schema: ipsecPolicySchema },
 } as const;
 
 /** The object; why it is refused; or undefined for a kind that we do not read. */
@@ -86,7 +95,10 @@ function parseObject(raw: unknown): ParsedObject | string | undefined {
   if (!any.success) {
     return 'not a Kubernetes object: it has no kind';
   }
-  const known = Object.entries(SCHEMAS).find(([kind]) => kind === any.data.kind);
+  const group = any.data.apiVersion?.split('/')[0];
+  const known = Object.entries(SCHEMAS).find(
+    ([kind, read]) => kind === any.data.kind && (group === undefined || group === read.group),
+  );
   if (known === undefined) {
     return undefined;
   }
@@ -100,7 +112,7 @@ function parseObject(raw: unknown): ParsedObject | string | undefined {
       raw,
     );
     const shown = JSON.stringify(value) ?? 'nothing';
-    return `${kind} ${any.data.metadata?.name ?? '(no name)'}: ${path.join('.')}: ${issue?.message}, got ${shown.slice(0, 80)}`;
+    return `${kind} ${any.data.metadata.name}: ${path.join('.')}: ${issue?.message}, got ${shown.slice(0, 80)}`;
   }
   return { list, object: parsed.data } as ParsedObject;
 }
@@ -108,5 +120,5 @@ function parseObject(raw: unknown): ParsedObject | string | undefined {
 /** Identifies an object in the cluster. */
 export function keyOf(raw: unknown): string {
   const { kind, metadata } = raw as { kind?: string; metadata?: { namespace?: string; name?: string } };
-  return `${kind} ${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
+  return `${kind} ${metadata?.namespace ?? 'default'}/${metadata?.name ?? ''}`;
 }
