@@ -1,0 +1,122 @@
+import test from 'ava';
+import { canonicalAddress, canonicalCidr, containedIn } from '../../../src/watcher/model/cidr.ts';
+import { parseNodes } from '../../../src/watcher/model/nodes.ts';
+import { build, messages, node } from './cluster.ts';
+
+type Canonical = (text: string) => string | undefined;
+const canonical = test.macro<[parse: Canonical, text: string, expected: string | undefined]>({
+  exec(t, parse, text, expected) {
+    t.is(parse(text), expected);
+  },
+  title: (_, parse, text) => `${parse.name} of ${JSON.stringify(text)}`,
+});
+for (const [text, expected] of [
+  ['10.1.0.7/24', '10.1.0.0/24'],
+  [' FD00:0::1/64 ', 'fd00::/64'],
+  ['10.1.0.0/33', undefined],
+  ['10.1.0.0', undefined],
+  ['10.1/16', undefined],
+  ['010.1.0.0/24', undefined],
+  ['fd00::/129', undefined],
+  ['::ffff:10.0.0.0/104', undefined],
+  ['', undefined],
+] as const) {
+  test(canonical, canonicalCidr, text, expected);
+}
+for (const [text, expected] of [
+  ['10.0.0.1', '10.0.0.1'],
+  ['FD00:0:0::1', 'fd00::1'],
+  ['010.0.0.1', undefined],
+  ['256.0.0.1', undefined],
+  ['1', undefined],
+  ['node.example', undefined],
+  ['fe80::1%eth0', undefined],
+] as const) {
+  test(canonical, canonicalAddress, text, expected);
+}
+
+test('an address lies in a CIDR of its own family only', (t) => {
+  t.true(containedIn('10.1.2.255', ['10.1.1.0/24', '10.1.2.0/24']));
+  t.false(containedIn('10.1.3.0', ['10.1.1.0/24', '10.1.2.0/24']));
+  t.true(containedIn('fd00::5', ['0.0.0.0/0', 'fd00::/64']));
+  t.false(containedIn('10.1.3.0', ['::/0']));
+});
+
+const parsed = test.macro((t, overrides: Parameters<typeof node>[1], expected: object | string) => {
+  const { nodes, problems } = parseNodes([node('b', overrides), node('c')]);
+  t.true(
+    nodes.some(({ name }) => name === 'c'),
+    'the others go on',
+  );
+  if (typeof expected === 'string') {
+    t.deepEqual(problems, [{ where: 'Node b', message: expected }]);
+    t.is(nodes.length, 1);
+  } else {
+    t.deepEqual(problems, []);
+    t.like(nodes[0], expected);
+  }
+});
+const addressed = (...addresses: string[]) => ({
+  status: {
+    addresses: [
+      { type: 'Hostname', address: 'b' },
+      { type: 'ExternalIP', address: '203.0.113.9' },
+      ...addresses.map((address) => ({ type: 'InternalIP', address })),
+    ],
+  },
+});
+const annotated = (name: string, value: string) => ({
+  metadata: { name: 'b', annotations: { [`trapline.io/${name}`]: value } },
+});
+test('podCIDR alone', parsed, { spec: { podCIDR: '10.9.0.0/24' } }, { podCidrs: ['10.9.0.0/24'] });
+test(
+  'several pod CIDRs all count, once each',
+  parsed,
+  { spec: { podCIDRs: ['10.9.1.0/24', '10.9.0.0/24', '10.9.0.1/24'] } },
+  {
+    podCidrs: ['10.9.0.0/24', '10.9.1.0/24'],
+  },
+);
+test('the first InternalIP of each family', parsed, addressed('FD00::2', '10.0.0.7', '10.0.0.8', 'fd00::3'), {
+  addresses: ['10.0.0.7', 'fd00::2'],
+});
+test('annotated pod CIDRs', parsed, annotated('pod-cidrs', '10.8.1.0/26, 10.8.0.0/26'), {
+  podCidrs: ['10.8.0.0/26', '10.8.1.0/26'],
+});
+test('annotated addresses', parsed, annotated('addresses', '192.0.2.1'), { addresses: ['192.0.2.1'] });
+test('no pod CIDR yet', parsed, { spec: {} }, 'spec.podCIDRs: none yet');
+test('no address yet', parsed, addressed(), 'status.addresses: no InternalIP yet');
+test(
+  'malformed pod CIDR',
+  parsed,
+  { spec: { podCIDRs: ['10.9.0.0/99'] } },
+  'spec.podCIDRs: "10.9.0.0/99" is malformed',
+);
+test('malformed address', parsed, addressed('10.0.0'), 'status.addresses: "10.0.0" is malformed');
+test(
+  'malformed annotation',
+  parsed,
+  annotated('pod-cidrs', '10.8.1.0/26,'),
+  'trapline.io/pod-cidrs: "" is malformed',
+);
+test(
+  'malformed address annotation',
+  parsed,
+  annotated('addresses', 'b'),
+  'trapline.io/addresses: "b" is malformed',
+);
+
+test('peers are the other nodes that can have a tunnel', (t) => {
+  const model = build({ nodes: [node('c'), node('b', { spec: {} }), node('a')] });
+  t.is(model.content.node.name, 'a');
+  t.deepEqual(
+    model.content.peers.map(({ name }) => name),
+    ['c'],
+  );
+  t.deepEqual(messages(model), ['Node b: spec.podCIDRs: none yet']);
+});
+
+test('without its own node nothing can be decided', (t) => {
+  t.throws(() => build({ nodes: [node('b')] }), { name: 'ModelError', message: 'Node a: not there' });
+  t.throws(() => build({ nodes: [node('a', { spec: {} })] }), { message: 'Node a: spec.podCIDRs: none yet' });
+});

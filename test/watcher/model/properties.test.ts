@@ -1,0 +1,172 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { isOurReqid, REQID_FIRST, REQID_LAST } from '../../../src/ipsec/identity.ts';
+import { assignReqids } from '../../../src/watcher/model/reqids.ts';
+import type { ClusterObjects } from '../../../src/watcher/objects.ts';
+import { build, cluster, item, node, pod, policy, service, slice } from './cluster.ts';
+
+const NAMES = ['api', 'db', 'web'] as const;
+const port = fc.integer({ min: 1, max: 6 });
+const target = fc.oneof(port, fc.constant('www'), fc.constant(undefined));
+const spec = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.tuple(fc.constantFrom('tcp', 'udp'), port).map(([proto, n]) => `${proto}/${n}`),
+  },
+  { weight: 1, arbitrary: fc.constantFrom('tcp/*', '*', 'udp', 'tcp/2-5') },
+);
+const servicePort = fc.record({ protocol: fc.constantFrom('TCP', 'UDP'), port, target });
+
+const objects: fc.Arbitrary<ClusterObjects> = fc
+  .record({
+    services: fc.array(fc.tuple(fc.constantFrom(...NAMES), fc.array(servicePort, { maxLength: 3 })), {
+      maxLength: 3,
+    }),
+    items: fc.uniqueArray(
+      fc.tuple(
+        fc.constantFrom(...NAMES, 'x'),
+        fc.constantFrom(...NAMES, '*'),
+        fc.array(spec, { minLength: 1, maxLength: 3 }),
+      ),
+      { maxLength: 4, selector: ([name]) => name },
+    ),
+    pods: fc.array(fc.tuple(fc.constantFrom(...NAMES), fc.constantFrom('a', 'b', 'c'), port), {
+      maxLength: 5,
+    }),
+  })
+  .map(({ services, items, pods }) => {
+    const unique = [...new Map(services).entries()];
+    return cluster({
+      services: unique.map(([name, ports]) =>
+        service(
+          name,
+          ports.map((each, index) => ({
+            name: `p${index}`,
+            protocol: each.protocol,
+            port: each.port,
+            ...(each.target === undefined ? {} : { targetPort: each.target }),
+          })),
+        ),
+      ),
+      endpointSlices: unique.map(([name, ports]) =>
+        slice(
+          name,
+          pods.flatMap(([app, on], index) =>
+            app === name ? [`10.1.${on.charCodeAt(0) - 96}.${index + 1}`] : [],
+          ),
+          ports.map((each, index) => ({
+            name: `p${index}`,
+            protocol: each.protocol,
+            port: typeof each.target === 'number' ? each.target : each.port,
+          })),
+        ),
+      ),
+      pods: pods.map(([app, on, number], index) =>
+        pod(`${app}-${index}`, on, {
+          metadata: { labels: { app } },
+          spec: { nodeName: on, containers: [{ ports: [{ name: 'www', containerPort: number }] }] },
+        }),
+      ),
+      policies: items.map(([name, servicename, specs]) =>
+        policy(`p-${name}`, item(name, specs.join(','), { servicename })),
+      ),
+    });
+  });
+
+const shuffled = (of: ClusterObjects): fc.Arbitrary<ClusterObjects> => {
+  const mixed = <T>(list: readonly T[]): fc.Arbitrary<T[]> =>
+    fc.shuffledSubarray([...list], { minLength: list.length });
+  return fc.record({
+    services: mixed(of.services),
+    endpointSlices: mixed(of.endpointSlices),
+    nodes: mixed(of.nodes),
+    pods: mixed(of.pods),
+    policies: mixed(of.policies),
+  });
+};
+
+test('the order of objects never matters', (t) => {
+  fc.assert(
+    fc.property(
+      objects.chain((one) => fc.tuple(fc.constant(one), shuffled(one))),
+      ([one, other]) => JSON.stringify(build(one).content) === JSON.stringify(build(other).content),
+    ),
+  );
+  t.pass();
+});
+
+test('port sets of children of one protocol never overlap, and none is empty but a wide one', (t) => {
+  fc.assert(
+    fc.property(objects, (one) => {
+      const { children } = build(one).content;
+      const owned = children.flatMap(({ proto, ports }) => ports.map((number) => `${proto}/${number}`));
+      return (
+        new Set(owned).size === owned.length &&
+        children.every(({ name, ports }) => (ports.length === 0) === /^pods(_|$)/.test(name))
+      );
+    }),
+  );
+  t.pass();
+});
+
+test('all nodes agree on children and entries', (t) => {
+  fc.assert(
+    fc.property(objects, (one) => {
+      const [a, b, c] = ['a', 'b', 'c'].map((nodeName) => {
+        const { children, entries, mesh } = build(one, { nodeName }).content;
+        return JSON.stringify({ children, entries, mesh });
+      });
+      return a === b && b === c;
+    }),
+  );
+  t.pass();
+});
+
+test('every protected port at a peer names a child that exists and carries it', (t) => {
+  fc.assert(
+    fc.property(objects, (one) => {
+      const { children, endpoints } = build(one).content;
+      return endpoints.every(({ ports }) =>
+        ports.every((each) => {
+          const child = children.find(({ name }) => name === each.child);
+          return child !== undefined && (each.port === 0 || child.ports.includes(each.port));
+        }),
+      );
+    }),
+  );
+  t.pass();
+});
+
+test('reqids are ours, unique, and stay when the cluster changes', (t) => {
+  fc.assert(
+    fc.property(objects, objects, (one, other) => {
+      const first = build(one).content;
+      const second = build({ ...other, nodes: [...other.nodes, node('d')] }, { previous: first }).content;
+      const all = second.peers.flatMap(({ reqids }) => Object.values(reqids));
+      const kept = second.peers.every(({ name, reqids }) => {
+        const before = first.peers.find((peer) => peer.name === name)?.reqids ?? {};
+        return Object.entries(reqids).every(([config, reqid]) => (before[config] ?? reqid) === reqid);
+      });
+      return kept && all.every(isOurReqid) && new Set(all).size === all.length;
+    }),
+  );
+  t.pass();
+});
+
+test('a lost cache usually gives the same reqids', (t) => {
+  const one = assignReqids(['b', 'c'], ['tcp_web_egress', 'tcp_web_ingress'], new Map());
+  const other = assignReqids(
+    ['b', 'c', 'd'],
+    ['tcp_api_egress', 'tcp_web_egress', 'tcp_web_ingress'],
+    new Map(),
+  );
+  t.like(other.get('b') ?? {}, one.get('b') ?? {});
+  t.like(other.get('c') ?? {}, one.get('c') ?? {});
+});
+
+test('two configurations that hash alike get two reqids, and a former reqid that is not ours is replaced', (t) => {
+  const hashed = assignReqids(['b'], ['x'], new Map()).get('b')?.x ?? 0;
+  const reqids = assignReqids(['b'], ['w', 'x'], new Map([['b', { w: hashed }]])).get('b');
+  t.deepEqual(reqids, { w: hashed, x: hashed === REQID_LAST ? REQID_FIRST : hashed + 1 });
+  t.deepEqual(assignReqids(['b'], ['x'], new Map([['b', { x: 7 }]])).get('b'), { x: hashed });
+});
