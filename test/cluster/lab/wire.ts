@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Daemon, mustIn, sleep, startIn } from './process.ts';
+import { type Daemon, mustIn, startIn, until } from './process.ts';
 
 /** The network between the nodes, in a namespace of its own: no decrypted packet ever appears there. */
 export interface Wire {
@@ -12,7 +13,13 @@ export interface Wire {
 }
 
 const IP = '/usr/sbin/ip';
+const SOCAT = '/usr/bin/socat';
 const TCPDUMP = '/usr/bin/tcpdump';
+/** The bridge's own address, for markers alone. */
+const OWN = '192.168.206.1';
+const BROADCAST = '192.168.206.255';
+const FIRST_MARKER = 20_000;
+const LIMIT_MS = 60_000;
 
 /** Makes the bridge and captures everything on it from the start. */
 export async function createWire(base: string): Promise<Wire> {
@@ -21,17 +28,31 @@ export async function createWire(base: string): Promise<Wire> {
   await mustIn([IP], ['netns', 'add', namespace]);
   await mustIn([IP, '-n', namespace], ['link', 'add', 'br0', 'type', 'bridge']);
   await mustIn([IP, '-n', namespace], ['link', 'set', 'br0', 'up']);
+  await mustIn([IP, '-n', namespace], ['addr', 'add', `${OWN}/24`, 'broadcast', BROADCAST, 'dev', 'br0']);
+  const enter = [IP, 'netns', 'exec', namespace];
+  const log = join(base, 'tcpdump.log');
   const capture: Daemon = startIn(
-    [IP, 'netns', 'exec', namespace],
-    [TCPDUMP, '-i', 'br0', '-U', '-s', '200', '-w', pcap, '-Z', 'root'],
-    join(base, 'tcpdump.log'),
+    enter,
+    [TCPDUMP, '-i', 'br0', '-U', '--immediate-mode', '-s', '200', '-w', pcap, '-Z', 'root'],
+    log,
   );
-  await sleep(1_500);
-  const show = async (filter: string): Promise<string[]> => {
-    // The last packets may still be on their way into the file.
-    await sleep(500);
+  await until('the capture', LIMIT_MS, async () => readFileSync(log, 'utf8').includes('listening on'));
+  const read = async (filter: string): Promise<string[]> => {
     const text = await mustIn([], [TCPDUMP, '-nn', '-r', pcap, filter]);
     return text.split('\n').filter((line) => line !== '');
+  };
+  let marker = FIRST_MARKER;
+  // Whatever went over the wire before the marker is in the file once the marker is.
+  const settle = async (): Promise<void> => {
+    marker += 1;
+    const to = `UDP-DATAGRAM:${BROADCAST}:${marker},broadcast,bind=${OWN}`;
+    await mustIn(enter, [SOCAT, '-u', '-', to], 'marker');
+    const seen = `udp dst port ${marker} and dst host ${BROADCAST}`;
+    await until('the marker in the capture', LIMIT_MS, async () => (await read(seen)).length > 0);
+  };
+  const show = async (filter: string): Promise<string[]> => {
+    await settle();
+    return await read(filter);
   };
   return {
     namespace,
