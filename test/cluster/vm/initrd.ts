@@ -53,7 +53,7 @@ $b mount -t overlay -o lowerdir=/host,upperdir=/upper/up,workdir=/upper/work ove
 $b umount /proc /sys; $b umount /dev; $b mount -t proc proc /new/proc; $b mount -t sysfs sys /new/sys; $b mount -t devtmpfs dev /new/dev
 $b mkdir -p /new/dev/pts /new/dev/shm /new/lib/modules /new/lab
 $b mount -t devpts devpts /new/dev/pts; $b mount -t tmpfs tmpfs /new/dev/shm
-$b mount -t tmpfs tmpfs /new/run; $b mount -t tmpfs tmpfs /new/tmp
+$b mount -t tmpfs tmpfs /new/run
 $b mount -t 9p -o $p9,ro,cache=loose modules /new/lib/modules
 $b mount -t 9p -o $p9 lab /new/lab
 $b ip link set lo up
