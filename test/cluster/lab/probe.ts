@@ -71,7 +71,8 @@ export async function dig(
   const argv = ['/usr/bin/dig', ...once, ...options, `@${server}`, 'kubernetes.default', 'A'];
   const started = performance.now();
   const { stdout, stderr } = await runIn(podOf(lab, from).enter, argv);
-  const ok = stdout.includes('10.96.0.1');
+  // The whole line: what dig says of a failure names the server, 10.96.0.10.
+  const ok = stdout.split('\n').includes('10.96.0.1');
   return { ok, ms: performance.now() - started, said: (stdout + stderr).trim() };
 }
 
