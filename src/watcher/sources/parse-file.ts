@@ -34,7 +34,8 @@ const listSchema = z.object({
 });
 
 /**
- * Parses one manifest. If it is not YAML, what it said before stays (it may be half-written); an object that is not what its kind
+ * Parses one manifest. If it is not YAML or empty, what it said before stays (it may be half-written: a shell's
+ * `>` empties the file first); an object that is not what its kind
  * needs is left out, or keeps its former value. Other kinds are none of our business.
  */
 export function parseFile(
@@ -50,6 +51,10 @@ export function parseFile(
     const reason = broken.message.split('\n')[0];
     const message = `line ${line}: ${reason}; what it said before stays in force`;
     return { stamp, objects: before?.objects ?? [], problems: [{ where: name, message }] };
+  }
+  if (text.trim() === '' && before !== undefined && before.objects.length > 0) {
+    const message = 'is empty; what it said before stays in force until the file is deleted';
+    return { stamp, objects: before.objects, problems: [{ where: name, message }] };
   }
   const objects: ParsedObject[] = [];
   const problems: ObjectProblem[] = [];

@@ -114,3 +114,14 @@ test('of an object in two files the first file by name counts', (t) => {
   );
   t.deepEqual(problems, [{ where: 'b.yaml', message: 'Service default/s is defined in a.yaml already' }]);
 });
+
+test('a file that a shell has just emptied leaves what it said before', (t) => {
+  const emptied = parse('\n', parse(node('a')));
+  t.deepEqual(names(emptied), ['Node a']);
+  t.deepEqual(
+    emptied.problems.map(({ message }) => message),
+    ['is empty; what it said before stays in force until the file is deleted'],
+  );
+  t.deepEqual(names(parse('# nothing any more', emptied)), []);
+  t.deepEqual(parse('', parse('')).problems, []);
+});
