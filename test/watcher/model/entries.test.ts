@@ -117,3 +117,12 @@ test('every service of every namespace is the mesh', (t) => {
   t.deepEqual(content.children, [{ name: 'pods', proto: 'any', ports: [] }]);
   t.deepEqual(Object.keys(content.peers[0]?.reqids ?? {}), ['pods']);
 });
+
+test('services of one name in two namespaces keep their own ports and selectors', (t) => {
+  const theirs = service('web', [{ port: 80, targetPort: 9000 }], { selector: { app: 'theirs' } });
+  const { content } = build({
+    services: [service('web', [{ port: 80 }]), { ...theirs, metadata: { name: 'web', namespace: 'other' } }],
+    policies: [policy('p', item('theirs', 'tcp/80', other))],
+  });
+  t.like(content.entries[0], { selector: { app: 'theirs' }, ports: [{ proto: 'tcp', target: 9000 }] });
+});
