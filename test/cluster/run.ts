@@ -24,7 +24,13 @@ if (await hasEsp()) {
   process.exitCode = await runInGuest({
     argv,
     cwd: ROOT,
-    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/root', LC_ALL: 'C', TRAPLINE_EMULATED: '1' },
+    env: {
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      HOME: '/root',
+      LC_ALL: 'C',
+      TRAPLINE_EMULATED: '1',
+      TRAPLINE_LAB_LOGS: '/lab/logs',
+    },
     timeoutMs: 15 * 60_000,
     keep,
   });

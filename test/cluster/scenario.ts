@@ -1,5 +1,6 @@
+import { cpSync } from 'node:fs';
+import { join } from 'node:path';
 import { createLab, destroyLab, type Lab } from './lab/lab.ts';
-import { tail } from './lab/probe.ts';
 import { createReport } from './lab/report.ts';
 import { bringUp, firstPackets } from './steps/bring-up.ts';
 import { changes } from './steps/changes.ts';
@@ -15,11 +16,7 @@ export async function runScenario(
   try {
     for (const part of [bringUp, firstPackets, failures, changes]) {
       if (!(await part(lab, report))) {
-        for (const node of lab.nodes) {
-          for (const file of ['agent.log', 'charon.log']) {
-            process.stdout.write(`--- ${node.spec.name} ${file}\n${tail(node, file, 25)}\n`);
-          }
-        }
+        keepLogs(lab);
         break;
       }
     }
@@ -28,4 +25,18 @@ export async function runScenario(
     await destroyLab(lab);
   }
   return report.finish();
+}
+
+/** Logs and the capture of a run that failed, where whoever started it can find them. */
+function keepLogs({ base, nodes }: Lab): void {
+  const target = process.env.TRAPLINE_LAB_LOGS ?? `${base}.logs`;
+  const wanted = [
+    'tcpdump.log',
+    'wire.pcap',
+    ...nodes.flatMap(({ spec }) => [`${spec.name}/agent.log`, `${spec.name}/charon.log`]),
+  ];
+  for (const file of wanted) {
+    cpSync(join(base, file), join(target, file));
+  }
+  process.stdout.write(`logs and capture: ${target}\n`);
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readHeartbeat, readNodeCache } from '../../../src/cache/read.ts';
 import { isOurReqid } from '../../../src/ipsec/identity.ts';
@@ -91,13 +90,4 @@ export async function connect(lab: Lab, from: PodName, address: string, port: nu
   ]);
   const ok = stdout.includes('trapline');
   return { ok, ms: performance.now() - started, said: (stdout + stderr).trim() };
-}
-
-/** The end of a log file of a node. */
-export function tail(node: LabNode, file: string, lines: number): string {
-  try {
-    return readFileSync(join(node.folder, file), 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
-  } catch {
-    return '';
-  }
 }

@@ -47,6 +47,9 @@ export async function runInGuest(job: GuestJob): Promise<number> {
     process.stderr.write(`the guest did not finish; its console:\n${tail(join(lab, 'console'))}\n`);
     return 125;
   }
+  if (existsSync(join(lab, 'logs'))) {
+    process.stdout.write(`/lab is ${lab} here\n`);
+  }
   return Number(readFileSync(status, 'utf8'));
 }
 
