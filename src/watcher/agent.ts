@@ -46,12 +46,18 @@ export async function runAgent(
 
   const follow = async (): Promise<void> => {
     for await (const snapshot of source.watch(running)) {
-      const { content, problems } = effects.model(snapshot, state.cache);
-      for (const problem of [...snapshot.problems, ...problems]) {
-        log.warn(problem, 'object refused');
+      try {
+        const { content, problems } = effects.model(snapshot, state.cache);
+        for (const problem of [...snapshot.problems, ...problems]) {
+          log.warn(problem, 'object refused');
+        }
+        state.cache = nextCache(state.cache, content, effects.now());
+        state.sourceError = '';
+      } catch (error) {
+        // This node may be missing for a moment: what is in force stays in force.
+        state.sourceError = error instanceof Error ? error.message : String(error);
+        log.error({ err: error }, 'cluster not understood');
       }
-      state.cache = nextCache(state.cache, content, effects.now());
-      state.sourceError = '';
       wake.notify();
     }
   };

@@ -154,3 +154,18 @@ test('a source that cannot be read at the start ends the agent with its message'
   });
   await t.throwsAsync(runAgent(effects, null, abort.signal), { message: /no such directory/ });
 });
+
+test('a cluster that cannot be understood is said, and what is in force stays', async (t) => {
+  const { effects, abort, beats, enforced, until } = harness({
+    model: () => {
+      throw new Error('Node a: not there');
+    },
+  });
+  const running = runAgent(effects, seedCache({ generation: 7 }), abort.signal);
+  await until(1);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  abort.abort();
+  await running;
+  t.is(enforced.at(-1)?.generation, 7);
+  t.is(beats.at(-1)?.sourceError, 'Node a: not there');
+});

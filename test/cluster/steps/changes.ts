@@ -3,7 +3,7 @@ import { executable } from '../lab/node.ts';
 import { CLEAR, connect, dig, lagOf, policiesOf, STRETCH, sasOf } from '../lab/probe.ts';
 import { mustIn, until } from '../lab/process.ts';
 import { check, type Report } from '../lab/report.ts';
-import { CERT_IP, DNS_IP } from '../lab/topology.ts';
+import { CERT_IP, DNS_IP, PODS } from '../lab/topology.ts';
 
 const FOREIGN = ['src', '198.51.100.0/24', 'dst', '203.0.113.0/24', 'dir', 'out'];
 const IP = '/usr/sbin/ip';
@@ -41,7 +41,7 @@ export async function changes(lab: Lab, report: Report): Promise<boolean> {
       );
     }
     const before = await lab.wire.count('udp port 53 and net 172.16.0.0/16');
-    check((await dig(lab, 'client2')).ok, 'no answer');
+    check((await dig(lab, 'client2', [], PODS.dns1.address)).ok, 'no answer');
     check((await lab.wire.count('udp port 53 and net 172.16.0.0/16')) === before, 'UDP in the clear');
   });
   await report.step('the agents stopped: what is in force stays in force', async () => {

@@ -1,0 +1,35 @@
+# All of it runs on the Node that the project pins (node_modules/.bin/node), whatever the system has.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+ARGS ?=
+
+.PHONY: help setup build lint test demo bench clean
+help:
+	@echo "make demo    the main job on three nodes (ARGS=--keep leaves them up)"
+	@echo "make test    every tier of tests that can run here (ARGS=--demand: a skip is a failure)"
+	@echo "make build   pkg/dist/trapline, trapline-agent, traplinectl"
+	@echo "make lint    biome and tsc"
+	@echo "make bench   ADD and DEL against the Go plugins of the same machine"
+	@echo "make clean"
+
+setup:
+	@sh scripts/setup.sh
+
+build: setup
+	@tsc -b
+	@node pkg/build.ts
+
+lint: setup
+	@biome ci .
+	@tsc -b
+
+test: build
+	@node build/test/run-tiers.js $(ARGS)
+
+demo: build
+	@node build/test/cluster/run.js demo.js $(ARGS)
+
+bench: build
+	@node build/test/bench/bench.js
+
+clean:
+	rm -rf build coverage pkg/dist src/cni/types/dist

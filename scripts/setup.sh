@@ -1,0 +1,54 @@
+#!/bin/sh
+# Installs what is missing: Debian packages (as root, on Debian or Ubuntu) and npm packages. Quick if all is there.
+set -eu
+cd "$(dirname "$0")/.."
+
+# file or command that shows it is there : Debian package
+needs='
+npm:npm
+ip:iproute2
+nft:nftables
+tcpdump:tcpdump
+dig:bind9-dnsutils
+socat:socat
+openssl:openssl
+busybox:busybox-static
+cpio:cpio
+depmod:kmod
+qemu-system-x86_64:qemu-system-x86
+nsenter:util-linux
+git:git
+/usr/sbin/dnsmasq:dnsmasq-base
+/usr/sbin/swanctl:strongswan-swanctl
+/usr/lib/ipsec/charon:strongswan-charon
+/usr/lib/ipsec/plugins/libstrongswan-openssl.so:libstrongswan-standard-plugins
+/usr/lib/ipsec/plugins/libstrongswan-curve25519.so:libstrongswan-extra-plugins
+/usr/lib/cni/bridge:containernetworking-plugins
+'
+PATH=$PATH:/usr/sbin:/sbin
+missing=''
+for need in $needs; do
+  what=${need%%:*}
+  case $what in
+    /*) [ -e "$what" ] || missing="$missing ${need#*:}" ;;
+    *) command -v "$what" >/dev/null || missing="$missing ${need#*:}" ;;
+  esac
+done
+
+if [ -n "$missing" ]; then
+  if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+    echo "missing (Debian package names):$missing" >&2
+    echo "install them, or run this as root on Debian or Ubuntu" >&2
+    exit 1
+  fi
+  apt-get update -q
+  # shellcheck disable=SC2086
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+elif command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && ! apt-cache depends linux-image-amd64 2>/dev/null | grep -q Depends; then
+  apt-get update -q
+fi
+
+if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  npm ci --no-audit --no-fund
+  touch node_modules/.package-lock.json
+fi
