@@ -2,13 +2,12 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 ARGS ?=
 
-.PHONY: help setup build lint test demo bench clean
+.PHONY: help setup build lint test demo clean
 help:
 	@echo "make demo    the main job on three nodes (ARGS=--keep leaves them up)"
 	@echo "make test    every tier of tests that can run here (ARGS=--demand: a skip is a failure)"
 	@echo "make build   pkg/dist/trapline, trapline-agent, traplinectl"
 	@echo "make lint    biome and tsc"
-	@echo "make bench   ADD and DEL against the Go plugins of the same machine"
 	@echo "make clean"
 
 setup:
@@ -27,9 +26,6 @@ test: build
 
 demo: build
 	@node build/test/cluster/run.js demo.js $(ARGS)
-
-bench: build
-	@node build/test/bench/bench.js
 
 clean:
 	rm -rf build coverage pkg/dist src/cni/types/dist

@@ -80,7 +80,12 @@ function runTier({ name, argv, unavailable, count }: Tier): Counts {
     return { passed: 0, failed: 0, skipped: 1 };
   }
   const [file = '', ...args] = argv;
-  const result = spawnSync(file, args, { cwd: ROOT, encoding: 'utf8', maxBuffer: 1 << 28 });
+  const result = spawnSync(file, args, {
+    cwd: ROOT,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    env: { ...process.env, PATH: `${BIN}:${process.env.PATH}` },
+  });
   const output = `${result.stdout}\n${result.stderr}`;
   const counts = count(result.stdout);
   const crashed = result.status !== 0 && counts.failed === 0;

@@ -6,25 +6,37 @@ import { bringUp, firstPackets } from './steps/bring-up.ts';
 import { changes } from './steps/changes.ts';
 import { failures } from './steps/failures.ts';
 
-/** The main job, end to end, on three nodes. Returns the exit status. */
-export async function runScenario(
-  childSaScope: string,
-  onFinish?: (lab: Lab) => Promise<void>,
-): Promise<number> {
+/** The main job, end to end, on three nodes. `keep` leaves them up, protected. Returns the exit status. */
+export async function runScenario(childSaScope: string, keep = false): Promise<number> {
   const report = createReport(childSaScope === 'service' ? '' : `[childSaScope ${childSaScope}] `);
   const lab = await createLab(childSaScope);
   try {
-    for (const part of [bringUp, firstPackets, failures, changes]) {
+    for (const part of keep
+      ? [bringUp, firstPackets, failures]
+      : [bringUp, firstPackets, failures, changes]) {
       if (!(await part(lab, report))) {
         keepLogs(lab);
         break;
       }
     }
-    await onFinish?.(lab);
   } finally {
-    await destroyLab(lab);
+    if (keep) {
+      explainKept(lab);
+    } else {
+      await destroyLab(lab);
+    }
   }
   return report.finish();
+}
+
+/** How to look around in nodes that were left up. They end with their processes. */
+function explainKept({ nodes, servers, base }: Lab): void {
+  for (const { spec, holder } of nodes) {
+    process.stdout.write(`${spec.name}: nsenter --target ${holder.pid} --net --mount\n`);
+  }
+  const daemons = nodes.flatMap(({ agent, charon, holder }) => [agent, charon, holder]);
+  const pids = [...servers, ...daemons].map((daemon) => daemon?.pid ?? '').join(' ');
+  process.stdout.write(`to end them: kill -9 ${pids}; rm -r ${base}\n`);
 }
 
 /** Logs and the capture of a run that failed, where whoever started it can find them. */
