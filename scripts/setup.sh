@@ -42,8 +42,16 @@ if [ -n "$missing" ]; then
     exit 1
   fi
   apt-get update -q
+  # strongswan-charon brings strongswan-starter along, whose service would run a charon on this machine's own IKE ports.
+  # Masked while it is installed, it is neither started nor enabled. RUNLEVEL says the same to System V init.
+  mask=/etc/systemd/system/strongswan-starter.service
+  if [ ! -e /usr/sbin/ipsec ] && [ ! -e $mask ] && [ ! -L $mask ]; then
+    mkdir -p /etc/systemd/system
+    ln -s /dev/null $mask
+    trap 'rm -f $mask' EXIT
+  fi
   # shellcheck disable=SC2086
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
+  RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
 elif command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && ! apt-cache depends linux-image-amd64 2>/dev/null | grep -q Depends; then
   apt-get update -q
 fi
