@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,7 +28,7 @@ const START_MS = 30_000;
 /** The network namespace is entered first, then a mount namespace made, in which `dir` becomes /run. */
 const SCRIPT = 'mount --bind "$1" /run && exec "$2"';
 
-/** @throws Error with charon's log if its socket does not appear */
+/** @throws Error with charon's log if its socket does not answer */
 export async function startCharon(namespace: Namespace, options: CharonOptions = {}): Promise<CharonProcess> {
   const dir = mkdtempSync(join(tmpdir(), 'charon-'));
   const conf = join(dir, 'strongswan.conf');
@@ -49,7 +50,7 @@ export async function startCharon(namespace: Namespace, options: CharonOptions =
     rmSync(dir, { recursive: true, force: true });
   };
   const deadline = Date.now() + START_MS;
-  while (!existsSync(socket)) {
+  while (!(await answers(socket))) {
     if (Date.now() > deadline || child.exitCode !== null) {
       const text = log();
       await stop('SIGKILL');
@@ -58,4 +59,15 @@ export async function startCharon(namespace: Namespace, options: CharonOptions =
     await sleep(50);
   }
   return { socket, log, stop };
+}
+
+/** charon binds its socket a moment before it listens on it. */
+async function answers(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = createConnection({ path });
+  socket.once('connect', () => resolve(true));
+  socket.once('error', () => resolve(false));
+  const connected = await promise;
+  socket.destroy();
+  return connected;
 }
