@@ -14,6 +14,7 @@ interface NodeOptions {
   readonly runDir: string;
   readonly vici: string;
   readonly ip: string;
+  readonly nft: string;
 }
 
 interface RunOptions extends NodeOptions {
@@ -26,8 +27,10 @@ interface RunOptions extends NodeOptions {
 }
 
 const SYSCTL_ROOT = '/proc/sys';
-const IP_PATHS = ['/usr/sbin/ip', '/sbin/ip', '/usr/bin/ip', '/bin/ip'];
-const IP = IP_PATHS.find((path) => existsSync(path)) ?? '/usr/sbin/ip';
+const SBIN = '/usr/sbin';
+const find = (name: string): string =>
+  [SBIN, '/sbin', '/usr/bin', '/bin'].map((folder) => `${folder}/${name}`).find((path) => existsSync(path)) ??
+  `${SBIN}/${name}`;
 
 const program = new Command('trapline-agent').description('the watcher of one node').version(VERSION);
 
@@ -36,7 +39,8 @@ const onNode = (command: Command): Command =>
   command
     .option('--run-dir <dir>', 'node cache, attachment records, lock', DEFAULT_RUN_DIR)
     .option('--vici <socket>', "charon's VICI socket", '/run/charon.vici')
-    .option('--ip <path>', "iproute2's ip", IP);
+    .option('--ip <path>', "iproute2's ip", find('ip'))
+    .option('--nft <path>', 'nftables', find('nft'));
 
 onNode(program.command('run'))
   .description('keep node cache, XFRM policies and charon in step with the cluster')
@@ -61,8 +65,8 @@ onNode(program.command('run'))
 
 onNode(program.command('cleanup'))
   .description('remove all that is ours from this node: policies, SAs, connections, files, settings')
-  .action(async ({ runDir, vici, ip }: NodeOptions) => {
-    const done = await cleanup({ runDir, vici, iproute2: { run, ip }, sysctlRoot: SYSCTL_ROOT });
+  .action(async ({ runDir, vici, ip, nft }: NodeOptions) => {
+    const done = await cleanup({ runDir, vici, iproute2: { run, ip }, nft, sysctlRoot: SYSCTL_ROOT });
     process.stdout.write(`${JSON.stringify(done)}\n`);
   });
 

@@ -14,10 +14,15 @@ export const heartbeatSchema = z.object({
   enforcedGeneration: z.number().int(),
   /** Empty if the last reconcile succeeded, otherwise why not. */
   reconcileError: z.string(),
+  /** Empty if first packets are kept through DNAT, otherwise why not: they are lost then, never sent in the clear. */
+  hairpinError: z.string().default(''),
+  /** What the source or the cluster model refused, `<object>: <message>`; the first PROBLEMS_KEPT of them. */
+  problems: z.array(z.string()).default([]),
 });
 
 export type Heartbeat = z.infer<typeof heartbeatSchema>;
 
+export const PROBLEMS_KEPT = 50;
 export const HEARTBEAT_MS = 5_000;
 /** An agent that has not written for this long is not alive. */
 export const HEARTBEAT_STALE_MS = 20_000;

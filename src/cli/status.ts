@@ -10,7 +10,16 @@ const CACHE_STALE_MS = 600_000;
 
 /** One part of the node: `problem` is empty if it is well. */
 export interface Part {
-  readonly name: 'agent' | 'charon' | 'source' | 'reconcile' | 'cache' | 'attachments' | 'policies';
+  readonly name:
+    | 'agent'
+    | 'charon'
+    | 'source'
+    | 'reconcile'
+    | 'hairpin'
+    | 'objects'
+    | 'cache'
+    | 'attachments'
+    | 'policies';
   readonly facts: string;
   readonly problem: string;
 }
@@ -43,6 +52,7 @@ function agentParts({ heartbeat, cache, now }: NodeView): Part[] {
     return [{ name: 'agent', facts: 'not alive', problem: heartbeat.message }];
   }
   const { at, pid, version, charonError, sourceError, reconcileError, enforcedGeneration } = heartbeat.value;
+  const { hairpinError, problems } = heartbeat.value;
   const silence = now - at;
   if (silence > HEARTBEAT_STALE_MS) {
     return [{ name: 'agent', facts: 'not alive', problem: `pid ${pid} silent for ${seconds(silence)}` }];
@@ -58,6 +68,16 @@ function agentParts({ heartbeat, cache, now }: NodeView): Part[] {
       name: 'reconcile',
       facts: `generation ${enforcedGeneration} enforced`,
       problem: reconcileError === '' ? behind : reconcileError,
+    },
+    {
+      name: 'hairpin',
+      facts: hairpinError === '' ? 'in step' : 'first packets through DNAT are lost',
+      problem: hairpinError,
+    },
+    {
+      name: 'objects',
+      facts: problems.length === 0 ? 'all in force' : 'not in force as written',
+      problem: problems.join('; '),
     },
   ];
 }

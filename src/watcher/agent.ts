@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { HEARTBEAT_MS, type Heartbeat } from '../cache/heartbeat.ts';
+import { HEARTBEAT_MS, type Heartbeat, PROBLEMS_KEPT } from '../cache/heartbeat.ts';
 import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
 import type { CharonLink } from './charon-link.ts';
 import type { Enforced } from './enforce.ts';
@@ -23,6 +23,8 @@ export interface AgentEffects {
   ) => { content: NodeCacheContent; problems: readonly ObjectProblem[] };
   /** Cache and kernel, under the lock. */
   readonly enforce: (cache: NodeCache) => Promise<Enforced>;
+  /** Lays what keeps the first packet of a flow through DNAT. Throws if it cannot. */
+  readonly keepHairpin: (cache: NodeCache) => Promise<void>;
   readonly watchAttachments: (signal: AbortSignal) => void;
   readonly writeHeartbeat: (heartbeat: Omit<Heartbeat, 'pid' | 'version'>) => void;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
@@ -40,7 +42,14 @@ export async function runAgent(
   signal: AbortSignal,
 ): Promise<void> {
   const { source, charon, wake, log } = effects;
-  const state = { cache: initial, enforcedGeneration: 0, sourceError: 'not read yet', reconcileError: '' };
+  const state = {
+    cache: initial,
+    enforcedGeneration: 0,
+    sourceError: 'not read yet',
+    reconcileError: '',
+    hairpinError: '',
+    problems: [] as readonly string[],
+  };
   const stop = new AbortController();
   const running = AbortSignal.any([signal, stop.signal]);
 
@@ -48,9 +57,7 @@ export async function runAgent(
     for await (const snapshot of source.watch(running)) {
       try {
         const { content, problems } = effects.model(snapshot, state.cache);
-        for (const problem of [...snapshot.problems, ...problems]) {
-          log.warn(problem, 'object refused');
-        }
+        noteProblems([...snapshot.problems, ...problems]);
         state.cache = nextCache(state.cache, content, effects.now());
         state.sourceError = '';
       } catch (error) {
@@ -60,6 +67,18 @@ export async function runAgent(
       }
       wake.notify();
     }
+  };
+
+  /** Every problem is logged once, when it appears and when it is gone. */
+  const noteProblems = (found: readonly ObjectProblem[]): void => {
+    const texts = found.map(({ where, message }) => `${where}: ${message}`);
+    for (const problem of texts.filter((text) => !state.problems.includes(text))) {
+      log.warn({ problem }, 'not in force as written');
+    }
+    for (const problem of state.problems.filter((text) => !texts.includes(text))) {
+      log.info({ problem }, 'no longer a problem');
+    }
+    state.problems = texts;
   };
 
   const reconcile = async (): Promise<void> => {
@@ -73,6 +92,7 @@ export async function runAgent(
 
   const reconcileOnce = async (cache: NodeCache): Promise<void> => {
     const fresh = state.sourceError === '' ? { ...cache, writtenAt: effects.now() } : cache;
+    const hairpin = keepHairpin(cache);
     try {
       const done = await step(fresh, {
         loadConnections: charon.load,
@@ -86,7 +106,22 @@ export async function runAgent(
       state.reconcileError = error instanceof Error ? error.message : String(error);
       log.error({ err: error, generation: cache.generation }, 'reconcile failed');
     }
+    await hairpin;
     beat();
+  };
+
+  /** Without it packets are lost, which is no reason to hold back anything else. */
+  const keepHairpin = async (cache: NodeCache): Promise<void> => {
+    const before = state.hairpinError;
+    try {
+      await effects.keepHairpin(cache);
+      state.hairpinError = '';
+    } catch (error) {
+      state.hairpinError = error instanceof Error ? error.message : String(error);
+    }
+    if (state.hairpinError !== before) {
+      log.warn({ problem: state.hairpinError }, 'first packets through DNAT');
+    }
   };
 
   const report = (done: Enforced): void => {
@@ -106,6 +141,8 @@ export async function runAgent(
       sourceError: state.sourceError,
       enforcedGeneration: state.enforcedGeneration,
       reconcileError: state.reconcileError,
+      hairpinError: state.hairpinError,
+      problems: state.problems.slice(0, PROBLEMS_KEPT),
     });
 
   const heartbeat = async (): Promise<void> => {

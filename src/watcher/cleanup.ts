@@ -9,6 +9,7 @@ import { connectVici } from '../ipsec/vici/session.ts';
 import { applyOperations } from '../ipsec/xfrm/apply.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { deleteState, listPolicies, listStates, ownPolicies } from '../ipsec/xfrm/kernel.ts';
+import { removeHairpin } from './hairpin.ts';
 import { LOCK } from './node.ts';
 import { restoreSysctls } from './sysctl.ts';
 
@@ -17,6 +18,8 @@ export interface CleanupOptions {
   /** charon's VICI socket. */
   readonly vici: string;
   readonly iproute2: Iproute2;
+  /** Absolute path of `nft`. */
+  readonly nft: string;
   /** Normally `/proc/sys`. */
   readonly sysctlRoot: string;
 }
@@ -54,6 +57,7 @@ export async function cleanup(options: CleanupOptions): Promise<CleanedUp> {
     for (const state of states) {
       await deleteState(iproute2, state);
     }
+    await removeHairpin({ ...iproute2, nft: options.nft, sysctlRoot: options.sysctlRoot });
     restoreSysctls({ runDir, root: options.sysctlRoot });
     rmSync(attachmentsDir(runDir), { recursive: true, force: true });
     rmSync(cachePath(runDir), { force: true });

@@ -11,6 +11,7 @@ import { readIdentity } from '../pki/identity.ts';
 import { type AgentEffects, runAgent } from './agent.ts';
 import { createCharonLink } from './charon-link.ts';
 import { openCharonSession } from './charon-session.ts';
+import { createHairpin, type HairpinOptions } from './hairpin.ts';
 import type { KnownItems } from './model/items.ts';
 import { buildNodeCache } from './model/model.ts';
 import { enforceOnNode, sleep } from './node.ts';
@@ -29,6 +30,8 @@ export interface AgentOptions {
   readonly childSaScope: NodeCacheContent['childSaScope'];
   readonly profile: Profile;
   readonly iproute2: Iproute2;
+  /** Absolute path of `nft`. */
+  readonly nft: string;
   /** Normally `/proc/sys`. */
   readonly sysctlRoot: string;
   readonly process: Pick<Heartbeat, 'pid' | 'version'>;
@@ -67,6 +70,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     }),
     model: modeller(options),
     enforce: (cache) => enforceOnNode(runDir, iproute2, cache, log),
+    keepHairpin: createHairpin(hairpinOptions(options), Date.now),
     watchAttachments: (running) => watchFolder(attachmentsDir(runDir), wake.notify, running),
     writeHeartbeat: (beat) =>
       writeFileAtomic(heartbeatPath(runDir), `${JSON.stringify({ ...beat, ...options.process })}\n`),
@@ -75,6 +79,10 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     log,
   };
   await runAgent(effects, initial.kind === 'ok' ? initial.value : null, signal);
+}
+
+function hairpinOptions({ iproute2, nft, sysctlRoot }: AgentOptions): HairpinOptions {
+  return { ...iproute2, nft, sysctlRoot };
 }
 
 /** Remembers the last good form of every item, so that an edit that breaks one does not unprotect it. */

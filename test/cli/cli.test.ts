@@ -34,6 +34,8 @@ const heartbeat: Heartbeat = {
   sourceError: '',
   enforcedGeneration: 1,
   reconcileError: '',
+  hairpinError: '',
+  problems: [],
 };
 
 interface Node {
@@ -130,6 +132,8 @@ test('silent', unhealthy, 'agent', /silent for 21 s/, ({ runDir }) => beat(runDi
 test('away', unhealthy, 'charon', /refused/, ({ runDir }) => beat(runDir, { charonError: 'refused' }));
 test('stale', unhealthy, 'source', /half/, ({ runDir }) => beat(runDir, { sourceError: 'half a file' }));
 test('behind', unhealthy, 'reconcile', /0 of 1/, ({ runDir }) => beat(runDir, { enforcedGeneration: 0 }));
+test('nft away', unhealthy, 'hairpin', /no nft/, ({ runDir }) => beat(runDir, { hairpinError: 'no nft' }));
+test('refused', unhealthy, 'objects', /Node b: x/, ({ runDir }) => beat(runDir, { problems: ['Node b: x'] }));
 test('old', unhealthy, 'cache', /older than 600 s/, ({ runDir }) =>
   writeNodeCache(runDir, seedCache({ writtenAt: NOW - 600_001 })),
 );

@@ -29,6 +29,7 @@ if (await hasEsp()) {
       HOME: '/root',
       LC_ALL: 'C',
       TRAPLINE_EMULATED: '1',
+      ...(process.stdout.isTTY ? {} : { NO_COLOR: '1' }),
       TRAPLINE_LAB_LOGS: '/lab/logs',
     },
     timeoutMs: 15 * 60_000,

@@ -16,6 +16,8 @@ function beat({ runDir }: FakeNode, changes: Partial<Heartbeat> = {}): void {
     sourceError: '',
     enforcedGeneration: 1,
     reconcileError: '',
+    hairpinError: '',
+    problems: [],
     ...changes,
   };
   writeFileSync(heartbeatPath(runDir), JSON.stringify(heartbeat));

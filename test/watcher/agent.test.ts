@@ -52,6 +52,7 @@ function harness(overrides: Partial<AgentEffects> = {}): Harness {
       }
       return nothing;
     },
+    keepHairpin: async () => undefined,
     watchAttachments: () => undefined,
     writeHeartbeat: (beat) => void beats.push(beat),
     sleep: (_ms, signal) =>
@@ -168,4 +169,54 @@ test('a cluster that cannot be understood is said, and what is in force stays', 
   await running;
   t.is(enforced.at(-1)?.generation, 7);
   t.is(beats.at(-1)?.sourceError, 'Node a: not there');
+});
+
+test('what is refused is logged once when it comes and once when it goes, and is in the heartbeat', async (t) => {
+  const problem = { where: 'Node b', message: 'no address' };
+  const lines: string[] = [];
+  let snapshots = 0;
+  const { effects, abort, beats } = harness({
+    log: pino({ level: 'info' }, { write: (line: string) => void lines.push(line) }),
+    source: {
+      async *watch() {
+        for (const problems of [[problem], [problem], []]) {
+          yield { ...snapshot, problems };
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          snapshots += 1;
+        }
+      },
+    },
+  });
+  await Promise.race([
+    runAgent(effects, null, abort.signal),
+    new Promise<void>((resolve) => {
+      const poll = setInterval(() => {
+        if (snapshots === 3) {
+          clearInterval(poll);
+          resolve();
+        }
+      }, 1);
+    }),
+  ]);
+  abort.abort();
+  const said = lines
+    .filter((line) => line.includes('Node b'))
+    .map((line) => (JSON.parse(line) as { msg: string }).msg);
+  t.deepEqual(said, ['not in force as written', 'no longer a problem']);
+  t.true(beats.some(({ problems }) => problems[0] === 'Node b: no address'));
+  t.deepEqual(beats.at(-1)?.problems, []);
+});
+
+test('a hairpin that cannot be laid is said, and holds nothing back', async (t) => {
+  const { effects, abort, beats, until } = harness({
+    keepHairpin: async () => {
+      throw new Error('nft: not found');
+    },
+  });
+  const running = runAgent(effects, null, abort.signal);
+  await until(1);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  abort.abort();
+  await running;
+  t.like(beats.at(-1), { hairpinError: 'nft: not found', reconcileError: '', enforcedGeneration: 1 });
 });

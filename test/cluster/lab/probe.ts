@@ -7,7 +7,7 @@ import type { KernelState } from '../../../src/ipsec/xfrm/parse-state.ts';
 import { run } from '../../../src/run/execa.ts';
 import { type Lab, type PodName, podOf } from './lab.ts';
 import type { LabNode } from './node.ts';
-import { runIn } from './process.ts';
+import { mustIn, runIn } from './process.ts';
 import { DNS_IP } from './topology.ts';
 
 /** In QEMU everything is some ten times slower: limits that a user cares about are stretched there. */
@@ -73,6 +73,16 @@ export async function dig(
   // The whole line: what dig says of a failure names the server, 10.96.0.10.
   const ok = stdout.split('\n').includes('10.96.0.1');
   return { ok, ms: performance.now() - started, said: (stdout + stderr).trim() };
+}
+
+/** RST segments that the pod has sent: one for each answer that came back with another address than was asked. */
+export async function resetsOf(lab: Lab, pod: PodName): Promise<number> {
+  const snmp = await mustIn(podOf(lab, pod).enter, ['/bin/cat', '/proc/net/snmp']);
+  const [names = [], values = []] = snmp
+    .split('\n')
+    .filter((line) => line.startsWith('Tcp:'))
+    .map((line) => line.split(' '));
+  return Number(values[names.indexOf('OutRsts')]);
 }
 
 /** A TCP connection that reads one line. */

@@ -21,7 +21,7 @@ export function check(holds: boolean, message: string): void {
 export function createReport(prefix: string): Report {
   const started = performance.now();
   const paint = (code: number, text: string): string =>
-    process.stdout.isTTY ? `\u001b[${code}m${text}\u001b[0m` : text;
+    process.stdout.isTTY && process.env.NO_COLOR === undefined ? `\u001b[${code}m${text}\u001b[0m` : text;
   const since = (from: number): string => `${((performance.now() - from) / 1000).toFixed(1)} s`;
   let passed = 0;
   let failed = 0;

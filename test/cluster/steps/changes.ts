@@ -3,7 +3,7 @@ import { executable } from '../lab/node.ts';
 import { CLEAR, connect, dig, lagOf, policiesOf, STRETCH, sasOf } from '../lab/probe.ts';
 import { mustIn, until } from '../lab/process.ts';
 import { check, type Report } from '../lab/report.ts';
-import { CERT_IP, DNS_IP, PODS } from '../lab/topology.ts';
+import { CERT_IP, DNS_IP } from '../lab/topology.ts';
 
 const FOREIGN = ['src', '198.51.100.0/24', 'dst', '203.0.113.0/24', 'dir', 'out'];
 const IP = '/usr/sbin/ip';
@@ -40,9 +40,11 @@ export async function changes(lab: Lab, report: Report): Promise<boolean> {
         async () => lagOf(node, 2) === '' && (await policiesOf(node)).length > 0,
       );
     }
-    const before = await lab.wire.count('udp port 53 and net 172.16.0.0/16');
-    check((await dig(lab, 'client2', [], PODS.dns1.address)).ok, 'no answer');
-    check((await lab.wire.count('udp port 53 and net 172.16.0.0/16')) === before, 'UDP in the clear');
+    const before = await lab.wire.count(CLEAR);
+    check((await dig(lab, 'client2')).ok, 'no answer');
+    check((await dig(lab, 'client2', ['+tcp'])).ok, 'no answer over TCP');
+    check((await connect(lab, 'client0', CERT_IP, 9402)).ok, 'no answer from cm-cert-manager');
+    check((await lab.wire.count(CLEAR)) === before, 'in the clear');
   });
   await report.step('the agents stopped: what is in force stays in force', async () => {
     for (const node of lab.nodes) {
@@ -50,7 +52,10 @@ export async function changes(lab: Lab, report: Report): Promise<boolean> {
       await node.agent?.stop('SIGTERM');
       check((await policiesOf(node)).length === before, `${node.spec.name}: policies changed`);
     }
+    const before = await lab.wire.count(CLEAR);
     check((await dig(lab, 'client2')).ok, 'no answer without agents');
+    check((await dig(lab, 'client2', ['+tcp'])).ok, 'no answer over TCP without agents');
+    check((await lab.wire.count(CLEAR)) === before, 'in the clear');
   });
   return await report.step(
     'trapline-agent cleanup: all of ours gone, a policy of somebody else stays',
@@ -64,6 +69,10 @@ export async function changes(lab: Lab, report: Report): Promise<boolean> {
         check(policies.includes('198.51.100.0/24'), 'the policy of somebody else is gone');
         const larval = await mustIn(node.enter, ['/bin/cat', '/proc/sys/net/core/xfrm_larval_drop']);
         check(larval.trim() === '1', 'xfrm_larval_drop is not put back');
+        const links = await mustIn(node.enter, [IP, '-o', 'link']);
+        const rules = await mustIn(node.enter, [IP, 'rule']);
+        const tables = await mustIn(node.enter, ['/usr/sbin/nft', 'list', 'tables']);
+        check(!/trapline|^77:/m.test(links + rules + tables), 'the hairpin is left');
       }
       check(await nothingLeft(lab), 'something of ours is left');
     },

@@ -1,0 +1,65 @@
+import type { NodeCache, ProtectedPort } from '../../cache/schema.ts';
+import { familyOf } from '../address.ts';
+
+/** Ports of one protocol, both ends inclusive. */
+export interface PortRange {
+  readonly proto: 'tcp' | 'udp' | 'sctp';
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * What goes through the hairpin: the first packets of a flow that DNAT sends to a protected port of a peer's pod.
+ *
+ * While the SAs of a policy are negotiated the kernel queues the packet, and drops its conntrack entry as it does so
+ * (`nf_reset_ct` in `xfrm_policy_queue_process`): the answer to a packet that DNAT had changed would not find its way back. An entry
+ * that is confirmed stays. So such a packet leaves once through one end of a veth pair, which confirms the entry, and
+ * comes in again by the other, untracked, to be looked up in XFRM.
+ */
+export interface Hairpin {
+  /** Sorted, without overlaps. */
+  readonly ports: readonly PortRange[];
+  /** Pod CIDRs of the peers, sorted. */
+  readonly podCidrs: { readonly 4: readonly string[]; readonly 6: readonly string[] };
+}
+
+const PROTOCOLS = ['tcp', 'udp', 'sctp'] as const;
+
+/** Null if no pod of a peer is protected: there is no tunnel to wait for. */
+export function planHairpin(cache: NodeCache): Hairpin | null {
+  const cidrs = [...new Set(cache.peers.flatMap(({ podCidrs }) => podCidrs))].sort();
+  const ports = protectedRanges(cache);
+  if (cidrs.length === 0 || ports.length === 0) {
+    return null;
+  }
+  const of = (family: 4 | 6): string[] => cidrs.filter((cidr) => familyOf(cidr) === family);
+  return { ports, podCidrs: { 4: of(4), 6: of(6) } };
+}
+
+function protectedRanges(cache: NodeCache): PortRange[] {
+  const ports = cache.endpoints.flatMap((endpoint) => endpoint.ports);
+  return PROTOCOLS.flatMap((proto) =>
+    cache.mesh || ports.some((port) => isWhole(port, proto))
+      ? [{ proto, first: 0, last: 65535 }]
+      : ranges(proto, ports),
+  );
+}
+
+/** Whether every port of the protocol is protected somewhere. */
+function isWhole({ proto: named, port }: ProtectedPort, proto: PortRange['proto']): boolean {
+  return named === 'any' || (named === proto && port === 0);
+}
+
+function ranges(proto: PortRange['proto'], ports: readonly ProtectedPort[]): PortRange[] {
+  const numbers = new Set(ports.filter((port) => port.proto === proto).map(({ port }) => port));
+  const found: PortRange[] = [];
+  for (const port of [...numbers].sort((a, b) => a - b)) {
+    const last = found.at(-1);
+    if (last?.last === port - 1) {
+      found[found.length - 1] = { ...last, last: port };
+    } else {
+      found.push({ proto, first: port, last: port });
+    }
+  }
+  return found;
+}

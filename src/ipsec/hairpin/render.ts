@@ -1,0 +1,104 @@
+import type { Hairpin, PortRange } from './plan.ts';
+
+/** The two ends of the veth pair: packets leave by the first and come in by the second. */
+export const LINKS = ['trapline0', 'trapline1'] as const;
+/** The bit of the packet mark that leads into the hairpin; of the usual claimants, none has it. */
+export const MARK = 0x1000;
+/** Preference of the routing rule, and number of the routing table behind it. */
+export const RULE = 77;
+/** kube-proxy's default bit for what it will masquerade: such a packet leaves with the node's address. */
+const KUBE_MASQUERADE = 0x4000;
+/** Before our own band, so that no policy of ours catches a packet on its way into the pair. */
+const BYPASS_PRIORITY = 1_000;
+
+export const TABLE = 'inet trapline';
+
+const hex = (value: number): string => `0x${value.toString(16)}`;
+const [OUT, IN] = LINKS;
+const MARK_SELECTOR = `fwmark ${hex(MARK)}/${hex(MARK)}`;
+
+/**
+ * The whole table for `nft -f -`, in the place of what is there, in one transaction. Its conntrack expression makes the node reassemble
+ * fragments before the XFRM look-up as well: fragments carry no ports and would miss a port selector.
+ */
+export function renderTable({ ports, podCidrs }: Hairpin): string {
+  const rule = (family: string, set: string): string =>
+    `iifname != "${IN}" ct state new ct status dnat meta mark & ${hex(KUBE_MASQUERADE)} == 0 ` +
+    `${family} daddr @${set} meta l4proto . th dport @ports meta mark set meta mark | ${hex(MARK)}`;
+  const families = [
+    ...(podCidrs[4].length > 0 ? [{ key: 'ip', type: 'ipv4_addr', set: 'pods4', cidrs: podCidrs[4] }] : []),
+    ...(podCidrs[6].length > 0 ? [{ key: 'ip6', type: 'ipv6_addr', set: 'pods6', cidrs: podCidrs[6] }] : []),
+  ];
+  const lines = [
+    `table ${TABLE}`,
+    `delete table ${TABLE}`,
+    `table ${TABLE} {`,
+    ...families.map(({ set, type, cidrs }) => renderSet(set, type, cidrs)),
+    renderSet('ports', 'inet_proto . inet_service', ports.map(renderRange)),
+    'chain arrive {',
+    'type filter hook prerouting priority raw; policy accept;',
+    `iifname "${IN}" meta mark set meta mark & ${hex(~MARK >>> 0)} notrack`,
+    '}',
+    'chain hairpin {',
+    'type filter hook prerouting priority dstnat + 1; policy accept;',
+    ...families.map(({ key, set }) => rule(key, set)),
+    '}',
+    ...(podCidrs[6].length > 0 ? GUARD_6 : []),
+    '}',
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+const GUARD_6 = [
+  'chain guard {',
+  'type filter hook postrouting priority filter; policy accept;',
+  `oifname != "${OUT}" ip6 daddr @pods6 meta mark & ${hex(MARK)} == ${hex(MARK)} drop`,
+  '}',
+];
+
+function renderSet(name: string, type: string, elements: readonly string[]): string {
+  return `set ${name} { type ${type}; flags interval; elements = { ${elements.join(', ')} }; }`;
+}
+
+function renderRange({ proto, first, last }: PortRange): string {
+  return `${proto} . ${first === last ? first : `${first}-${last}`}`;
+}
+
+/** The pair, for `ip -batch`. The ends share an address, so that what the one sends is for the other; neither speaks ARP or ND.
+ * The kernel takes nothing from an interface without an address where reverse paths are checked anywhere. */
+export const LINK_LINES: readonly string[] = [
+  `link add ${OUT} address 02:74:72:61:70:00 mtu 65535 type veth peer name ${IN} address 02:74:72:61:70:00 mtu 65535`,
+  `link set ${OUT} arp off`,
+  `addr replace 127.77.0.1/32 dev ${IN} scope host`,
+];
+
+/** Lines that a kernel without IPv6 refuses. */
+export const LINK_LINES_6: readonly string[] = LINKS.map((name) => `link set ${name} addrgenmode none`);
+
+export const UP_LINES: readonly string[] = LINKS.map((name) => `link set ${name} up`);
+
+/** For `ip -batch`, with `-6` for IPv6. */
+export const ROUTE_LINES: readonly string[] = [
+  `route replace default dev ${OUT} table ${RULE}`,
+  `rule add pref ${RULE} ${MARK_SELECTOR} table ${RULE}`,
+];
+
+export const RULE_REMOVAL = `rule del pref ${RULE} ${MARK_SELECTOR} table ${RULE}`;
+
+/**
+ * IPv6 has no `disable_xfrm` of an interface: a policy that lets pass what has our mark, and a rule that lets it leave by the pair alone,
+ * should somebody take the routing rule away.
+ */
+export const BYPASS_6 = `src ::/0 dst ::/0 dir out mark ${hex(MARK)} mask ${hex(MARK)}`;
+export const BYPASS_6_LINE = `xfrm policy update ${BYPASS_6} priority ${BYPASS_PRIORITY} action allow`;
+
+/**
+ * Kernel settings of the pair, below `/proc/sys`. What leaves by it is not looked up in XFRM yet, and what comes in has the
+ * source address of a pod that is reached by another way (2: any way will do).
+ */
+export const LINK_SETTINGS: ReadonlyMap<string, string> = new Map([
+  [`net/ipv4/conf/${OUT}/disable_xfrm`, '1'],
+  [`net/ipv4/conf/${OUT}/forwarding`, '1'],
+  [`net/ipv4/conf/${IN}/forwarding`, '1'],
+  [`net/ipv4/conf/${IN}/rp_filter`, '2'],
+]);

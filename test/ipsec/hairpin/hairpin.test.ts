@@ -1,0 +1,64 @@
+import test from 'ava';
+import type { NodeCache } from '../../../src/cache/schema.ts';
+import { planHairpin } from '../../../src/ipsec/hairpin/plan.ts';
+import { renderTable } from '../../../src/ipsec/hairpin/render.ts';
+import { seedCache } from '../../helpers/cache.ts';
+
+const child = 'udp_kube-dns';
+const CIDRS = { 4: ['172.16.166.128/26', '172.16.192.64/26'], 6: [] };
+
+function cache(ports: NodeCache['endpoints'][number]['ports'], more: Partial<NodeCache> = {}): NodeCache {
+  const peers = seedCache()
+    .peers.slice(0, 2)
+    .map((peer, index) => ({ ...peer, podCidrs: [CIDRS[4][index] ?? ''] }));
+  return { ...seedCache(), peers, endpoints: [{ address: '172.16.166.178', node: 'b', ports }], ...more };
+}
+
+const planned = test.macro<[NodeCache, ReturnType<typeof planHairpin>]>({
+  exec: (t, given, expected) => t.deepEqual(planHairpin(given), expected),
+  title: (title) => `hairpin: ${title}`,
+});
+
+test(
+  'ports next to each other are one range, repeated ones count once',
+  planned,
+  cache([
+    { proto: 'udp', port: 54, child },
+    { proto: 'udp', port: 53, child },
+    { proto: 'udp', port: 53, child },
+    { proto: 'tcp', port: 9153, child },
+  ]),
+  {
+    ports: [
+      { proto: 'tcp', first: 9153, last: 9153 },
+      { proto: 'udp', first: 53, last: 54 },
+    ],
+    podCidrs: CIDRS,
+  },
+);
+test(
+  'all ports of a protocol leave no other range of it',
+  planned,
+  cache([
+    { proto: 'tcp', port: 0, child },
+    { proto: 'tcp', port: 80, child },
+  ]),
+  { ports: [{ proto: 'tcp', first: 0, last: 65535 }], podCidrs: CIDRS },
+);
+const every = (['tcp', 'udp', 'sctp'] as const).map((proto) => ({ proto, first: 0, last: 65535 }));
+test('all ports of every protocol', planned, cache([{ proto: 'any', port: 0, child }]), {
+  ports: every,
+  podCidrs: CIDRS,
+});
+test('mesh without endpoints', planned, cache([], { mesh: true }), { ports: every, podCidrs: CIDRS });
+test('nothing protected elsewhere', planned, cache([]), null);
+test('no peers', planned, cache([{ proto: 'udp', port: 53, child }], { peers: [] }), null);
+
+test('families are told apart, and one that nobody uses has no set and no rule', (t) => {
+  const ports = [{ proto: 'udp', first: 53, last: 54 }] as const;
+  const four = renderTable({ ports, podCidrs: { 4: ['10.2.0.0/24'], 6: [] } });
+  t.regex(four, /elements = \{ udp \. 53-54 \}/);
+  t.notRegex(four, /ip6|pods6/);
+  const both = renderTable({ ports, podCidrs: { 4: ['10.2.0.0/24'], 6: ['fd00:2::/64'] } });
+  t.regex(both, /ip6 daddr @pods6/);
+});
