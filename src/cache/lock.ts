@@ -1,13 +1,13 @@
 import {
-  closeSync,
+  existsSync,
+  linkSync,
   mkdirSync,
-  openSync,
   readFileSync,
   readlinkSync,
   rmSync,
   statSync,
   utimesSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { lockPath } from './paths.ts';
 
@@ -83,22 +83,25 @@ function touch(path: string): void {
   }
 }
 
+/** The file is there with its content or not at all: one without a name in it could not be told from one whose maker has died. */
 function tryCreate(path: string): boolean {
-  let fd: number;
+  if (existsSync(path)) {
+    return false;
+  }
+  const holder = token();
+  const own = `${path}.${holder.replace(/\D+/g, '-')}`;
+  writeFileSync(own, holder, { mode: 0o600 });
   try {
-    fd = openSync(path, 'wx', 0o600);
+    linkSync(own, path);
+    return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
       return false;
     }
     throw error;
-  }
-  try {
-    writeSync(fd, token());
   } finally {
-    closeSync(fd);
+    rmSync(own, { force: true });
   }
-  return true;
 }
 
 /** Removes an abandoned lock. The guard lets one process at a time look and remove, so nobody removes the lock of a new holder. */

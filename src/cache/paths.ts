@@ -5,5 +5,6 @@ export const cachePath = (runDir: string): string => `${runDir}/node.json`;
 export const heartbeatPath = (runDir: string): string => `${runDir}/agent.json`;
 export const lockPath = (runDir: string): string => `${runDir}/lock`;
 export const attachmentsDir = (runDir: string): string => `${runDir}/attachments`;
+/** `<containerID>-<ifname>.json`. Either may hold a hyphen: that of an interface name is escaped, so that no two attachments share a name. */
 export const attachmentPath = (runDir: string, containerId: string, ifName: string): string =>
-  `${attachmentsDir(runDir)}/${containerId}-${ifName}.json`;
+  `${attachmentsDir(runDir)}/${containerId}-${ifName.replaceAll('%', '%25').replaceAll('-', '%2d')}.json`;

@@ -1,6 +1,7 @@
 import type { Attachment } from '../cache/attachment.ts';
 import { deleteAttachment, readHolders, writeAttachment } from '../cache/attachments.ts';
 import { policyKey } from '../ipsec/identity.ts';
+import type { XfrmPolicy } from '../ipsec/types.ts';
 import { addPolicies, applyOperations } from '../ipsec/xfrm/apply.ts';
 import { XfrmError } from '../ipsec/xfrm/error.ts';
 import { listPolicies, ownPolicies } from '../ipsec/xfrm/kernel.ts';
@@ -9,47 +10,76 @@ import { iproute2Of } from './effects.ts';
 
 /**
  * Lays the policies of a record and writes the record. The record goes first: whoever dies between the two leaves a record of what may be in
- * the kernel, never policies without one. Whoever held the addresses before has lost them: their DEL did not come. The caller holds the lock.
+ * the kernel, never policies without one. Whoever held the addresses before has lost them (their DEL did not come); what they had and the
+ * record has not goes last, so that nothing is unprotected in between. The caller holds the lock.
  */
 export async function lay(call: Call, record: Attachment): Promise<void> {
-  for (const earlier of readHolders(call.config.runDir, record)) {
-    await detach(call, earlier);
-  }
+  const earlier = readHolders(call.config.runDir, record);
   writeAttachment(call.config.runDir, record);
-  if (record.policies.length === 0) {
-    return;
+  if (record.policies.length > 0) {
+    try {
+      await addPolicies(iproute2Of(call), record.policies);
+    } catch (error) {
+      await giveUp(call, record, { earlier, error });
+      throw error;
+    }
   }
-  try {
-    await addPolicies(iproute2Of(call), record.policies);
-  } catch (error) {
-    await giveUp(call, record, error);
-    throw error;
+  for (const { policies, ...holder } of earlier) {
+    const kept = new Set(record.policies.map(policyKey));
+    await remove(
+      call,
+      policies.filter((policy) => !kept.has(policyKey(policy))),
+    );
+    if (!sameAttachment(holder, record)) {
+      deleteAttachment(call.config.runDir, holder);
+    }
   }
 }
 
-/**
- * Takes the policies of an attachment out of the kernel, then its record. The kernel deletes by selector alone, so it is asked first what
- * stands there: a policy that is not ours stays. The caller holds the lock.
- */
+/** Takes the policies of an attachment out of the kernel, then its record. The caller holds the lock. */
 export async function detach(call: Call, record: Attachment): Promise<void> {
-  if (record.policies.length > 0) {
+  await remove(call, record.policies);
+  deleteAttachment(call.config.runDir, record);
+}
+
+/** The kernel deletes by selector alone, so it is asked first what stands there: a policy that is not ours stays. */
+async function remove(call: Call, policies: readonly XfrmPolicy[]): Promise<void> {
+  if (policies.length > 0) {
     const iproute2 = iproute2Of(call);
-    const keys = new Set(record.policies.map(policyKey));
+    const keys = new Set(policies.map(policyKey));
     const present = ownPolicies(await listPolicies(iproute2)).filter((policy) => keys.has(policyKey(policy)));
     await applyOperations(
       iproute2,
       present.map((policy) => ({ op: 'delete', policy })),
     );
   }
-  deleteAttachment(call.config.runDir, record);
 }
 
-/** After a batch that was not undone, policies may stand in the kernel: while they cannot be removed, the record stays for DEL. */
-async function giveUp(call: Call, record: Attachment, error: unknown): Promise<void> {
+interface Failed {
+  readonly earlier: readonly Attachment[];
+  readonly error: unknown;
+}
+
+/**
+ * After a batch that was undone, what was in force before is in force again, and so is its record. After one that was not, policies may stand
+ * in the kernel: while they cannot be removed, the record stays for DEL.
+ */
+async function giveUp(call: Call, record: Attachment, { earlier, error }: Failed): Promise<void> {
   const reason = error instanceof XfrmError ? error.failure.reason : '';
-  if (reason === 'interrupted' || reason === 'undo-failed') {
+  const previous = earlier.find((holder) => sameAttachment(holder, record));
+  if (reason !== 'interrupted' && reason !== 'undo-failed') {
+    if (previous === undefined) {
+      deleteAttachment(call.config.runDir, record);
+    } else {
+      writeAttachment(call.config.runDir, previous);
+    }
+  } else if (earlier.length === 0) {
     await detach(call, record).catch(() => undefined);
-  } else {
-    deleteAttachment(call.config.runDir, record);
   }
+}
+
+type AttachmentId = Pick<Attachment, 'containerId' | 'ifName'>;
+
+function sameAttachment(a: AttachmentId, b: AttachmentId): boolean {
+  return a.containerId === b.containerId && a.ifName === b.ifName;
 }

@@ -1,8 +1,11 @@
 import { existsSync, readdirSync } from 'node:fs';
 import test from 'ava';
+import { readAttachments } from '../../src/cache/attachments.ts';
 import { withLock } from '../../src/cache/lock.ts';
 import { attachmentPath, attachmentsDir } from '../../src/cache/paths.ts';
+import { writeNodeCache } from '../../src/cache/write.ts';
 import { RunError } from '../../src/run/types.ts';
+import { seedCache } from '../helpers/cache.ts';
 import { CONTAINER, createNode, errorOf } from '../helpers/plugin.ts';
 
 test('a batch that the kernel refuses half-way: all undone, code 100', async (t) => {
@@ -38,7 +41,7 @@ test("a place taken by another's policy: code 101, it stays, nothing of ours doe
   const node = createNode(t);
   await node.call('ADD');
   const [key = ''] = [...node.kernel.table.keys()];
-  node.kernel.table.clear();
+  await node.call('DEL');
   const foreign = 'priority 379519 tmpl src 1.1.1.1 dst 2.2.2.2 proto esp reqid 7 mode tunnel level required';
   node.kernel.table.set(key, foreign);
   const error = errorOf(t, await node.call('ADD'));
@@ -46,6 +49,23 @@ test("a place taken by another's policy: code 101, it stays, nothing of ours doe
   t.regex(error.msg, /not ours \(priority 379519, reqid 7\)/);
   t.deepEqual([...node.kernel.table], [[key, foreign]]);
   t.deepEqual(readdirSync(attachmentsDir(node.runDir)), []);
+});
+
+test('a repeated ADD that fails leaves policies and record of the first', async (t) => {
+  const node = createNode(t);
+  await node.call('ADD');
+  const before = [...node.kernel.table];
+  writeNodeCache(node.runDir, { ...seedCache(), peers: [] });
+  await node.call('ADD');
+  t.is(node.kernel.table.size, 0, 'no peers, nothing to protect');
+  writeNodeCache(node.runDir, seedCache());
+  await node.call('ADD');
+  const extra = seedCache().peers.map((peer) => ({ ...peer, podCidrs: [...peer.podCidrs, '10.99.0.0/24'] }));
+  writeNodeCache(node.runDir, { ...seedCache(), peers: extra });
+  node.kernel.failAt = { line: 0, said: 'Cannot allocate memory' };
+  t.is(errorOf(t, await node.call('ADD')).code, 100);
+  t.deepEqual([...node.kernel.table].sort(), before.sort());
+  t.is(readAttachments(node.runDir).records[0]?.policies.length, before.length);
 });
 
 test('a record that cannot be written: an error, nothing laid', async (t) => {

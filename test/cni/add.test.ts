@@ -137,3 +137,31 @@ test('an address that prevResult names twice is protected once', async (t) => {
   t.is(node.kernel.commands.length, 1);
   t.deepEqual(readAttachments(node.runDir).records[0]?.addresses, [COREDNS_ADDRESS]);
 });
+
+test('a repeated ADD deletes nothing that it lays again', async (t) => {
+  const node = createNode(t);
+  await node.call('ADD');
+  const before = [...node.kernel.table];
+  node.kernel.commands.length = 0;
+  t.is((await node.call('ADD')).exitCode, 0);
+  t.deepEqual([...node.kernel.table], before);
+  t.notRegex(node.kernel.commands.map(({ input }) => input ?? '').join(''), /policy delete/);
+});
+
+test('hyphens make no two attachments one', async (t) => {
+  const node = createNode(t);
+  for (const [CNI_CONTAINERID, CNI_IFNAME] of [
+    ['a-b', 'c'],
+    ['a', 'b-c'],
+    ['a', 'b%2dc'],
+  ] as const) {
+    const result = prevResult('172.16.166.200');
+    const interfaces = (result.interfaces as { name: string }[]).map((link) =>
+      link.name === 'eth0' ? { ...link, name: CNI_IFNAME } : link,
+    );
+    const address = `172.16.166.${200 + readAttachments(node.runDir).records.length}/26`;
+    const config = { prevResult: { ...result, interfaces, ips: [{ interface: 2, address }] } };
+    t.is((await node.call('ADD', { env: { CNI_CONTAINERID, CNI_IFNAME }, config })).exitCode, 0);
+  }
+  t.is(readAttachments(node.runDir).records.length, 3);
+});
