@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildInitrd } from './initrd.ts';
@@ -23,8 +23,8 @@ const QEMU = '/usr/bin/qemu-system-x86_64';
  */
 export async function runInGuest(job: GuestJob): Promise<number> {
   const kernel = await guestKernel();
-  const initrd = await buildInitrd(kernel);
   const lab = mkdtempSync(join(tmpdir(), 'trapline-lab-'));
+  const initrd = await buildInitrd(kernel, lab);
   writeFileSync(join(lab, 'start'), startScript(job));
   const share = (path: string, tag: string, readonly: boolean): string[] => [
     '-virtfs',
@@ -47,10 +47,13 @@ export async function runInGuest(job: GuestJob): Promise<number> {
     process.stderr.write(`the guest did not finish; its console:\n${tail(join(lab, 'console'))}\n`);
     return 125;
   }
+  const exitCode = Number(readFileSync(status, 'utf8'));
   if (existsSync(join(lab, 'logs'))) {
     process.stdout.write(`/lab is ${lab} here\n`);
+  } else {
+    rmSync(lab, { recursive: true });
   }
-  return Number(readFileSync(status, 'utf8'));
+  return exitCode;
 }
 
 function runQemu(args: readonly string[], job: GuestJob): Promise<void> {

@@ -1,5 +1,4 @@
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { must } from '../../helpers/netns.ts';
 import type { GuestKernel } from './kernel.ts';
@@ -8,10 +7,9 @@ const BUSYBOX = '/bin/busybox';
 /** What it takes to mount the host's root. */
 const MODULES = ['virtio_pci', 'virtio_console', '9pnet_virtio', '9p', 'overlay'];
 
-/** Builds the initrd that mounts the host's root read-only below a tmpfs and starts `/lab/start` there. Returns its path. */
-export async function buildInitrd(kernel: GuestKernel): Promise<string> {
-  const work = mkdtempSync(join(tmpdir(), 'trapline-initrd-'));
-  const root = join(work, 'root');
+/** Builds, in the folder, the initrd that mounts the host's root read-only below a tmpfs and starts `/lab/start` there. Returns its path. */
+export async function buildInitrd(kernel: GuestKernel, folder: string): Promise<string> {
+  const root = join(folder, 'root');
   for (const folder of ['bin', 'modules', 'proc', 'sys', 'dev', 'host', 'upper', 'new']) {
     mkdirSync(join(root, folder), { recursive: true });
   }
@@ -22,11 +20,12 @@ export async function buildInitrd(kernel: GuestKernel): Promise<string> {
   }
   writeFileSync(join(root, 'init'), initScript(files.map((file) => basename(file))));
   chmodSync(join(root, 'init'), 0o755);
-  const image = join(work, 'initrd.gz');
+  const image = join(folder, 'initrd.gz');
   await must({
     file: '/bin/sh',
     args: ['-ec', 'cd "$1" && find . | cpio -o -H newc --quiet | gzip -1 > "$2"', 'sh', root, image],
   });
+  rmSync(root, { recursive: true });
   return image;
 }
 
