@@ -11,15 +11,11 @@ export interface PortSelector {
 
 /**
  * The smallest set of selectors that covers the ports of one protected address. A wider port absorbs the narrower ones, so no
- * two selectors of one address overlap. ICMP is covered as well, by the child that sorts first: an ICMP error quotes
+ * two selectors of one address overlap. ICMP is covered as well, by the child of the first of them: an ICMP error quotes
  * the packet it is about, in the clear (DESIGN 6).
  */
 export function portSelectors(ports: readonly ProtectedPort[], family: Family): PortSelector[] {
   const sorted = [...ports].sort((a, b) => compareChildren(a.child, b.child) || a.port - b.port);
-  const first = sorted[0];
-  if (first === undefined) {
-    return [];
-  }
   const everything = sorted.find((port) => port.proto === 'any');
   if (everything !== undefined) {
     return [{ proto: 'any', port: 0, child: everything.child }];
@@ -34,6 +30,10 @@ export function portSelectors(ports: readonly ProtectedPort[], family: Family): 
       selectors.set(key, chosen);
     }
   }
-  const icmp: PortSelector = { proto: family === 4 ? 'icmp' : 'icmpv6', port: 0, child: first.child };
-  return [...selectors.values(), icmp];
+  const chosen = [...selectors.values()].sort((a, b) => compareChildren(a.child, b.child));
+  const [first] = chosen;
+  if (first === undefined) {
+    return [];
+  }
+  return [...chosen, { proto: family === 4 ? 'icmp' : 'icmpv6', port: 0, child: first.child }];
 }

@@ -62,6 +62,10 @@ export function placeEndpoints(entries: readonly ModelEntry[], context: Endpoint
   return { local: sorted(local), remote: sorted(remote), problems };
 }
 
+/**
+ * What is protected at the endpoints of a slice: what the entry says in numbers, whether these endpoints have that port or not, as their own
+ * node does it, and what a named port is there.
+ */
 function protectedPorts(model: ModelEntry, slice: EndpointSlice, children: ChildLookup): ProtectedPort[] {
   const { entry, portNames } = model;
   const port = (proto: ProtectedPort['proto'], number: number): ProtectedPort => ({
@@ -69,16 +73,15 @@ function protectedPorts(model: ModelEntry, slice: EndpointSlice, children: Child
     port: number,
     child: childFor(children, entry.name, proto, number),
   });
-  const wide = entry.ports.flatMap(({ proto, target }) => (target === 0 ? [port(proto, 0)] : []));
-  const numbered = (slice.ports ?? []).flatMap((each) => {
+  const numbered = entry.ports.flatMap(({ proto, target }) =>
+    typeof target === 'number' ? [port(proto, target)] : [],
+  );
+  const named = (slice.ports ?? []).flatMap((each) => {
     const proto = protoOf(each.protocol);
     const number = each.port ?? 0;
-    const meant =
-      entry.ports.some((wanted) => wanted.proto === proto && wanted.target === number) ||
-      portNames.has(`${proto}/${each.name ?? ''}`);
-    return meant && number > 0 ? [port(proto, number)] : [];
+    return number > 0 && portNames.has(`${proto}/${each.name ?? ''}`) ? [port(proto, number)] : [];
   });
-  return [...wide, ...numbered];
+  return [...numbered, ...named];
 }
 
 interface Place {
