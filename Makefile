@@ -2,10 +2,11 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 ARGS ?=
 
-.PHONY: help setup build lint test demo clean
+.PHONY: help setup build lint test bench demo clean
 help:
 	@echo "make demo    the main job on three nodes (ARGS=--keep leaves them up)"
 	@echo "make test    every tier of tests that can run here (ARGS=--demand: a skip is a failure)"
+	@echo "make bench   trapline beside Go plugins; writes docs/benchmarks.md"
 	@echo "make build   pkg/dist/trapline, trapline-agent, traplinectl"
 	@echo "make lint    biome and tsc"
 	@echo "make clean"
@@ -23,6 +24,9 @@ lint: setup
 
 test: build
 	@node build/test/run-tiers.js $(ARGS)
+
+bench: build
+	@npm run --silent bench
 
 demo: build
 	@node build/test/cluster/run.js demo.js $(ARGS)

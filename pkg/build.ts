@@ -10,14 +10,19 @@ const DIST = join(ROOT, 'pkg/dist');
 
 interface Executable {
   readonly name: string;
+  /** Source file, from the repository's root. */
+  readonly entry: string;
   /** Starts from a V8 start-up snapshot: for the process that the runtime starts for every pod. */
   readonly snapshot: boolean;
+  /** Built only when it is asked for by name. */
+  readonly onDemand?: true;
 }
 
 const EXECUTABLES: readonly Executable[] = [
-  { name: 'trapline', snapshot: true },
-  { name: 'trapline-agent', snapshot: false },
-  { name: 'traplinectl', snapshot: false },
+  { name: 'trapline', entry: 'bin/trapline.ts', snapshot: true },
+  { name: 'trapline-agent', entry: 'bin/trapline-agent.ts', snapshot: false },
+  { name: 'traplinectl', entry: 'bin/traplinectl.ts', snapshot: false },
+  { name: 'bench-floor', entry: 'test/bench/floor.ts', snapshot: true, onDemand: true },
 ];
 
 /** `none`: NODE_OPTIONS and the like are ignored, since the executables run as root. */
@@ -47,9 +52,9 @@ interface Sea {
 /** The CLI of pkg forwards neither `seaConfig` nor `nodePath`; its module does. */
 const sea = createRequire(import.meta.url)('@yao-pkg/pkg/lib-es5/sea.js') as Sea;
 
-async function bundle(name: string, outfile: string): Promise<void> {
+async function bundle(entry: string, outfile: string): Promise<void> {
   await build({
-    entryPoints: [join(ROOT, 'bin', `${name}.ts`)],
+    entryPoints: [join(ROOT, entry)],
     outfile,
     bundle: true,
     platform: 'node',
@@ -64,10 +69,10 @@ async function bundle(name: string, outfile: string): Promise<void> {
   });
 }
 
-async function make({ name, snapshot }: Executable, folder: string): Promise<void> {
+async function make({ name, entry: source, snapshot }: Executable, folder: string): Promise<void> {
   const entry = join(folder, `${name}.cjs`);
   const output = join(folder, name);
-  await bundle(name, entry);
+  await bundle(source, entry);
   await sea.default(entry, {
     targets: [{ nodeRange: 'node24', platform: 'linux', arch: process.arch, output }],
     nodePath: process.execPath,
@@ -81,7 +86,9 @@ const only = process.argv.slice(2);
 await mkdir(DIST, { recursive: true });
 const folder = await mkdtemp(join(DIST, '.build-'));
 try {
-  for (const executable of EXECUTABLES.filter(({ name }) => only.length === 0 || only.includes(name))) {
+  for (const executable of EXECUTABLES.filter(({ name, onDemand }) =>
+    only.length === 0 ? onDemand === undefined : only.includes(name),
+  )) {
     await make(executable, folder);
     console.log(`pkg/dist/${executable.name}`);
   }

@@ -24,6 +24,8 @@ git:git
 /usr/lib/ipsec/plugins/libstrongswan-openssl.so:libstrongswan-standard-plugins
 /usr/lib/ipsec/plugins/libstrongswan-curve25519.so:libstrongswan-extra-plugins
 /usr/lib/cni/bridge:containernetworking-plugins
+/usr/bin/time:time
+iptables:iptables
 '
 PATH=$PATH:/usr/sbin:/sbin
 missing=''

@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { env as environment, execPath } from 'node:process';
+import { env as environment } from 'node:process';
 import type { NodeCache } from '../../src/cache/schema.ts';
 import { writeNodeCache } from '../../src/cache/write.ts';
 import type { XfrmPolicy } from '../../src/ipsec/types.ts';
@@ -34,13 +34,14 @@ export function chainUnavailable(): string | undefined {
 }
 
 /**
- * The executable: TRAPLINE_BIN, else what `make build` left, else the compiled sources with this node.
+ * The executable: TRAPLINE_BIN, else what `make build` left. @throws Error if it is missing: nothing else is what a runtime starts
  */
-function traplineIn(folder: string): string {
+function executable(): string {
   const built = environment.TRAPLINE_BIN ?? join(ROOT, 'pkg/dist/trapline');
-  return existsSync(built)
-    ? built
-    : script(join(folder, 'trapline'), `exec ${execPath} ${join(ROOT, 'build/bin/trapline.js')}`);
+  if (!existsSync(built)) {
+    throw new Error(`${built} is missing: run make build`);
+  }
+  return built;
 }
 
 function script(path: string, line: string): string {
@@ -70,7 +71,7 @@ export async function createCniNode(cache: NodeCache | null): Promise<CniNode> {
   const runDir = join(folder, 'run');
   const calls = join(folder, 'ip.log');
   const countingIp = script(join(folder, 'ip'), `echo "$@" >> ${calls}\nexec ${IP} "$@"`);
-  const trapline = traplineIn(folder);
+  const trapline = executable();
   const namespace = await createNamespace('node');
   const pod = await createNamespace('pod');
   if (cache !== null) {

@@ -1,0 +1,120 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, release, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { heartbeatPath } from '../../src/cache/paths.ts';
+import { writeNodeCache } from '../../src/cache/write.ts';
+import { listPolicies, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
+import { createNamespace, IP, type Namespace } from '../helpers/netns.ts';
+import { ROOT } from '../helpers/root.ts';
+import { benchCache, createCases } from './cases.ts';
+import { type Row, renderMarkdown, rowsOf, verdict } from './report.ts';
+import { maxRss, runRounds, type TimedCall } from './rounds.ts';
+
+/** `make bench`: trapline beside Go plugins, in throwaway namespaces. Fails only if a call fails. */
+
+/** Of docs/benchmarks.json: the same run again, for comparison by a program. */
+interface Figures {
+  readonly date: string;
+  readonly facts: Readonly<Record<string, string>>;
+  readonly rows: readonly Row[];
+}
+
+const ROUNDS = { small: 40, bursts: 8, scale: 10 } as const;
+
+const folder = mkdtempSync(join(tmpdir(), 'trapline-bench-'));
+const node = await createNamespace('bench');
+const pod = await createNamespace('bench-pod');
+try {
+  await node.ip('link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', pod.name);
+  const figures = await measure(node, pod);
+  const text = renderMarkdown(figures.rows, { date: figures.date, ...figures.facts });
+  writeFileSync(join(ROOT, 'docs/benchmarks.md'), text);
+  writeFileSync(join(ROOT, 'docs/benchmarks.json'), `${JSON.stringify(figures, null, 2)}\n`);
+  process.stdout.write(text);
+  const missed = figures.rows.filter((row) => verdict(row) === 'missed');
+  process.stdout.write(missed.length === 0 ? '\nevery target met\n' : `\n${missed.length} targets missed\n`);
+} finally {
+  await pod.remove();
+  await node.remove();
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function measure({ run }: Namespace, { path: podNetns }: Namespace): Promise<Figures> {
+  const [runDir, largeRunDir] = [join(folder, 'run'), join(folder, 'run-1000')];
+  for (const [dir, peers] of [
+    [runDir, 3],
+    [largeRunDir, 1_000],
+  ] as const) {
+    writeNodeCache(dir, benchCache(peers));
+    const heartbeat = {
+      at: Date.now() + 3_600_000,
+      pid: process.pid,
+      version: 'bench',
+      charonError: '',
+      sourceError: '',
+    };
+    writeFileSync(
+      heartbeatPath(dir),
+      JSON.stringify({ ...heartbeat, enforcedGeneration: 1, reconcileError: '' }),
+    );
+  }
+  const dist = join(ROOT, 'pkg/dist');
+  const cases = createCases({
+    trapline: join(dist, 'trapline'),
+    floor: join(dist, 'bench-floor'),
+    runDir,
+    largeRunDir,
+    podNetns,
+  });
+  const options = { folder, run };
+  const count = async (): Promise<number> => ownPolicies(await listPolicies({ run, ip: IP })).length;
+  const expect = async (call: TimedCall, policies: number): Promise<number> => {
+    const rss = await maxRss(call, options);
+    const found = await count();
+    if (found !== policies) {
+      throw new Error(`${call.env?.CNI_COMMAND}: ${found} policies in the kernel, not ${policies}`);
+    }
+    return rss;
+  };
+  // 3 peers x (3 ports + ICMP), out and fwd.
+  const rss: Row[] = [
+    { what: 'memory of ADD, protected', median: await expect(cases.add, 24), target: 64 },
+    { what: 'memory of DEL, protected', median: await expect(cases.del, 0), target: 64 },
+    { what: 'memory of STATUS', median: await expect(cases.status, 0), target: 64 },
+  ];
+  const small = await runRounds(cases.small, { ...options, rounds: ROUNDS.small, warmUp: 3 });
+  const bursts = await runRounds(cases.bursts, { ...options, rounds: ROUNDS.bursts, warmUp: 1 });
+  const scale = await runRounds(cases.scale, { ...options, rounds: ROUNDS.scale, warmUp: 1 });
+  if ((await count()) !== 0) {
+    throw new Error('policies were left in the kernel');
+  }
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    facts: {
+      ...facts(),
+      'policies at 1,000 peers': String(cases.largePolicies),
+      rounds: JSON.stringify(ROUNDS),
+    },
+    rows: [...rowsOf(small, bursts, scale), ...rss],
+  };
+}
+
+function facts(): Record<string, string> {
+  const say = (file: string, ...args: string[]): string => {
+    const { stdout } = spawnSync(file, args, {
+      encoding: 'utf8',
+      env: { CNI_COMMAND: 'VERSION', PATH: '/usr/bin:/bin' },
+    });
+    return stdout.trim().split('\n')[0] ?? '';
+  };
+  const pkg = JSON.parse(readFileSync(join(ROOT, 'node_modules/@yao-pkg/pkg/package.json'), 'utf8')) as {
+    version: string;
+  };
+  return {
+    machine: `${cpus().length} x ${cpus()[0]?.model.trim()}, kernel ${release()}`,
+    'Node, pkg': `${process.version}, ${pkg.version}`,
+    iproute2: say(IP, '-V').replace('ip utility, ', ''),
+    'Go plugins': say('/usr/bin/dpkg-query', '-W', 'containernetworking-plugins').replace('\t', ' '),
+  };
+}
