@@ -23,6 +23,7 @@ lint: setup
 	@tsc -b
 
 test: build
+	@sh scripts/kube-assets.sh > /dev/null || true
 	@node build/test/run-tiers.js $(ARGS)
 
 bench: build

@@ -7,7 +7,9 @@ import { registerPki } from '../src/pki/cli.ts';
 import { run } from '../src/run/execa.ts';
 import { VERSION } from '../src/version.ts';
 import { cleanup } from '../src/watcher/cleanup.ts';
+import type { Source } from '../src/watcher/objects.ts';
 import { directorySource } from '../src/watcher/sources/directory.ts';
+import { kubernetesSource } from '../src/watcher/sources/kubernetes/source.ts';
 import { startAgent } from '../src/watcher/start.ts';
 
 interface NodeOptions {
@@ -19,7 +21,9 @@ interface NodeOptions {
 
 interface RunOptions extends NodeOptions {
   readonly nodeName: string;
-  readonly sourceDir: string;
+  readonly source: 'directory' | 'kubernetes';
+  readonly sourceDir?: string;
+  readonly kubeconfig?: string;
   readonly pkiDir: string;
   readonly childSaScope: 'service' | 'node';
   readonly proposals: Profile;
@@ -46,9 +50,15 @@ onNode(program.command('run'))
   .description('keep node cache, XFRM policies and charon in step with the cluster')
   .addOption(new Option('--node-name <name>', 'this node').env('NODE_NAME').makeOptionMandatory())
   .addOption(
-    new Option('--source <kind>', 'where the cluster is read').choices(['directory']).default('directory'),
+    new Option('--source <kind>', 'where the cluster is read')
+      .choices(['directory', 'kubernetes'])
+      .default('directory'),
   )
-  .requiredOption('--source-dir <dir>', 'folder of Kubernetes manifests')
+  .option('--source-dir <dir>', 'folder of Kubernetes manifests, for --source directory')
+  .option(
+    '--kubeconfig <file>',
+    'for --source kubernetes; by default the ServiceAccount of the pod, or KUBECONFIG',
+  )
   .requiredOption('--pki-dir <dir>', 'ca.crt, node.crt and node.key of this node')
   .addOption(
     new Option('--child-sa-scope <scope>', 'a child per service and protocol, or one per peer')
@@ -85,7 +95,7 @@ async function runNode(options: RunOptions): Promise<void> {
   await startAgent(
     {
       ...options,
-      source: directorySource(options.sourceDir),
+      source: await sourceOf(options),
       profile: options.proposals,
       iproute2: { run, ip: options.ip },
       sysctlRoot: SYSCTL_ROOT,
@@ -96,6 +106,18 @@ async function runNode(options: RunOptions): Promise<void> {
   );
   rmSync(heartbeatPath(options.runDir), { force: true });
   log.info('stopped; what is in force stays in force');
+}
+
+/** The client of the API server is loaded only where it is used: it is most of the executable. */
+async function sourceOf({ source, sourceDir, kubeconfig, nodeName }: RunOptions): Promise<Source> {
+  if (source === 'kubernetes') {
+    const { createKubeClient, loadKubeConfig } = await import('../src/kube/client.ts');
+    return kubernetesSource({ client: createKubeClient(loadKubeConfig(kubeconfig)), nodeName });
+  }
+  if (sourceDir === undefined) {
+    throw new Error('--source directory needs --source-dir');
+  }
+  return directorySource(sourceDir);
 }
 
 program.parseAsync().catch((error: unknown) => {

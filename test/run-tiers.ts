@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { assetsFolder } from './helpers/apiserver.ts';
 import { netnsUnavailable } from './helpers/netns.ts';
 import { ROOT } from './helpers/root.ts';
 
@@ -36,6 +37,7 @@ function countLab(output: string): Counts {
 }
 
 const noNetns = await netnsUnavailable();
+const kubeAssets = assetsFolder();
 const ava = [join(BIN, 'ava'), '--tap', '--concurrency=2'];
 const tiers: readonly Tier[] = [
   {
@@ -46,12 +48,19 @@ const tiers: readonly Tier[] = [
       '--exclude=build/test/**',
       ...ava,
       '!build/test/netns/**',
+      '!build/test/apiserver/**',
       'build/test/**/*.test.js',
     ],
     unavailable: undefined,
     count: countTap,
   },
   { name: 'netns', argv: [...ava, 'build/test/netns/**/*.test.js'], unavailable: noNetns, count: countTap },
+  {
+    name: 'apiserver',
+    argv: [...ava, 'build/test/apiserver/**/*.test.js'],
+    unavailable: 'why' in kubeAssets ? kubeAssets.why : undefined,
+    count: countTap,
+  },
   {
     name: 'cluster',
     argv: [process.execPath, 'build/test/cluster/run.js', 'tier.js'],

@@ -55,6 +55,11 @@ export async function runAgent(
 
   const follow = async (): Promise<void> => {
     for await (const snapshot of source.watch(running)) {
+      if (snapshot.stale !== '') {
+        state.sourceError = snapshot.stale;
+        wake.notify();
+        continue;
+      }
       try {
         const { content, problems } = effects.model(snapshot, state.cache);
         noteProblems([...snapshot.problems, ...problems]);

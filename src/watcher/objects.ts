@@ -135,13 +135,16 @@ export interface ObjectProblem {
 export interface Snapshot {
   readonly objects: ClusterObjects;
   readonly problems: readonly ObjectProblem[];
+  /** Empty if this is how the cluster is; otherwise why it is how it was. What is in force stays in force. */
+  readonly stale: string;
 }
 
 /** Where cluster state comes from. */
 export interface Source {
   /**
    * Yields the current state, then a new state after every burst of changes, until the signal aborts.
-   * An unreadable source throws on start; later it goes on with what it last knew and reports through `problems`.
+   * A folder that cannot be read throws on start; later a source goes on with what it last knew and says so in
+   * `problems` or `stale`.
    */
   watch(signal: AbortSignal): AsyncIterable<Snapshot>;
 }

@@ -12,6 +12,7 @@ const nothing: Enforced = { added: 0, updated: 0, deleted: 0, conflicts: [] };
 const snapshot: Snapshot = {
   objects: { services: [], endpointSlices: [], nodes: [], pods: [], policies: [] },
   problems: [],
+  stale: '',
 };
 
 interface Harness {

@@ -19,7 +19,7 @@ export function assemble(files: ReadonlyMap<string, ParsedFile>, more: readonly 
       }
     }
   }
-  return { objects: select(kept), problems };
+  return { objects: select(kept), problems, stale: '' };
 }
 
 function select(kept: readonly ParsedObject[]): ClusterObjects {

@@ -95,7 +95,7 @@ const SCHEMAS = {
 } as const;
 
 /** The object; why it is refused; or undefined for a kind that we do not read. */
-function parseObject(raw: unknown): ParsedObject | string | undefined {
+export function parseObject(raw: unknown): ParsedObject | string | undefined {
   const any = anyObject.safeParse(raw);
   if (!any.success) {
     return 'not a Kubernetes object: it has no kind';

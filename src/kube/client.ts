@@ -1,0 +1,164 @@
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
+import { type HttpMethod, RequestContext } from '@kubernetes/client-node/dist/gen/http/http.js';
+import { type Dispatcher, fetch } from 'undici';
+import * as z from 'zod';
+import { KubeError } from './error.ts';
+
+export interface KubeRequest {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** From the API server's root: `/api/v1/nodes`. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly body?: object;
+  /** Of the body; JSON unless told otherwise. */
+  readonly contentType?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** One line of a watch. */
+export interface WatchEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
+  readonly object: unknown;
+}
+
+/** What Trapline asks of an API server. Objects are plain JSON: who reads them parses what it needs. */
+export interface KubeClient {
+  /** Throws KubeError. */
+  request(request: KubeRequest): Promise<unknown>;
+  /** The events of a watch in order, until the server or the signal ends it. `onOpen`: the server has accepted it. Throws KubeError. */
+  watch(request: KubeRequest, onOpen: () => void): AsyncIterable<WatchEvent>;
+}
+
+/** Applied as it is, whoever owns the fields: all that a field manager sets is in it. */
+export const APPLY_PATCH = 'application/apply-patch+yaml';
+export const MERGE_PATCH = 'application/merge-patch+json';
+
+const REQUEST_MS = 30_000;
+/** A watch without an event or a bookmark for this long is dead: bookmarks come about every minute. */
+const SILENCE_MS = 150_000;
+
+/** In a pod, by its ServiceAccount; else by a kubeconfig, `KUBECONFIG` or `~/.kube/config` unless a file is named. Throws what client-node throws. */
+export function loadKubeConfig(file: string | undefined): KubeConfig {
+  const config = new KubeConfig();
+  if (file === undefined) {
+    config.loadFromDefault();
+  } else {
+    config.loadFromFile(file);
+  }
+  return config;
+}
+
+const statusSchema = z.object({
+  reason: z.string().catch(''),
+  message: z.string().catch(''),
+  code: z.number().catch(0),
+});
+const eventSchema = z.object({ type: z.string(), object: z.unknown() });
+
+/**
+ * A client for the current context of a kubeconfig. Credentials are client-node's affair (tokens are read anew, exec plugins run); paths
+ * and JSON are sent as they are: its generated API would keep every object twice.
+ */
+export function createKubeClient(config: KubeConfig): KubeClient {
+  const send = async (request: KubeRequest, signal: AbortSignal) => {
+    const { method = 'GET', path, query = {}, body, contentType = 'application/json' } = request;
+    const server = config.getCurrentCluster()?.server;
+    if (server === undefined) {
+      throw new KubeError(0, '', 'the kubeconfig names no cluster');
+    }
+    const url = `${server.replace(/\/$/, '')}${path}?${new URLSearchParams(query)}`;
+    const context = new RequestContext(url, method as HttpMethod);
+    try {
+      await config.applySecurityAuthentication(context);
+      const response = await fetch(url, {
+        method,
+        headers: {
+          ...context.getHeaders(),
+          Accept: 'application/json',
+          ...(body === undefined ? {} : { 'Content-Type': contentType }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        dispatcher: context.getDispatcher() as unknown as Dispatcher,
+        signal,
+      });
+      if (!response.ok) {
+        throw refused(response.status, `${method} ${path}`, await response.text());
+      }
+      return response;
+    } catch (error) {
+      throw error instanceof KubeError ? error : unreachable(server, error);
+    }
+  };
+  return {
+    async request(request) {
+      const timeout = AbortSignal.timeout(REQUEST_MS);
+      const { signal } = request;
+      const response = await send(
+        request,
+        signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      );
+      try {
+        return await response.json();
+      } catch (error) {
+        throw unreachable(request.path, error);
+      }
+    },
+    async *watch(request, onOpen) {
+      const silence = new AbortController();
+      const { signal } = request;
+      const alarm = setTimeout(() => silence.abort(new Error('silent')), SILENCE_MS);
+      try {
+        const either = signal === undefined ? silence.signal : AbortSignal.any([signal, silence.signal]);
+        const query = { ...request.query, watch: 'true', allowWatchBookmarks: 'true' };
+        const response = await send({ ...request, query }, either);
+        onOpen();
+        if (response.body === null) {
+          return;
+        }
+        const body = Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]);
+        try {
+          for await (const line of createInterface({ input: body, crlfDelay: Number.POSITIVE_INFINITY })) {
+            alarm.refresh();
+            yield parseEvent(line, request.path);
+          }
+        } finally {
+          body.destroy();
+        }
+      } catch (error) {
+        if (signal?.aborted === true) {
+          return;
+        }
+        throw error instanceof KubeError ? error : unreachable(request.path, error);
+      } finally {
+        clearTimeout(alarm);
+        silence.abort();
+      }
+    },
+  };
+}
+
+function parseEvent(line: string, path: string): WatchEvent {
+  const { type, object } = eventSchema.parse(JSON.parse(line));
+  if (type === 'ERROR') {
+    const { code, reason, message } = statusSchema.parse(object);
+    throw new KubeError(code, reason, `watch of ${path}: ${message}`);
+  }
+  return { type: type as WatchEvent['type'], object };
+}
+
+function refused(status: number, what: string, text: string): KubeError {
+  try {
+    const { reason, message } = statusSchema.parse(JSON.parse(text));
+    return new KubeError(status, reason, `${what}: ${message || `HTTP ${status}`}`);
+  } catch {
+    return new KubeError(status, '', `${what}: HTTP ${status} ${text.slice(0, 200)}`);
+  }
+}
+
+function unreachable(what: string, error: unknown): KubeError {
+  const { message, cause } = error as Error;
+  const why = cause instanceof Error ? cause.message : message;
+  return new KubeError(0, '', `${what}: ${why}`, { cause: error });
+}

@@ -1,0 +1,27 @@
+/** The API server refused, or could not be reached. */
+export class KubeError extends Error {
+  override readonly name = 'KubeError';
+  /** HTTP status; 0 if there was no answer. */
+  readonly status: number;
+  /** The reason of a `Status` object (`NotFound`, `Conflict`, `Expired`); empty if there is none. */
+  readonly reason: string;
+
+  constructor(status: number, reason: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.status = status;
+    this.reason = reason;
+  }
+}
+
+/** A resourceVersion that the API server has forgotten: list again. */
+export function isExpired(error: unknown): boolean {
+  return error instanceof KubeError && (error.status === 410 || error.reason === 'Expired');
+}
+
+export function isNotFound(error: unknown): boolean {
+  return error instanceof KubeError && error.status === 404;
+}
+
+export function isConflict(error: unknown): boolean {
+  return error instanceof KubeError && error.status === 409;
+}

@@ -1,0 +1,192 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import * as z from 'zod';
+import type { KubeClient, WatchEvent } from './client.ts';
+import { isExpired } from './error.ts';
+
+/** Objects of one kind, as the API server has them. */
+export interface Reflector<T> {
+  /** By `namespace/name`. What cannot be parsed keeps its last good value here. */
+  readonly items: ReadonlyMap<string, T>;
+  /** By `namespace/name`: why an object is not understood. */
+  readonly problems: ReadonlyMap<string, string>;
+  /** Whether the first list is in. */
+  readonly synced: boolean;
+  /** Empty while a watch is open, otherwise why not. */
+  readonly error: string;
+  /** Follows the API server until the signal aborts. Never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface ReflectorOptions<T> {
+  readonly client: KubeClient;
+  /** `/api/v1/nodes` */
+  readonly path: string;
+  /** labelSelector, fieldSelector */
+  readonly query?: Readonly<Record<string, string>>;
+  /** The value to keep, or why the object is not understood. */
+  readonly parse: (raw: unknown) => T | string;
+  /** Items, problems, `synced` or `error` have changed. */
+  readonly onChange: () => void;
+  readonly random?: () => number;
+}
+
+const PAGE = 500;
+const FIRST_BACKOFF_MS = 500;
+const LAST_BACKOFF_MS = 30_000;
+/** The server ends a watch after this many seconds, give or take: a thousand agents should not come back together. */
+const WATCH_SECONDS = 600;
+
+const metadata = z.object({
+  name: z.string(),
+  namespace: z.string().optional(),
+  resourceVersion: z.string().default(''),
+});
+const objectSchema = z.object({ metadata });
+const bookmarkSchema = z.object({ metadata: z.object({ resourceVersion: z.string() }) });
+const pageSchema = z.object({
+  items: z.array(z.unknown()).nullish(),
+  metadata: z.object({ resourceVersion: z.string().default(''), continue: z.string().optional() }),
+});
+
+/**
+ * List, then watch from there; a watch that ends goes on where it was, with bookmarks, and lists again only if the server has
+ * forgotten (410). Errors are retried with backoff and jitter, and what is known stays.
+ */
+export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
+  const { client, path, query = {}, parse, onChange, random = Math.random } = options;
+  const state = {
+    items: new Map<string, T>(),
+    problems: new Map<string, string>(),
+    texts: new Map<string, string>(),
+    synced: false,
+    error: 'not connected yet',
+  };
+  let version = '';
+  let backoff = FIRST_BACKOFF_MS;
+
+  /** Whether it changed anything that we keep. */
+  const put = (raw: unknown, key: string): boolean => {
+    const value = parse(raw);
+    const text = JSON.stringify(value);
+    if (state.texts.get(key) === text) {
+      return false;
+    }
+    state.texts.set(key, text);
+    if (typeof value === 'string') {
+      state.problems.set(key, value);
+    } else {
+      state.problems.delete(key);
+      state.items.set(key, value);
+    }
+    return true;
+  };
+
+  const remove = (key: string): boolean => {
+    state.items.delete(key);
+    state.problems.delete(key);
+    return state.texts.delete(key);
+  };
+
+  const list = async (signal: AbortSignal): Promise<void> => {
+    const seen = new Set<string>();
+    let changed = !state.synced;
+    let next: string | undefined;
+    do {
+      const page = pageSchema.parse(
+        await client.request({
+          path,
+          query: { ...query, limit: String(PAGE), ...(next === undefined ? {} : { continue: next }) },
+          signal,
+        }),
+      );
+      for (const raw of page.items ?? []) {
+        const key = keyOf(raw);
+        seen.add(key);
+        changed = put(raw, key) || changed;
+      }
+      next = page.metadata.continue || undefined;
+      version = page.metadata.resourceVersion;
+    } while (next !== undefined);
+    for (const gone of [...state.texts.keys()].filter((key) => !seen.has(key))) {
+      changed = remove(gone) || changed;
+    }
+    state.synced = true;
+    if (changed) {
+      onChange();
+    }
+  };
+
+  const follow = async (signal: AbortSignal): Promise<void> => {
+    const seconds = Math.round(WATCH_SECONDS * (0.75 + 0.5 * random()));
+    const watch = client.watch(
+      { path, query: { ...query, resourceVersion: version, timeoutSeconds: String(seconds) }, signal },
+      () => setError(''),
+    );
+    for await (const event of watch) {
+      backoff = FIRST_BACKOFF_MS;
+      if (take(event)) {
+        onChange();
+      }
+    }
+  };
+
+  const take = ({ type, object }: WatchEvent): boolean => {
+    if (type === 'BOOKMARK') {
+      version = bookmarkSchema.parse(object).metadata.resourceVersion;
+      return false;
+    }
+    const key = keyOf(object);
+    const changed = type === 'DELETED' ? remove(key) : put(object, key);
+    version = objectSchema.parse(object).metadata.resourceVersion;
+    return changed;
+  };
+
+  const setError = (error: string): void => {
+    if (state.error !== error) {
+      state.error = error;
+      onChange();
+    }
+  };
+
+  return {
+    get items() {
+      return state.items;
+    },
+    get problems() {
+      return state.problems;
+    },
+    get synced() {
+      return state.synced;
+    },
+    get error() {
+      return state.error;
+    },
+    async run(signal) {
+      while (!signal.aborted) {
+        try {
+          if (version === '') {
+            await list(signal);
+          }
+          await follow(signal);
+        } catch (error) {
+          if (signal.aborted) {
+            return;
+          }
+          if (isExpired(error)) {
+            version = '';
+          } else {
+            setError(error instanceof Error ? error.message : String(error));
+          }
+          const pause = backoff * (0.5 + random());
+          backoff = Math.min(2 * backoff, LAST_BACKOFF_MS);
+          await delay(pause, undefined, { signal }).catch(() => undefined);
+        }
+      }
+    },
+  };
+}
+
+function keyOf(raw: unknown): string {
+  const { name, namespace = '' } = objectSchema.parse(raw).metadata;
+  return `${namespace}/${name}`;
+}

@@ -1,0 +1,165 @@
+import type { KubeClient } from '../../../kube/client.ts';
+import { createReflector, type Reflector } from '../../../kube/reflector.ts';
+import { type KnownItems, parseItems } from '../../model/items.ts';
+import type { ClusterObjects, ObjectProblem, Snapshot, Source } from '../../objects.ts';
+import { createWake } from '../../wake.ts';
+import { type ParsedObject, parseObject } from '../parse-file.ts';
+import { sliceScope } from './slice-scope.ts';
+
+export interface KubernetesSourceOptions {
+  readonly client: KubeClient;
+  readonly nodeName: string;
+}
+
+type List = keyof ClusterObjects;
+type Kind = { readonly kind: string; readonly apiVersion: string };
+
+const KINDS = {
+  services: { kind: 'Service', apiVersion: 'v1' },
+  endpointSlices: { kind: 'EndpointSlice', apiVersion: 'discovery.k8s.io/v1' },
+  nodes: { kind: 'Node', apiVersion: 'v1' },
+  pods: { kind: 'Pod', apiVersion: 'v1' },
+  policies: { kind: 'IPsecPolicy', apiVersion: 'starlingx.io/v1' },
+} as const satisfies Readonly<Record<List, Kind>>;
+
+/** A burst of events becomes one snapshot: this long after the first, at the most. */
+const SETTLE_MS = 50;
+
+/** A reflector that can be ended by itself: the watched slices change with the policies. */
+interface Followed {
+  readonly reflector: Reflector<ParsedObject>;
+  readonly stop: () => void;
+}
+
+/**
+ * The cluster from its API server: policies, services, nodes, the pods of this node and the EndpointSlices of protected services. The first
+ * snapshot comes when all of it has been listed. While the API server is away, the last one holds, and is marked as stale.
+ */
+export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions): Source {
+  return {
+    async *watch(signal) {
+      const wake = createWake();
+      const running: Promise<void>[] = [];
+      const stop = new AbortController();
+      const all = AbortSignal.any([signal, stop.signal]);
+
+      const follow = (list: List, path: string, query: Readonly<Record<string, string>> = {}): Followed => {
+        const reflector = createReflector({
+          client,
+          path,
+          query,
+          parse: parserOf(list),
+          onChange: wake.notify,
+        });
+        const own = new AbortController();
+        running.push(reflector.run(AbortSignal.any([all, own.signal])));
+        return { reflector, stop: () => own.abort() };
+      };
+
+      const policies = follow('policies', '/apis/starlingx.io/v1/ipsecpolicies');
+      const fixed = [
+        policies,
+        follow('nodes', '/api/v1/nodes'),
+        follow('services', '/api/v1/services'),
+        follow('pods', '/api/v1/pods', { fieldSelector: `spec.nodeName=${nodeName}` }),
+      ];
+      let slices = new Map<string, Followed>();
+      let retired = new Map<string, Followed>();
+      let known: KnownItems = new Map();
+
+      /** The slices that the policies need now. Those that they needed before are let go when the new ones are in. */
+      const followSlices = (): void => {
+        const parsed = parseItems(objectsOf([policies]).policies, known);
+        known = parsed.known;
+        const wanted = sliceScope(parsed.items).watches;
+        const next = new Map(
+          wanted.map(({ path, labelSelector }) => {
+            const key = `${path} ${labelSelector}`;
+            const query = labelSelector === '' ? {} : { labelSelector };
+            return [key, slices.get(key) ?? retired.get(key) ?? follow('endpointSlices', path, query)];
+          }),
+        );
+        for (const [key, followed] of slices) {
+          if (!next.has(key)) {
+            retired.set(key, followed);
+          }
+        }
+        for (const key of next.keys()) {
+          retired.delete(key);
+        }
+        slices = next;
+      };
+
+      const letGo = (): void => {
+        for (const { stop: end } of retired.values()) {
+          end();
+        }
+        retired = new Map();
+      };
+
+      try {
+        let complete = false;
+        while (!all.aborted) {
+          await wake.wait(60_000, all);
+          await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+          if (all.aborted) {
+            break;
+          }
+          if (policies.reflector.synced) {
+            followSlices();
+          }
+          const followed = [...fixed, ...slices.values()];
+          if (followed.every(({ reflector }) => reflector.synced)) {
+            complete = true;
+            letGo();
+          }
+          const snapshot = snapshotOf([...followed, ...retired.values()]);
+          if (complete || snapshot.stale !== '') {
+            yield snapshot;
+          }
+        }
+      } finally {
+        stop.abort();
+        await Promise.all(running);
+      }
+    },
+  };
+}
+
+function parserOf(list: List): (raw: unknown) => ParsedObject | string {
+  // Items of a list leave out what kind they are.
+  return (raw) =>
+    parseObject({ ...(raw as object), ...KINDS[list] }) ?? `not a ${KINDS[list].kind} that Trapline reads`;
+}
+
+function objectsOf(followed: readonly Followed[]): ClusterObjects {
+  const of = <L extends List>(list: L): ClusterObjects[L] =>
+    [
+      ...new Map(
+        followed.flatMap(({ reflector }) => [...reflector.items].filter(([, { list: own }]) => own === list)),
+      ),
+    ]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, { object }]) => object) as unknown as ClusterObjects[L];
+  return {
+    services: of('services'),
+    endpointSlices: of('endpointSlices'),
+    nodes: of('nodes'),
+    pods: of('pods'),
+    policies: of('policies'),
+  };
+}
+
+function snapshotOf(followed: readonly Followed[]): Snapshot {
+  const problems = followed.flatMap(({ reflector }) =>
+    [...reflector.problems].map(
+      ([key, message]): ObjectProblem => ({ where: key.replace(/^\//, ''), message }),
+    ),
+  );
+  const errors = new Set(followed.map(({ reflector }) => reflector.error).filter((error) => error !== ''));
+  return {
+    objects: objectsOf(followed),
+    problems: problems.sort((a, b) => (a.where < b.where ? -1 : 1)),
+    stale: [...errors].sort().join('; '),
+  };
+}
