@@ -1,13 +1,16 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { Command, Option } from 'commander';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { DEFAULT_RUN_DIR, heartbeatPath } from '../src/cache/paths.ts';
 import { PROFILES, type Profile } from '../src/ipsec/charon/profile.ts';
 import { registerPki } from '../src/pki/cli.ts';
 import { run } from '../src/run/execa.ts';
 import { VERSION } from '../src/version.ts';
 import { cleanup } from '../src/watcher/cleanup.ts';
+import { sleep } from '../src/watcher/node.ts';
 import type { Source } from '../src/watcher/objects.ts';
+import { createPublisher, type Publisher } from '../src/watcher/publish.ts';
 import { directorySource } from '../src/watcher/sources/directory.ts';
 import { kubernetesSource } from '../src/watcher/sources/kubernetes/source.ts';
 import { startAgent } from '../src/watcher/start.ts';
@@ -80,44 +83,92 @@ onNode(program.command('cleanup'))
     process.stdout.write(`${JSON.stringify(done)}\n`);
   });
 
+program
+  .command('controller')
+  .description('write the status of each IPsecPolicy; of several replicas one works')
+  .option('--kubeconfig <file>', 'by default the ServiceAccount of the pod, or KUBECONFIG')
+  .addOption(
+    new Option('--namespace <name>', 'where the Lease is').env('POD_NAMESPACE').default('trapline-system'),
+  )
+  .addOption(new Option('--identity <name>', 'of this replica').env('POD_NAME').default(hostname()))
+  .option('--log-level <level>', 'trace, debug, info, warn, error', 'info')
+  .action(runAsController);
+
 registerPki(program);
 
-async function runNode(options: RunOptions): Promise<void> {
-  const log = pino(
-    { level: options.logLevel, base: { node: options.nodeName } },
-    pino.destination({ dest: 2, sync: true }),
-  );
+interface ControllerFlags {
+  readonly kubeconfig?: string;
+  readonly namespace: string;
+  readonly identity: string;
+  readonly logLevel: string;
+}
+
+async function runAsController({
+  kubeconfig,
+  namespace,
+  identity,
+  logLevel,
+}: ControllerFlags): Promise<void> {
+  const log = loggerOf(logLevel, { replica: identity });
+  const [{ createKubeClient, loadKubeConfig }, { runController }] = await Promise.all([
+    import('../src/kube/client.ts'),
+    import('../src/controller/controller.ts'),
+  ]);
+  const client = createKubeClient(loadKubeConfig(kubeconfig));
+  log.info({ version: VERSION }, 'started');
+  await runController({ client, namespace, identity, now: Date.now, sleep, log }, stopSignal());
+  log.info('stopped');
+}
+
+function loggerOf(level: string, base: object): Logger {
+  return pino({ level, base }, pino.destination({ dest: 2, sync: true }));
+}
+
+function stopSignal(): AbortSignal {
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => stop.abort());
   }
+  return stop.signal;
+}
+
+async function runNode(options: RunOptions): Promise<void> {
+  const log = loggerOf(options.logLevel, { node: options.nodeName });
   log.info({ version: VERSION }, 'started');
   await startAgent(
     {
       ...options,
-      source: await sourceOf(options),
+      ...(await clusterOf(options, log)),
       profile: options.proposals,
       iproute2: { run, ip: options.ip },
       sysctlRoot: SYSCTL_ROOT,
       process: { pid: process.pid, version: VERSION },
       log,
     },
-    stop.signal,
+    stopSignal(),
   );
   rmSync(heartbeatPath(options.runDir), { force: true });
   log.info('stopped; what is in force stays in force');
 }
 
 /** The client of the API server is loaded only where it is used: it is most of the executable. */
-async function sourceOf({ source, sourceDir, kubeconfig, nodeName }: RunOptions): Promise<Source> {
+async function clusterOf(
+  { source, sourceDir, kubeconfig, nodeName }: RunOptions,
+  log: Logger,
+): Promise<{ source: Source; publisher?: Publisher }> {
   if (source === 'kubernetes') {
     const { createKubeClient, loadKubeConfig } = await import('../src/kube/client.ts');
-    return kubernetesSource({ client: createKubeClient(loadKubeConfig(kubeconfig)), nodeName });
+    const client = createKubeClient(loadKubeConfig(kubeconfig));
+    const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+    return {
+      source: kubernetesSource({ client, nodeName }),
+      publisher: createPublisher({ client, nodeName, bootId, version: VERSION, now: Date.now, sleep, log }),
+    };
   }
   if (sourceDir === undefined) {
     throw new Error('--source directory needs --source-dir');
   }
-  return directorySource(sourceDir);
+  return { source: directorySource(sourceDir) };
 }
 
 program.parseAsync().catch((error: unknown) => {

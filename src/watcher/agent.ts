@@ -4,6 +4,7 @@ import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
 import type { CharonLink } from './charon-link.ts';
 import type { Enforced } from './enforce.ts';
 import type { ObjectProblem, Snapshot, Source } from './objects.ts';
+import type { NodeReport, PolicyRef } from './publish.ts';
 import { nextCache, step } from './step.ts';
 import type { Wake } from './wake.ts';
 
@@ -26,6 +27,8 @@ export interface AgentEffects {
   /** Lays what keeps the first packet of a flow through DNAT. Throws if it cannot. */
   readonly keepHairpin: (cache: NodeCache) => Promise<void>;
   readonly watchAttachments: (signal: AbortSignal) => void;
+  /** Tells the cluster what this node enforces. */
+  readonly publish: (report: NodeReport) => void;
   readonly writeHeartbeat: (heartbeat: Omit<Heartbeat, 'pid' | 'version'>) => void;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly now: () => number;
@@ -49,6 +52,10 @@ export async function runAgent(
     reconcileError: '',
     hairpinError: '',
     problems: [] as readonly string[],
+    /** The policies that the cache was made from, and those that are enforced. */
+    policies: [] as readonly PolicyRef[],
+    enforcedPolicies: [] as readonly PolicyRef[],
+    planned: 0,
   };
   const stop = new AbortController();
   const running = AbortSignal.any([signal, stop.signal]);
@@ -64,6 +71,7 @@ export async function runAgent(
         const { content, problems } = effects.model(snapshot, state.cache);
         noteProblems([...snapshot.problems, ...problems]);
         state.cache = nextCache(state.cache, content, effects.now());
+        state.policies = policyRefs(snapshot);
         state.sourceError = '';
       } catch (error) {
         // This node may be missing for a moment: what is in force stays in force.
@@ -90,12 +98,12 @@ export async function runAgent(
     while (!running.aborted) {
       await wake.wait(state.reconcileError === '' ? RESYNC_MS : RETRY_MS, running);
       if (state.cache !== null && !running.aborted) {
-        await reconcileOnce(state.cache);
+        await reconcileOnce(state.cache, state.policies);
       }
     }
   };
 
-  const reconcileOnce = async (cache: NodeCache): Promise<void> => {
+  const reconcileOnce = async (cache: NodeCache, policies: readonly PolicyRef[]): Promise<void> => {
     const fresh = state.sourceError === '' ? { ...cache, writtenAt: effects.now() } : cache;
     const hairpin = keepHairpin(cache);
     try {
@@ -106,13 +114,15 @@ export async function runAgent(
         sleep: effects.sleep,
       });
       state.enforcedGeneration = cache.generation;
+      state.enforcedPolicies = policies;
+      state.planned = done.planned;
       report(done);
     } catch (error) {
       state.reconcileError = error instanceof Error ? error.message : String(error);
       log.error({ err: error, generation: cache.generation }, 'reconcile failed');
     }
     await hairpin;
-    beat();
+    await beat();
   };
 
   /** Without it packets are lost, which is no reason to hold back anything else. */
@@ -139,7 +149,7 @@ export async function runAgent(
     }
   };
 
-  const beat = (): void =>
+  const beat = async (): Promise<void> => {
     effects.writeHeartbeat({
       at: effects.now(),
       charonError: charon.error(),
@@ -149,10 +159,23 @@ export async function runAgent(
       hairpinError: state.hairpinError,
       problems: state.problems.slice(0, PROBLEMS_KEPT),
     });
+    const report = await charon.report().catch(() => ({ ikeSas: 0, childSas: 0, certificateUntil: null }));
+    effects.publish({
+      ...report,
+      addresses: state.cache?.node.addresses ?? [],
+      podCidrs: state.cache?.node.podCidrs ?? [],
+      policies: state.enforcedPolicies,
+      xfrmPolicies: state.planned,
+      problems: state.problems.slice(0, PROBLEMS_KEPT),
+      error: [charon.error(), state.reconcileError, state.sourceError]
+        .filter((error) => error !== '')
+        .join('; '),
+    });
+  };
 
   const heartbeat = async (): Promise<void> => {
     while (!running.aborted) {
-      beat();
+      await beat();
       await effects.sleep(HEARTBEAT_MS, running);
     }
   };
@@ -166,4 +189,13 @@ export async function runAgent(
     stop.abort();
     await Promise.allSettled(tasks);
   }
+}
+
+/** Files have no uid and no generation: then any is as good as another. */
+function policyRefs({ objects }: Snapshot): PolicyRef[] {
+  return objects.policies.map(({ metadata: { name, uid = '', generation = 0 } }) => ({
+    name,
+    uid,
+    generation,
+  }));
 }

@@ -1,11 +1,19 @@
 import type { ConnectionConfig } from '../ipsec/types.ts';
 
+/** What charon has, in numbers, and until when its certificate serves. */
+export interface CharonReport {
+  readonly ikeSas: number;
+  readonly childSas: number;
+  readonly certificateUntil: Date | null;
+}
+
 /** One session with a running charon: identity loaded, connections driven by the plan. */
 export interface CharonSession {
   /** Loads what is new or changed since this session began; an equal connection costs nothing. */
   load(connections: readonly ConnectionConfig[]): Promise<void>;
   /** Unloads what is not among the connections, and ends the SAs of what is gone. */
   prune(connections: readonly ConnectionConfig[]): Promise<void>;
+  report(): Promise<CharonReport>;
   /** Resolves to the reason when the session ends, by charon's death or by `close`. */
   readonly closed: Promise<string>;
   close(): void;
@@ -22,7 +30,7 @@ export interface CharonLinkOptions {
 const RETRY_MS = 500;
 
 /** Keeps a session with charon, whichever of the two restarts. */
-export interface CharonLink extends Pick<CharonSession, 'load' | 'prune'> {
+export interface CharonLink extends Pick<CharonSession, 'load' | 'prune' | 'report'> {
   /** Empty while there is a session, otherwise why there is none. */
   error(): string;
   /** Runs until the signal aborts; never rejects. */
@@ -36,6 +44,7 @@ export function createCharonLink({ open, onChange, sleep }: CharonLinkOptions): 
     error: () => error,
     load: async (connections) => session?.load(connections),
     prune: async (connections) => session?.prune(connections),
+    report: async () => (await session?.report()) ?? { ikeSas: 0, childSas: 0, certificateUntil: null },
     async run(signal) {
       const close = (): void => session?.close();
       signal.addEventListener('abort', close);

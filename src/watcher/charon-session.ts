@@ -1,6 +1,7 @@
 import { type Charon, createCharon } from '../ipsec/charon/charon.ts';
 import type { Profile } from '../ipsec/charon/profile.ts';
 import { replaceOrphans } from '../ipsec/charon/replace-orphans.ts';
+import { CONNECTION_PREFIX } from '../ipsec/connections.ts';
 import type { ConnectionConfig } from '../ipsec/types.ts';
 import { connectVici } from '../ipsec/vici/session.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
@@ -31,7 +32,8 @@ export async function openCharonSession(
   const session = await connectVici({ path: options.path, timeoutMs: CONNECT_MS, signal });
   try {
     const charon = createCharon(session, options.profile);
-    await charon.loadIdentity(await options.readIdentity());
+    const identity = await options.readIdentity();
+    await charon.loadIdentity(identity);
     await charon.onUpdown(({ up }) => (up ? undefined : options.onDown()));
     let loaded = false;
     return {
@@ -42,6 +44,13 @@ export async function openCharonSession(
           loaded = true;
           adoptOrphans(options, connections, signal);
         }
+      },
+      async report() {
+        const sas = (await charon.listSas()).filter(({ connection }) =>
+          connection.startsWith(CONNECTION_PREFIX),
+        );
+        const childSas = sas.reduce((sum, { children }) => sum + children.length, 0);
+        return { ikeSas: sas.length, childSas, certificateUntil: identity.notAfter };
       },
       closed: session.closed.then(({ message }) => message),
       close: () => void session.close(),

@@ -18,6 +18,8 @@ export interface EnforceEffects {
 }
 
 export interface Enforced {
+  /** Policies that the plan has. */
+  readonly planned: number;
   readonly added: number;
   readonly updated: number;
   readonly deleted: number;
@@ -42,6 +44,7 @@ export async function enforce(cache: NodeCache, effects: EnforceEffects): Promis
     }
   }
   return {
+    planned: desired.length,
     ...count(operations),
     conflicts: conflicts.map((conflict) => policyKey(conflict.desired)),
   };

@@ -16,6 +16,7 @@ import type { KnownItems } from './model/items.ts';
 import { buildNodeCache } from './model/model.ts';
 import { enforceOnNode, sleep } from './node.ts';
 import type { Source } from './objects.ts';
+import type { Publisher } from './publish.ts';
 import { applySysctls } from './sysctl.ts';
 import { createWake } from './wake.ts';
 import { watchFolder } from './watch-folder.ts';
@@ -34,6 +35,8 @@ export interface AgentOptions {
   readonly nft: string;
   /** Normally `/proc/sys`. */
   readonly sysctlRoot: string;
+  /** Tells the cluster what this node enforces; absent without an API server. */
+  readonly publisher?: Publisher;
   readonly process: Pick<Heartbeat, 'pid' | 'version'>;
   readonly log: Logger;
 }
@@ -71,6 +74,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     model: modeller(options),
     enforce: (cache) => enforceOnNode(runDir, iproute2, cache, log),
     keepHairpin: createHairpin(hairpinOptions(options), Date.now),
+    publish: (report) => options.publisher?.publish(report),
     watchAttachments: (running) => watchFolder(attachmentsDir(runDir), wake.notify, running),
     writeHeartbeat: (beat) =>
       writeFileAtomic(heartbeatPath(runDir), `${JSON.stringify({ ...beat, ...options.process })}\n`),
@@ -78,7 +82,14 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     now: Date.now,
     log,
   };
-  await runAgent(effects, initial.kind === 'ok' ? initial.value : null, signal);
+  const stop = new AbortController();
+  const publishing = options.publisher?.run(AbortSignal.any([signal, stop.signal]));
+  try {
+    await runAgent(effects, initial.kind === 'ok' ? initial.value : null, signal);
+  } finally {
+    stop.abort();
+    await publishing;
+  }
 }
 
 function hairpinOptions({ iproute2, nft, sysctlRoot }: AgentOptions): HairpinOptions {

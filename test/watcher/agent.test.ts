@@ -8,7 +8,7 @@ import type { Snapshot } from '../../src/watcher/objects.ts';
 import { createWake } from '../../src/watcher/wake.ts';
 import { seedCache } from '../helpers/cache.ts';
 
-const nothing: Enforced = { added: 0, updated: 0, deleted: 0, conflicts: [] };
+const nothing: Enforced = { planned: 0, added: 0, updated: 0, deleted: 0, conflicts: [] };
 const snapshot: Snapshot = {
   objects: { services: [], endpointSlices: [], nodes: [], pods: [], policies: [] },
   problems: [],
@@ -34,6 +34,7 @@ function harness(overrides: Partial<AgentEffects> = {}): Harness {
     run: (signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
     load: async () => undefined,
     prune: async () => undefined,
+    report: async () => ({ ikeSas: 0, childSas: 0, certificateUntil: null }),
   };
   const { schema: _s, generation: _g, writtenAt: _w, ...content } = seedCache();
   const effects: AgentEffects = {
@@ -55,6 +56,7 @@ function harness(overrides: Partial<AgentEffects> = {}): Harness {
     },
     keepHairpin: async () => undefined,
     watchAttachments: () => undefined,
+    publish: () => undefined,
     writeHeartbeat: (beat) => void beats.push(beat),
     sleep: (_ms, signal) =>
       signal === undefined

@@ -8,7 +8,8 @@ import { sliceScope } from './slice-scope.ts';
 
 export interface KubernetesSourceOptions {
   readonly client: KubeClient;
-  readonly nodeName: string;
+  /** Whose pods are read; null: of no node. */
+  readonly nodeName: string | null;
 }
 
 type List = keyof ClusterObjects;
@@ -61,7 +62,9 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
         policies,
         follow('nodes', '/api/v1/nodes'),
         follow('services', '/api/v1/services'),
-        follow('pods', '/api/v1/pods', { fieldSelector: `spec.nodeName=${nodeName}` }),
+        ...(nodeName === null
+          ? []
+          : [follow('pods', '/api/v1/pods', { fieldSelector: `spec.nodeName=${nodeName}` })]),
       ];
       let slices = new Map<string, Followed>();
       let retired = new Map<string, Followed>();

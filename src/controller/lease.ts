@@ -1,0 +1,115 @@
+import * as z from 'zod';
+import type { KubeClient } from '../kube/client.ts';
+import { isConflict, isNotFound } from '../kube/error.ts';
+
+export interface LeaseOptions {
+  readonly client: KubeClient;
+  readonly namespace: string;
+  readonly name: string;
+  /** Who holds it: the pod's name. */
+  readonly identity: string;
+  readonly now: () => number;
+}
+
+/** How long the others wait for a holder that does not renew. */
+const LEASE_SECONDS = 15;
+export const RENEW_MS = 5_000;
+/** A holder that could not renew for this long stops before the others may begin. */
+export const RENEW_DEADLINE_MS = 10_000;
+
+const leaseSchema = z.object({
+  metadata: z.object({ resourceVersion: z.string() }),
+  spec: z
+    .object({
+      holderIdentity: z.string().nullish(),
+      leaseTransitions: z.number().nullish(),
+      acquireTime: z.string().nullish(),
+      renewTime: z.string().nullish(),
+    })
+    .optional(),
+});
+
+type Lease = z.infer<typeof leaseSchema>;
+
+/** What we last saw of another's lease, and when by our own clock: clocks of nodes differ. */
+interface Observed {
+  readonly version: string;
+  readonly at: number;
+}
+
+/** One of several replicas at a time, by a Lease (coordination.k8s.io/v1). */
+export interface LeaderLease {
+  /** Takes or renews the lease. False if another holds it. Throws KubeError if the API server cannot say. */
+  hold(): Promise<boolean>;
+  /** Lets another take it at once. */
+  release(): Promise<void>;
+}
+
+export function createLease({ client, namespace, name, identity, now }: LeaseOptions): LeaderLease {
+  const folder = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
+  let observed: Observed | undefined;
+
+  const get = async (): Promise<Lease | undefined> => {
+    try {
+      return leaseSchema.parse(await client.request({ path: `${folder}/${name}` }));
+    } catch (error) {
+      if (isNotFound(error)) {
+        return undefined;
+      }
+      throw error;
+    }
+  };
+
+  const write = async (lease: Lease | undefined, holder: string): Promise<boolean> => {
+    const time = new Date(now()).toISOString().replace('Z', '000Z');
+    const taken = lease?.spec?.holderIdentity !== identity;
+    const body = {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: {
+        name,
+        namespace,
+        ...(lease === undefined ? {} : { resourceVersion: lease.metadata.resourceVersion }),
+      },
+      spec: {
+        holderIdentity: holder,
+        leaseDurationSeconds: holder === '' ? 1 : LEASE_SECONDS,
+        acquireTime: taken ? time : (lease?.spec?.acquireTime ?? time),
+        renewTime: time,
+        leaseTransitions: (lease?.spec?.leaseTransitions ?? 0) + (taken && lease !== undefined ? 1 : 0),
+      },
+    };
+    try {
+      const path = lease === undefined ? folder : `${folder}/${name}`;
+      await client.request({ method: lease === undefined ? 'POST' : 'PUT', path, body });
+      return true;
+    } catch (error) {
+      if (isConflict(error)) {
+        return false;
+      }
+      throw error;
+    }
+  };
+
+  return {
+    async hold() {
+      const lease = await get();
+      const holder = lease?.spec?.holderIdentity ?? '';
+      if (lease !== undefined && holder !== '' && holder !== identity) {
+        if (observed?.version !== lease.metadata.resourceVersion) {
+          observed = { version: lease.metadata.resourceVersion, at: now() };
+        }
+        if (now() - observed.at < LEASE_SECONDS * 1_000) {
+          return false;
+        }
+      }
+      return await write(lease, identity);
+    },
+    async release() {
+      const lease = await get();
+      if (lease?.spec?.holderIdentity === identity) {
+        await write(lease, '');
+      }
+    },
+  };
+}

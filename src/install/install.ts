@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { type Edited, insertPlugin, type PluginEntry, removePlugin } from './conflist.ts';
+
+export interface InstallOptions {
+  /** The executable to install. */
+  readonly executable: string;
+  /** Where the runtime looks for plugins: `/opt/cni/bin`. */
+  readonly binDir: string;
+  /** Where it looks for configuration: `/etc/cni/net.d`. */
+  readonly confDir: string;
+  readonly entry: PluginEntry;
+}
+
+export type Installed =
+  | { readonly kind: 'installed'; readonly conflist: string; readonly changed: boolean }
+  | { readonly kind: 'waiting'; readonly reason: string };
+
+/** Beside the file, with a name that neither libcni nor a primary CNI takes for its own. */
+const TEMPORARY = /^\.trapline-[0-9a-f]{12}$/;
+
+const temporaryName = (): string => `.trapline-${randomBytes(6).toString('hex')}`;
+
+/** Puts the executable in place: a copy under another name, then a rename, so that a runtime finds the old one or the new one. */
+export function installExecutable({
+  executable,
+  binDir,
+}: Pick<InstallOptions, 'executable' | 'binDir'>): void {
+  const target = join(binDir, 'trapline');
+  mkdirSync(binDir, { recursive: true, mode: 0o755 });
+  if (existsSync(target) && readFileSync(target).equals(readFileSync(executable))) {
+    return;
+  }
+  const temporary = join(binDir, temporaryName());
+  try {
+    copyFileSync(executable, temporary);
+    chmodSync(temporary, 0o755);
+    syncFile(temporary);
+    renameSync(temporary, target);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/**
+ * Puts the plugin into the conflist that the runtime uses: the first by name. Where a later one has it, of a primary CNI that went, it is taken
+ * out. Throws what the file system throws.
+ */
+export function installConflist({ confDir, entry }: Pick<InstallOptions, 'confDir' | 'entry'>): Installed {
+  const [first, ...others] = configurations(confDir);
+  if (first === undefined) {
+    return { kind: 'waiting', reason: `${confDir}: no network configuration yet` };
+  }
+  if (!first.endsWith('.conflist')) {
+    return {
+      kind: 'waiting',
+      reason: `${join(confDir, first)}: a single plugin, not a conflist; nothing can be chained to it`,
+    };
+  }
+  const path = join(confDir, first);
+  const edited = insertPlugin(readFileSync(path, 'utf8'), entry);
+  if (edited.kind === 'refused') {
+    return { kind: 'waiting', reason: `${path}: ${edited.reason}` };
+  }
+  const changed = apply(path, edited);
+  for (const other of others.filter((name) => name.endsWith('.conflist'))) {
+    apply(join(confDir, other), removePlugin(readFileSync(join(confDir, other), 'utf8')));
+  }
+  return { kind: 'installed', conflist: path, changed };
+}
+
+/** Takes out what `installConflist` and `installExecutable` put in: the conflist first, so that no chain names a plugin that is gone. */
+export function uninstall({ binDir, confDir }: Pick<InstallOptions, 'binDir' | 'confDir'>): string[] {
+  const changed: string[] = [];
+  for (const name of configurations(confDir).filter((file) => file.endsWith('.conflist'))) {
+    const path = join(confDir, name);
+    if (apply(path, removePlugin(readFileSync(path, 'utf8')))) {
+      changed.push(path);
+    }
+  }
+  const target = join(binDir, 'trapline');
+  if (existsSync(target)) {
+    rmSync(target);
+    changed.push(target);
+  }
+  for (const folder of [binDir, confDir].filter((path) => existsSync(path))) {
+    for (const name of readdirSync(folder).filter((file) => TEMPORARY.test(file))) {
+      rmSync(join(folder, name), { force: true });
+    }
+  }
+  return changed;
+}
+
+/** What libcni loads, in its order. */
+function configurations(confDir: string): string[] {
+  return existsSync(confDir)
+    ? readdirSync(confDir)
+        .filter((name) => /\.(conf|conflist|json)$/.test(name))
+        .sort()
+    : [];
+}
+
+/** Replaces a file as a whole, with owner and mode as they were. */
+function apply(path: string, edited: Edited): boolean {
+  if (edited.kind !== 'changed') {
+    return false;
+  }
+  const { mode, uid, gid } = statSync(path);
+  const temporary = join(path, '..', temporaryName());
+  try {
+    const fd = openSync(temporary, 'wx', 0o600);
+    try {
+      let rest = Buffer.from(edited.text);
+      while (rest.length > 0) {
+        rest = rest.subarray(writeSync(fd, rest));
+      }
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    chmodSync(temporary, mode & 0o7777);
+    chownSync(temporary, uid, gid);
+    renameSync(temporary, path);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+  return true;
+}
+
+function syncFile(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

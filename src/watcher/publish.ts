@@ -1,0 +1,185 @@
+import type { Logger } from 'pino';
+import * as z from 'zod';
+import { APPLY_PATCH, type KubeClient } from '../kube/client.ts';
+import { isNotFound } from '../kube/error.ts';
+import { createWake } from './wake.ts';
+
+/** An IPsecPolicy of which this node enforces this generation. */
+export interface PolicyRef {
+  readonly name: string;
+  readonly uid: string;
+  readonly generation: number;
+}
+
+/** What the agent knows of its own node. */
+export interface NodeReport {
+  readonly addresses: readonly string[];
+  readonly podCidrs: readonly string[];
+  readonly policies: readonly PolicyRef[];
+  readonly xfrmPolicies: number;
+  readonly ikeSas: number;
+  readonly childSas: number;
+  /** Until when the node's certificate serves; null while charon has none. */
+  readonly certificateUntil: Date | null;
+  readonly problems: readonly string[];
+  /** Empty if the node is well. */
+  readonly error: string;
+}
+
+export interface PublisherOptions {
+  readonly client: KubeClient;
+  readonly nodeName: string;
+  readonly bootId: string;
+  readonly version: string;
+  readonly now: () => number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly log: Logger;
+}
+
+export interface Publisher {
+  /** Takes the newest report; cheap. */
+  publish(report: NodeReport): void;
+  /** Writes reports to the API server until the signal aborts; never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const API = '/apis/trapline.io/v1alpha1/ipsecnodes';
+const MANAGER = 'trapline-agent';
+/** A node that has not written for three of these is not believed to enforce anything. */
+export const NODE_HEARTBEAT_MS = 60_000;
+/** Counts of SAs change all the time. */
+const COUNTS_MS = 10_000;
+const RETRY_MS = 5_000;
+
+const nodeSchema = z.object({ metadata: z.object({ uid: z.string() }) });
+const written = z.object({
+  status: z
+    .object({
+      conditions: z.array(z.object({ status: z.string(), lastTransitionTime: z.string() })).optional(),
+    })
+    .optional(),
+});
+
+/**
+ * Keeps the IPsecNode of this node, and no other, in step with the agent's reports: at once where policies or health change, now and
+ * then for the rest, so that a thousand nodes do not wear the API server down.
+ */
+export function createPublisher(options: PublisherOptions): Publisher {
+  const { client, nodeName, now, sleep, log } = options;
+  const wake = createWake();
+  let report: NodeReport | null = null;
+  let urgent = '';
+  let last = Number.NEGATIVE_INFINITY;
+  let transition = { status: '', at: '' };
+
+  const path = `${API}/${nodeName}`;
+  const apply = (at: string, body: object): Promise<unknown> =>
+    client.request({
+      method: 'PATCH',
+      path: at,
+      query: { fieldManager: MANAGER, force: 'true' },
+      contentType: APPLY_PATCH,
+      body: { apiVersion: 'trapline.io/v1alpha1', kind: 'IPsecNode', ...body },
+    });
+
+  /** It goes with its Node: the owner's uid ties it to this Node, not to a later one of the same name. */
+  const create = async (): Promise<void> => {
+    const { metadata } = nodeSchema.parse(await client.request({ path: `/api/v1/nodes/${nodeName}` }));
+    const owner = { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: metadata.uid };
+    await apply(path, { metadata: { name: nodeName, ownerReferences: [owner] } });
+  };
+
+  const write = async (given: NodeReport): Promise<void> => {
+    const status = given.error === '' ? 'True' : 'False';
+    if (transition.status !== status) {
+      transition = { status, at: new Date(now()).toISOString() };
+    }
+    const body = { metadata: { name: nodeName }, status: renderStatus(given, options, transition) };
+    try {
+      await apply(`${path}/status`, body);
+    } catch (error) {
+      if (!isNotFound(error)) {
+        throw error;
+      }
+      await create();
+      await apply(`${path}/status`, body);
+    }
+  };
+
+  /** The time of the last change of health outlives the agent. */
+  const recall = async (): Promise<void> => {
+    const [condition] = written.parse(await client.request({ path })).status?.conditions ?? [];
+    if (condition !== undefined) {
+      transition = { status: condition.status, at: condition.lastTransitionTime };
+    }
+  };
+
+  return {
+    publish(next) {
+      report = next;
+      if (urgentPart(next) !== urgent) {
+        wake.notify();
+      }
+    },
+    async run(signal) {
+      await recall().catch(() => undefined);
+      let said = '';
+      while (!signal.aborted) {
+        await wake.wait(COUNTS_MS, signal);
+        const given = report;
+        const due = given !== null && (urgentPart(given) !== urgent || now() - last >= NODE_HEARTBEAT_MS);
+        if (given === null || !due || signal.aborted) {
+          continue;
+        }
+        try {
+          await write(given);
+          [urgent, last, said] = [urgentPart(given), now(), ''];
+        } catch (error) {
+          const message = error instanceof Error ? error.message : String(error);
+          if (message !== said) {
+            log.warn({ problem: message }, 'IPsecNode not written');
+            said = message;
+          }
+          await sleep(RETRY_MS, signal);
+          wake.notify();
+        }
+      }
+    },
+  };
+}
+
+function urgentPart({ ikeSas: _ike, childSas: _child, ...rest }: NodeReport): string {
+  return JSON.stringify(rest);
+}
+
+function renderStatus(
+  report: NodeReport,
+  { bootId, version, now }: PublisherOptions,
+  transition: { readonly status: string; readonly at: string },
+): object {
+  const healthy = report.error === '';
+  return {
+    addresses: report.addresses,
+    podCIDRs: report.podCidrs,
+    bootID: bootId,
+    agentVersion: version,
+    observedPolicies: report.policies,
+    xfrmPolicies: report.xfrmPolicies,
+    ikeSas: report.ikeSas,
+    childSas: report.childSas,
+    lastHeartbeat: new Date(now()).toISOString(),
+    ...(report.certificateUntil === null
+      ? {}
+      : { certificate: { notAfter: report.certificateUntil.toISOString() } }),
+    problems: report.problems,
+    conditions: [
+      {
+        type: 'Healthy',
+        status: transition.status,
+        lastTransitionTime: transition.at,
+        reason: healthy ? 'AgentInStep' : 'AgentNotInStep',
+        message: report.error.slice(0, 1_024),
+      },
+    ],
+  };
+}
