@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { assetsFolder } from './helpers/apiserver.ts';
+import { assetsFolder } from './helpers/kube-assets.ts';
 import { netnsUnavailable } from './helpers/netns.ts';
 import { ROOT } from './helpers/root.ts';
 

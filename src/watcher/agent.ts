@@ -176,7 +176,9 @@ export async function runAgent(
   const heartbeat = async (): Promise<void> => {
     while (!running.aborted) {
       await beat();
-      await effects.sleep(HEARTBEAT_MS, running);
+      if (!running.aborted) {
+        await effects.sleep(HEARTBEAT_MS, running);
+      }
     }
   };
 

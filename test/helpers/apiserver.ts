@@ -4,12 +4,12 @@ import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync 
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { env } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { stringify } from 'yaml';
 import { createKubeClient, type KubeClient, loadKubeConfig } from '../../src/kube/client.ts';
 import { run } from '../../src/run/execa.ts';
+import { assetsFolder } from './kube-assets.ts';
 import { ROOT } from './root.ts';
 
 /** A real kube-apiserver with RBAC and a real etcd, on loopback, without controllers or a scheduler. */
@@ -34,19 +34,6 @@ export interface ApiServer {
 
 const ADMIN = 'admin-token';
 const START_MS = 60_000;
-
-/** The folder with the binaries, or why there is none. */
-export function assetsFolder(): { readonly folder: string } | { readonly why: string } {
-  const cache = env.XDG_CACHE_HOME ?? join(env.HOME ?? '/root', '.cache');
-  const version = /k8s\.io\/kubernetes (v[\d.]+)/.exec(
-    readFileSync(join(ROOT, 'test/apiserver/assets/go.mod'), 'utf8'),
-  )?.[1];
-  const folder = env.KUBEBUILDER_ASSETS ?? join(cache, 'trapline', `kube-${version}`);
-  const missing = ['kube-apiserver', 'etcd', 'kubectl'].find((name) => !existsSync(join(folder, name)));
-  return missing === undefined
-    ? { folder }
-    : { why: `${join(folder, missing)} is missing: run scripts/kube-assets.sh, or set KUBEBUILDER_ASSETS` };
-}
 
 async function freePort(): Promise<number> {
   const server = createServer();
