@@ -18,6 +18,11 @@ export function isExpired(error: unknown): boolean {
   return error instanceof KubeError && (error.status === 410 || error.reason === 'Expired');
 }
 
+/** There was no answer. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof KubeError && error.status === 0;
+}
+
 export function isNotFound(error: unknown): boolean {
   return error instanceof KubeError && error.status === 404;
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import type { KubeClient, WatchEvent } from './client.ts';
-import { isExpired } from './error.ts';
+import { isExpired, isUnreachable } from './error.ts';
 
 /** Objects of one kind, as the API server has them. */
 export interface Reflector<T> {
@@ -32,7 +32,10 @@ export interface ReflectorOptions<T> {
 
 const PAGE = 500;
 const FIRST_BACKOFF_MS = 500;
-const LAST_BACKOFF_MS = 30_000;
+/** While nobody answers, asking costs nobody much, and what comes back should be noticed soon. */
+const UNREACHABLE_MS = 2_500;
+/** What answers with an error is not to be pressed. */
+const REFUSED_MS = 20_000;
 /** The server ends a watch after this many seconds, give or take: a thousand agents should not come back together. */
 const WATCH_SECONDS = 600;
 
@@ -178,7 +181,7 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
             setError(error instanceof Error ? error.message : String(error));
           }
           const pause = backoff * (0.5 + random());
-          backoff = Math.min(2 * backoff, LAST_BACKOFF_MS);
+          backoff = Math.min(2 * backoff, isUnreachable(error) ? UNREACHABLE_MS : REFUSED_MS);
           await delay(pause, undefined, { signal }).catch(() => undefined);
         }
       }
