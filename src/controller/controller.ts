@@ -234,7 +234,7 @@ async function announce(
       body: {
         apiVersion: 'events.k8s.io/v1',
         kind: 'Event',
-        metadata: { generateName: `${name}.`, namespace },
+        metadata: { generateName: `${name}-`, namespace },
         eventTime: new Date(now()).toISOString().replace('Z', '000Z'),
         type: status === 'True' ? 'Normal' : 'Warning',
         reason: `${status === 'True' ? '' : 'Not'}${type}`,

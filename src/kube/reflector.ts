@@ -11,7 +11,7 @@ export interface Reflector<T> {
   readonly problems: ReadonlyMap<string, string>;
   /** Whether the first list is in. */
   readonly synced: boolean;
-  /** Empty while a watch is open, otherwise why not. */
+  /** Empty unless the API server is away or refuses: why, then. */
   readonly error: string;
   /** Follows the API server until the signal aborts. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
@@ -62,10 +62,11 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
     problems: new Map<string, string>(),
     texts: new Map<string, string>(),
     synced: false,
-    error: 'not connected yet',
+    error: '',
   };
   let version = '';
   let backoff = FIRST_BACKOFF_MS;
+  let refused = false;
 
   /** Whether it changed anything that we keep. */
   const put = (raw: unknown, key: string): boolean => {
@@ -180,8 +181,12 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
           } else {
             setError(error instanceof Error ? error.message : String(error));
           }
+          const answered = !isUnreachable(error);
+          // An API server that has just come up refuses for a moment.
+          backoff = answered === refused ? backoff : FIRST_BACKOFF_MS;
+          refused = answered;
           const pause = backoff * (0.5 + random());
-          backoff = Math.min(2 * backoff, isUnreachable(error) ? UNREACHABLE_MS : REFUSED_MS);
+          backoff = Math.min(2 * backoff, answered ? REFUSED_MS : UNREACHABLE_MS);
           await delay(pause, undefined, { signal }).catch(() => undefined);
         }
       }

@@ -10,6 +10,7 @@ import { stringify } from 'yaml';
 import { createKubeClient, type KubeClient, loadKubeConfig } from '../../src/kube/client.ts';
 import { run } from '../../src/run/execa.ts';
 import { assetsFolder } from './kube-assets.ts';
+import type { Namespace } from './netns.ts';
 import { ROOT } from './root.ts';
 
 /** A real kube-apiserver with RBAC and a real etcd, on loopback, without controllers or a scheduler. */
@@ -43,7 +44,8 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-function startProcess(file: string, args: readonly string[], log: string): ChildProcess {
+function startProcess(argv: readonly string[], log: string): ChildProcess {
+  const [file = '', ...args] = argv;
   const fd = openSync(log, 'a');
   return spawn(file, args, { stdio: ['ignore', fd, fd] });
 }
@@ -56,21 +58,31 @@ async function end(child: ChildProcess | undefined): Promise<void> {
   }
 }
 
+/** Where it runs: a namespace and the address in it that others reach; loopback of the host unless told otherwise. */
+export interface ApiServerPlace {
+  readonly namespace: Namespace;
+  readonly address: string;
+}
+
 /** @throws Error with the log of whichever does not start */
-export async function startApiServer(): Promise<ApiServer> {
+export async function startApiServer(place?: ApiServerPlace): Promise<ApiServer> {
   const assets = assetsFolder();
   if ('why' in assets) {
     throw new Error(assets.why);
   }
   const folder = mkdtempSync(join(tmpdir(), 'trapline-kube-'));
+  const enter = place === undefined ? [] : ['/usr/bin/nsenter', `--net=${place.namespace.path}`, '--'];
+  const address = place?.address ?? '127.0.0.1';
+  const inside = place?.namespace.run ?? run;
   const [etcdPort, peerPort, port] = [await freePort(), await freePort(), await freePort()];
-  const [etcdUrl, url] = [`http://127.0.0.1:${etcdPort}`, `https://127.0.0.1:${port}`];
+  const [etcdUrl, url] = [`http://127.0.0.1:${etcdPort}`, `https://${address}:${port}`];
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   writeFileSync(join(folder, 'sa.key'), privateKey.export({ type: 'pkcs1', format: 'pem' }));
   writeFileSync(join(folder, 'tokens.csv'), `${ADMIN},admin,admin,"system:masters"\n`);
   const etcd = startProcess(
-    join(assets.folder, 'etcd'),
     [
+      ...enter,
+      join(assets.folder, 'etcd'),
       `--data-dir=${join(folder, 'etcd')}`,
       `--listen-client-urls=${etcdUrl}`,
       `--advertise-client-urls=${etcdUrl}`,
@@ -100,11 +112,13 @@ export async function startApiServer(): Promise<ApiServer> {
   };
   const start = async (): Promise<void> => {
     api = startProcess(
-      join(assets.folder, 'kube-apiserver'),
       [
+        ...enter,
+        join(assets.folder, 'kube-apiserver'),
         `--etcd-servers=${etcdUrl}`,
         `--secure-port=${port}`,
-        '--bind-address=127.0.0.1',
+        `--bind-address=${address}`,
+        `--advertise-address=${place?.address ?? '127.0.0.1'}`,
         `--cert-dir=${join(folder, 'certs')}`,
         '--service-account-issuer=https://kubernetes.default.svc',
         `--service-account-key-file=${join(folder, 'sa.key')}`,
@@ -124,7 +138,7 @@ export async function startApiServer(): Promise<ApiServer> {
       const ready =
         existsSync(join(folder, 'certs/apiserver.crt')) &&
         (
-          await run({
+          await inside({
             file: join(assets.folder, 'kubectl'),
             args: [`--kubeconfig=${config()}`, 'get', '--raw', '/readyz'],
           })
@@ -153,7 +167,7 @@ export async function startApiServer(): Promise<ApiServer> {
   }
   const kubeconfig = kubeconfigFor(ADMIN);
   const kubectlRun = (args: readonly string[], input?: string) =>
-    run({
+    inside({
       file: join(assets.folder, 'kubectl'),
       args: [`--kubeconfig=${kubeconfig}`, `--cache-dir=${join(folder, 'kubectl')}`, ...args],
       ...(input === undefined ? {} : { input }),

@@ -101,7 +101,6 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
       };
 
       try {
-        let complete = false;
         while (!all.aborted) {
           await wake.wait(60_000, all);
           await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
@@ -112,11 +111,12 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
             followSlices();
           }
           const followed = [...fixed, ...slices.values()];
-          if (followed.every(({ reflector }) => reflector.synced)) {
-            complete = true;
+          const complete = followed.every(({ reflector }) => reflector.synced);
+          const snapshot = snapshotOf([...followed, ...(complete ? [] : retired.values())]);
+          if (complete) {
             letGo();
           }
-          const snapshot = snapshotOf([...followed, ...retired.values()]);
+          // Not all is in: there is nothing to say but that it cannot be had.
           if (complete || snapshot.stale !== '') {
             yield snapshot;
           }

@@ -1,0 +1,45 @@
+import { hostname } from 'node:os';
+import { type Command, Option } from 'commander';
+import { VERSION } from '../../src/version.ts';
+import { sleep } from '../../src/watcher/node.ts';
+import { loggerOf, stopSignal } from './process.ts';
+
+interface Flags {
+  readonly kubeconfig?: string;
+  readonly namespace: string;
+  readonly identity: string;
+  readonly listen?: string;
+  readonly logLevel: string;
+}
+
+export function registerController(program: Command): void {
+  program
+    .command('controller')
+    .description('write the status of each IPsecPolicy; of several replicas one works')
+    .option('--kubeconfig <file>', 'by default the ServiceAccount of the pod, or KUBECONFIG')
+    .addOption(
+      new Option('--namespace <name>', 'where the Lease is').env('POD_NAMESPACE').default('trapline-system'),
+    )
+    .addOption(new Option('--identity <name>', 'of this replica').env('POD_NAME').default(hostname()))
+    .option('--listen <address:port>', '/metrics, /healthz and /readyz')
+    .option('--log-level <level>', 'trace, debug, info, warn, error', 'info')
+    .action(run);
+}
+
+async function run({ kubeconfig, namespace, identity, listen, logLevel }: Flags): Promise<void> {
+  const log = loggerOf(logLevel, { replica: identity });
+  const signal = stopSignal();
+  const { createKubeClient, loadKubeConfig } = await import('../../src/kube/client.ts');
+  const { runController } = await import('../../src/controller/controller.ts');
+  if (listen !== undefined) {
+    const { collectDefaultMetrics, Registry } = await import('prom-client');
+    const { serveHttp } = await import('../../src/watcher/http.ts');
+    const registry = new Registry();
+    collectDefaultMetrics({ register: registry });
+    await serveHttp({ listen, registry, health: () => '', readiness: () => '' }, signal);
+  }
+  const client = createKubeClient(loadKubeConfig(kubeconfig));
+  log.info({ version: VERSION }, 'started');
+  await runController({ client, namespace, identity, now: Date.now, sleep, log }, signal);
+  log.info('stopped');
+}

@@ -1,0 +1,61 @@
+import { dirname, join } from 'node:path';
+import type { Command } from 'commander';
+import { DEFAULT_RUN_DIR } from '../../src/cache/paths.ts';
+import {
+  type InstallOptions,
+  installConflist,
+  installExecutable,
+  uninstall,
+} from '../../src/install/install.ts';
+
+export const CNI_BIN_DIR = '/opt/cni/bin';
+export const CNI_CONF_DIR = '/etc/cni/net.d';
+
+/** The executable of the plugin lies beside the agent's. */
+export const PLUGIN = join(dirname(process.execPath), 'trapline');
+
+interface Folders {
+  readonly cniBinDir: string;
+  readonly cniConfDir: string;
+}
+
+interface Flags extends Folders {
+  readonly executable: string;
+  readonly runDir: string;
+}
+
+export function installOptions({ cniBinDir, cniConfDir, executable, runDir }: Flags): InstallOptions {
+  return { executable, binDir: cniBinDir, confDir: cniConfDir, entry: { type: 'trapline', runDir } };
+}
+
+const onFolders = (command: Command): Command =>
+  command
+    .option('--cni-bin-dir <dir>', 'where the runtime looks for plugins', CNI_BIN_DIR)
+    .option('--cni-conf-dir <dir>', 'where it looks for conflists', CNI_CONF_DIR);
+
+export function registerInstall(program: Command): void {
+  onFolders(program.command('install'))
+    .description(
+      'put the plugin in place, and into the first conflist, once; run --cni-conf-dir keeps it there',
+    )
+    .option('--executable <file>', 'the plugin', PLUGIN)
+    .option('--run-dir <dir>', 'as of run', DEFAULT_RUN_DIR)
+    .action((flags: Flags) => {
+      const options = installOptions(flags);
+      installExecutable(options);
+      const done = installConflist(options);
+      if (done.kind === 'waiting') {
+        throw new Error(done.reason);
+      }
+      process.stdout.write(`${done.conflist}: ${done.changed ? 'chained' : 'chained already'}\n`);
+    });
+  onFolders(program.command('uninstall'))
+    .description(
+      'take the plugin out of every conflist, then its executable; cleanup removes what is in force',
+    )
+    .action(({ cniBinDir, cniConfDir }: Folders) => {
+      for (const path of uninstall({ binDir: cniBinDir, confDir: cniConfDir })) {
+        process.stdout.write(`${path}\n`);
+      }
+    });
+}
