@@ -10,10 +10,10 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
-  utimesSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -38,26 +38,20 @@ const TEMPORARY = /^\.trapline-[0-9a-f]{12}$/;
 
 const temporaryName = (): string => `.trapline-${randomBytes(6).toString('hex')}`;
 
-/**
- * Puts the executable in place: a copy under another name, then a rename, so that a runtime finds the old one or the new one. The copy keeps
- * the time of the original: an equal one is known by it, without reading 130 MB.
- */
+/** Puts the executable in place: a copy under another name, then a rename, so that a runtime finds the old one or the new one. */
 export function installExecutable({
   executable,
   binDir,
 }: Pick<InstallOptions, 'executable' | 'binDir'>): void {
   const target = join(binDir, 'trapline');
   mkdirSync(binDir, { recursive: true, mode: 0o755 });
-  const source = statSync(executable);
-  const present = statSync(target, { throwIfNoEntry: false });
-  if (present?.size === source.size && Math.floor(present.mtimeMs) === Math.floor(source.mtimeMs)) {
+  if (existsSync(target) && sameContent(target, executable)) {
     return;
   }
   const temporary = join(binDir, temporaryName());
   try {
     copyFileSync(executable, temporary);
     chmodSync(temporary, 0o755);
-    utimesSync(temporary, source.atime, source.mtime);
     syncFile(temporary);
     renameSync(temporary, target);
   } finally {
@@ -148,6 +142,28 @@ function apply(path: string, edited: Edited): boolean {
     rmSync(temporary, { force: true });
   }
   return true;
+}
+
+/** In pieces: the executable has 130 MB. */
+function sameContent(a: string, b: string): boolean {
+  if (statSync(a).size !== statSync(b).size) {
+    return false;
+  }
+  const files = [openSync(a, 'r'), openSync(b, 'r')] as const;
+  const pieces = [Buffer.alloc(1 << 20), Buffer.alloc(1 << 20)] as const;
+  try {
+    for (;;) {
+      const [length, other] = [readSync(files[0], pieces[0]), readSync(files[1], pieces[1])];
+      if (length !== other || !pieces[0].subarray(0, length).equals(pieces[1].subarray(0, other))) {
+        return false;
+      }
+      if (length === 0) {
+        return true;
+      }
+    }
+  } finally {
+    files.forEach(closeSync);
+  }
 }
 
 function syncFile(path: string): void {

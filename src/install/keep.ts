@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { createWake } from '../watcher/wake.ts';
 import { watchFolder } from '../watcher/watch-folder.ts';
@@ -21,12 +22,14 @@ export async function keepInstalled(
   const wake = createWake();
   let watching = false;
   let said = '';
+  let executable = '';
   while (!signal.aborted) {
     if (!watching && existsSync(options.confDir)) {
       watchFolder(options.confDir, wake.notify, signal);
       watching = true;
     }
-    const { text, level } = describe(attempt(options));
+    const { text, level } = describe(attempt(options, executable));
+    executable = stampOf(options);
     if (text !== said) {
       log[level](text);
       said = text;
@@ -36,13 +39,21 @@ export async function keepInstalled(
   }
 }
 
-function attempt(options: InstallOptions): Installed {
+/** The executable is looked into only where it is not the file that it was. */
+function attempt(options: InstallOptions, known: string): Installed {
   try {
-    installExecutable(options);
+    if (known === '' || stampOf(options) !== known) {
+      installExecutable(options);
+    }
     return installConflist(options);
   } catch (error) {
     return { kind: 'waiting', reason: (error as Error).message };
   }
+}
+
+function stampOf({ binDir }: InstallOptions): string {
+  const stat = statSync(join(binDir, 'trapline'), { throwIfNoEntry: false });
+  return stat === undefined ? '' : `${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs}`;
 }
 
 function describe(done: Installed): { text: string; level: 'info' | 'warn' } {
