@@ -16,6 +16,8 @@ import { golden, ROOT } from './root.ts';
 /** Three nodes on the host's kernel, with charon and the real agent, an API server between them, and what conf/install.yaml sets up. */
 export interface KubeLab {
   readonly server: ApiServer;
+  /** Reaches the API server and the nodes. */
+  readonly wire: Namespace;
   readonly nodes: readonly KubeNode[];
   readonly startController: (identity: string) => Promise<Daemon>;
   /** A kubeconfig for the ServiceAccount, bound to a pod on the node, as kubelet gives it to a pod. */
@@ -185,6 +187,7 @@ export async function createKubeLab(t: ExecutionContext, names: readonly string[
 
   return {
     server,
+    wire,
     nodes,
     kubeconfigOf,
     async startController(identity) {

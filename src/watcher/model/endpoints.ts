@@ -1,8 +1,9 @@
 import type { CacheNode, LocalEndpoint, ProtectedPort, RemoteEndpoint } from '../../cache/schema.ts';
 import { childFor } from '../../ipsec/child.ts';
 import type { EndpointSlice, ObjectProblem } from '../objects.ts';
-import { canonicalAddress, containedIn } from './cidr.ts';
+import { canonicalAddress } from './cidr.ts';
 import { type ModelEntry, protoOf } from './entries.ts';
+import { createLocator, type Place } from './locate.ts';
 
 type ChildLookup = Parameters<typeof childFor>[0];
 
@@ -20,6 +21,12 @@ export interface EndpointContext {
 
 type Endpoint = NonNullable<EndpointSlice['endpoints']>[number];
 
+interface Whereabouts {
+  readonly locate: ReturnType<typeof createLocator>;
+  /** Of all nodes. */
+  readonly names: ReadonlySet<string>;
+}
+
 /**
  * Where the protected addresses live. Endpoints count whether ready or not. The pods of this node are left out: they are known by
  * their labels, before any slice lists them.
@@ -28,12 +35,16 @@ export function placeEndpoints(entries: readonly ModelEntry[], context: Endpoint
   const local = new Map<string, LocalEndpoint>();
   const remote = new Map<string, RemoteEndpoint>();
   const problems: ObjectProblem[] = [];
+  const whereabouts: Whereabouts = {
+    locate: createLocator(context.nodes),
+    names: new Set(context.nodes.map(({ name }) => name)),
+  };
   for (const model of entries) {
     for (const slice of model.slices) {
       const ports = protectedPorts(model, slice, context.children);
       for (const endpoint of ports.length === 0 ? [] : (slice.endpoints ?? [])) {
         for (const text of endpoint.addresses) {
-          const placed = place(text, endpoint, context.nodes);
+          const placed = place(text, endpoint, whereabouts);
           if (placed === undefined) {
             const where = `EndpointSlice ${slice.metadata.namespace ?? 'default'}/${slice.metadata.name}`;
             problems.push({
@@ -84,26 +95,21 @@ function protectedPorts(model: ModelEntry, slice: EndpointSlice, children: Child
   return [...numbered, ...named];
 }
 
-interface Place {
-  readonly address: string;
-  readonly node: string;
-  /** The address is a node's own. */
-  readonly host: boolean;
-}
-
-function place(text: string, endpoint: Endpoint, nodes: readonly CacheNode[]): Place | undefined {
+function place(
+  text: string,
+  endpoint: Endpoint,
+  { locate, names }: Whereabouts,
+): (Place & { readonly address: string }) | undefined {
   const address = canonicalAddress(text);
   if (address === undefined) {
     return undefined;
   }
-  const host = nodes.find(({ addresses }) => addresses.includes(address));
-  if (host !== undefined) {
-    return { address, node: host.name, host: true };
+  const found = locate(address);
+  if (found !== undefined) {
+    return { address, ...found };
   }
-  const node =
-    nodes.find(({ podCidrs }) => containedIn(address, podCidrs)) ??
-    nodes.find(({ name }) => name === endpoint.nodeName);
-  return node === undefined ? undefined : { address, node: node.name, host: false };
+  const named = endpoint.nodeName ?? '';
+  return names.has(named) ? { address, node: named, host: false } : undefined;
 }
 
 /** No port twice, in a fixed order. */

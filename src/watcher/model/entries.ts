@@ -31,11 +31,13 @@ const SERVICE_LABEL = 'kubernetes.io/service-name';
 export function resolveEntries(items: readonly PolicyItem[], objects: ServiceObjects): ResolvedEntries {
   const problems: ObjectProblem[] = [];
   const entries: ModelEntry[] = [];
+  const services = new Map(objects.services.map((each) => [nameOf(each.metadata), each]));
+  const slicesByService = Map.groupBy(objects.endpointSlices, ({ metadata }) =>
+    nameOf({ ...metadata, name: metadata.labels?.[SERVICE_LABEL] ?? '' }),
+  );
   for (const group of groupItems(items, objects.services)) {
     const { name, namespace, service: serviceName } = group;
-    const service = objects.services.find(
-      ({ metadata }) => metadata.name === serviceName && (metadata.namespace ?? 'default') === namespace,
-    );
+    const service = services.get(`${namespace}/${serviceName}`);
     if (service === undefined) {
       problems.push({
         where: `IPsecPolicy ${group.policy}`,
@@ -43,10 +45,7 @@ export function resolveEntries(items: readonly PolicyItem[], objects: ServiceObj
       });
       continue;
     }
-    const slices = objects.endpointSlices.filter(
-      ({ metadata }) =>
-        metadata.labels?.[SERVICE_LABEL] === serviceName && (metadata.namespace ?? 'default') === namespace,
-    );
+    const slices = slicesByService.get(`${namespace}/${serviceName}`) ?? [];
     const found = resolvePorts(group.specs, service, slices);
     for (const spec of found.missing) {
       problems.push({
@@ -62,6 +61,8 @@ export function resolveEntries(items: readonly PolicyItem[], objects: ServiceObj
   const mesh = items.some(({ namespace, service }) => namespace === '*' && service === '*');
   return { entries: entries.sort((a, b) => (a.entry.name < b.entry.name ? -1 : 1)), mesh, problems };
 }
+
+const nameOf = ({ name, namespace = 'default' }: Service['metadata']): string => `${namespace}/${name}`;
 
 interface Group {
   readonly policy: string;

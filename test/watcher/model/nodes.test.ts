@@ -1,5 +1,6 @@
 import test from 'ava';
-import { canonicalAddress, canonicalCidr, containedIn } from '../../../src/watcher/model/cidr.ts';
+import { canonicalAddress, canonicalCidr } from '../../../src/watcher/model/cidr.ts';
+import { createLocator } from '../../../src/watcher/model/locate.ts';
 import { parseNodes } from '../../../src/watcher/model/nodes.ts';
 import { build, messages, node } from './cluster.ts';
 
@@ -36,10 +37,24 @@ for (const [text, expected] of [
 }
 
 test('an address lies in a CIDR of its own family only', (t) => {
-  t.true(containedIn('10.1.2.255', ['10.1.1.0/24', '10.1.2.0/24']));
-  t.false(containedIn('10.1.3.0', ['10.1.1.0/24', '10.1.2.0/24']));
-  t.true(containedIn('fd00::5', ['0.0.0.0/0', 'fd00::/64']));
-  t.false(containedIn('10.1.3.0', ['::/0']));
+  const locate = createLocator([
+    {
+      name: 'a',
+      addresses: ['192.0.2.1', '2001:db8::1'],
+      podCidrs: ['10.1.1.0/24', '10.1.2.0/24', 'fd00:1::/64'],
+    },
+    { name: 'b', addresses: ['10.1.1.7'], podCidrs: ['10.1.1.128/25', '10.1.0.0/16', 'fd00::/16'] },
+    { name: 'c', addresses: [], podCidrs: ['10.1.2.0/24', '::/0'] },
+  ]);
+  t.deepEqual(locate('10.1.2.255'), { node: 'a', host: false });
+  t.deepEqual(locate('10.1.1.128'), { node: 'b', host: false }, 'the longest prefix');
+  t.deepEqual(locate('10.1.3.0'), { node: 'b', host: false });
+  t.deepEqual(locate('10.1.1.7'), { node: 'b', host: true }, "a node's own address comes first");
+  t.deepEqual(locate('2001:db8::1'), { node: 'a', host: true });
+  t.deepEqual(locate('fd00:1::ffff'), { node: 'a', host: false });
+  t.deepEqual(locate('fd00:1:0:1::'), { node: 'b', host: false });
+  t.deepEqual(locate('::'), { node: 'c', host: false });
+  t.is(locate('11.0.0.0'), undefined, 'no family takes for the other');
 });
 
 const parsed = test.macro((t, overrides: Parameters<typeof node>[1], expected: object | string) => {

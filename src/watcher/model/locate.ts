@@ -1,0 +1,63 @@
+import type { CacheNode } from '../../cache/schema.ts';
+import { familyOf } from '../../ipsec/address.ts';
+
+/** Where an address is. */
+export interface Place {
+  readonly node: string;
+  /** The address is a node's own. */
+  readonly host: boolean;
+}
+
+/**
+ * Finds the node of a canonical address: its own address, else the pod CIDR that holds it, the longest prefix first. Made once for
+ * all nodes, it asks one map per prefix length.
+ */
+export function createLocator(nodes: readonly CacheNode[]): (address: string) => Place | undefined {
+  const hosts = new Map(nodes.flatMap(({ name, addresses }) => addresses.map((address) => [address, name])));
+  /** Family and prefix length, then network to node. */
+  const networks = new Map<string, { family: number; shift: bigint; nodes: Map<bigint, string> }>();
+  for (const { name, podCidrs } of nodes) {
+    for (const cidr of podCidrs) {
+      const [network = '', bits = ''] = cidr.split('/');
+      const family = familyOf(cidr);
+      const shift = BigInt((family === 4 ? 32 : 128) - Number(bits));
+      const key = `${family}/${bits.padStart(3, '0')}`;
+      const level = networks.get(key) ?? { family, shift, nodes: new Map<bigint, string>() };
+      const prefix = numberOf(network) >> shift;
+      // Of nodes that claim one CIDR the first by name has it, for every node alike.
+      level.nodes.set(prefix, level.nodes.get(prefix) ?? name);
+      networks.set(key, level);
+    }
+  }
+  const levels = [...networks].sort(([a], [b]) => (a < b ? 1 : -1)).map(([, level]) => level);
+  return (address) => {
+    const host = hosts.get(address);
+    if (host !== undefined) {
+      return { node: host, host: true };
+    }
+    const family = familyOf(address);
+    const number = numberOf(address);
+    for (const level of levels) {
+      const node = level.family === family ? level.nodes.get(number >> level.shift) : undefined;
+      if (node !== undefined) {
+        return { node, host: false };
+      }
+    }
+    return undefined;
+  };
+}
+
+/** The bits of a canonical address. */
+function numberOf(address: string): bigint {
+  if (!address.includes(':')) {
+    return address.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n);
+  }
+  const [head = '', tail] = address.split('::');
+  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
+  const [before, after] = [groups(head), groups(tail ?? '')];
+  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
+  return [...before, ...Array<string>(zeros).fill('0'), ...after].reduce(
+    (sum, group) => (sum << 16n) | BigInt(`0x${group}`),
+    0n,
+  );
+}
