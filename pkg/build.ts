@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 
 /** Builds the executables into pkg/dist, without network: stock Node is the base, the one that the project pins. */
 
@@ -37,6 +37,9 @@ const SHORT_LIVED = {
   execArgv: ['--no-rehash-snapshot', '--v8-pool-size=0', '--no-opt', '--no-maglev', '--no-sparkplug'],
 };
 
+/** For a process that stays: a smaller heap is worth more than a faster one. At 10,000 services it halves the agent's memory. */
+const LONG_LIVED = { execArgv: ['--max-semi-space-size=1', '--optimize-for-size'] };
+
 interface Sea {
   default(
     entry: string,
@@ -52,6 +55,22 @@ interface Sea {
 /** The CLI of pkg forwards neither `seaConfig` nor `nodePath`; its module does. */
 const sea = createRequire(import.meta.url)('@yao-pkg/pkg/lib-es5/sea.js') as Sea;
 
+/** Leaves out what is not used of a package that does not say that its modules have no side effects. */
+function withoutUnused(name: string): Plugin {
+  return {
+    name: 'without-unused',
+    setup({ onResolve, resolve }) {
+      onResolve({ filter: /./ }, async ({ path, importer, kind, resolveDir, pluginData }) => {
+        if (pluginData === name || !`${importer} ${path}`.includes(name)) {
+          return undefined;
+        }
+        const found = await resolve(path, { kind, importer, resolveDir, pluginData: name });
+        return { ...found, sideEffects: false };
+      });
+    },
+  };
+}
+
 async function bundle(entry: string, outfile: string): Promise<void> {
   await build({
     entryPoints: [join(ROOT, entry)],
@@ -61,6 +80,9 @@ async function bundle(entry: string, outfile: string): Promise<void> {
     target: 'node24',
     format: 'cjs',
     minifySyntax: true,
+    // The text of the bundle stays in memory.
+    minifyWhitespace: true,
+    plugins: [withoutUnused('@kubernetes/client-node')],
     legalComments: 'eof',
     logLevel: 'warning',
     // CommonJS has no import.meta; packages ask it only for a path to build a `require` from.
@@ -77,7 +99,7 @@ async function make({ name, entry: source, snapshot }: Executable, folder: strin
     targets: [{ nodeRange: 'node24', platform: 'linux', arch: process.arch, output }],
     nodePath: process.execPath,
     signature: false,
-    seaConfig: snapshot ? { ...COMMON, ...SHORT_LIVED } : COMMON,
+    seaConfig: { ...COMMON, ...(snapshot ? SHORT_LIVED : LONG_LIVED) },
   });
   await rename(output, join(DIST, name));
 }
