@@ -76,10 +76,10 @@ export function selects(entry: CacheEntry, pod: CachePod): boolean {
   );
 }
 
-function resolvePorts(pod: CachePod, proto: string, target: number | string): number[] {
-  return typeof target === 'number'
-    ? [target]
-    : pod.ports.filter((port) => port.name === target && port.proto === proto).map(({ port }) => port);
+/** The port of a pod that a target means. Of several container ports with one name Kubernetes takes the first. */
+export function resolvePorts(pod: CachePod, proto: string, target: number | string): number[] {
+  const named = pod.ports.find((port) => port.name === target && port.proto === proto);
+  return typeof target === 'number' ? [target] : named === undefined ? [] : [named.port];
 }
 
 function endpointPorts(cache: NodeCache, address: string): ProtectedPort[] {

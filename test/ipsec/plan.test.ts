@@ -106,6 +106,16 @@ test('a named port that the pod does not have is not protected on it', (t) => {
   t.true(ports.includes(53));
 });
 
+test('of two container ports with one name the first counts, as for Kubernetes', (t) => {
+  const cache = seedCache();
+  const second = { name: 'metrics', proto: 'tcp', port: 9154 } as const;
+  const pods = cache.pods.map((pod) => ({ ...pod, ports: [...pod.ports, second] }));
+  const ports = planAttachment({ ...cache, pods }, corednsAttachment).map(
+    ({ selector }) => selector.sport || selector.dport,
+  );
+  t.deepEqual([...new Set(ports)].sort(), [0, 53, 9153]);
+});
+
 test('a pod from before Trapline is served by its status address, until an attachment holds that address', (t) => {
   const cache = seedCache();
   const [coredns, client] = cache.pods;

@@ -1,6 +1,6 @@
 import type { CacheChild, CachePod } from '../../cache/schema.ts';
 import { childName, wideChildName } from '../../ipsec/child.ts';
-import { selects } from '../../ipsec/served.ts';
+import { resolvePorts, selects } from '../../ipsec/served.ts';
 import type { Protocol } from '../../ipsec/types.ts';
 import { type ModelEntry, portsOf } from './entries.ts';
 
@@ -42,12 +42,8 @@ function numbersOf(model: ModelEntry, proto: Protocol, pods: readonly CachePod[]
     ...named.map(({ port }) => port),
     ...entry.ports
       .filter((port) => port.proto === proto)
-      .flatMap(({ target }) => (typeof target === 'number' ? [target] : namedPorts(selected, proto, target))),
+      .flatMap(({ target }) =>
+        typeof target === 'number' ? [target] : selected.flatMap((pod) => resolvePorts(pod, proto, target)),
+      ),
   ];
-}
-
-function namedPorts(pods: readonly CachePod[], proto: Protocol, name: string): number[] {
-  return pods
-    .flatMap(({ ports }) => ports.filter((port) => port.proto === proto && port.name === name))
-    .map(({ port }) => port);
 }
