@@ -44,6 +44,8 @@ const entry = z.object({
   service: z.string(),
   /** The service's selector; null if it has none (its endpoints are then only in `localEndpoints`). */
   selector: z.record(z.string(), z.string()).nullable(),
+  /** Address families of the service: a pod of both is protected at those that its endpoints have. */
+  families: z.array(z.union([z.literal(4), z.literal(6)])),
   /** Target ports; a string is the name of a container port, resolved per pod. */
   ports: z.array(z.object({ proto: protocol, target: z.union([port, z.string()]) })),
 });

@@ -1,5 +1,6 @@
 import type { Attachment } from '../cache/attachment.ts';
 import type { CacheEntry, CachePod, NodeCache, ProtectedPort } from '../cache/schema.ts';
+import { familyOf } from './address.ts';
 import { childFor } from './child.ts';
 
 /** The part of an attachment record that the plan looks at. */
@@ -23,12 +24,12 @@ export function localAddresses(cache: NodeCache, attachments: readonly PlannedAt
   for (const attachment of attachments) {
     const pod = findPod(cache.pods, attachment);
     for (const address of attachment.addresses) {
-      append(ports, address, pod === undefined ? [] : podPorts(cache, pod));
+      append(ports, address, pod === undefined ? [] : podPorts(cache, pod, address));
     }
   }
   for (const pod of cache.pods) {
     for (const address of pod.addresses.filter((candidate) => !attached.has(candidate))) {
-      append(ports, address, podPorts(cache, pod));
+      append(ports, address, podPorts(cache, pod, address));
     }
   }
   for (const endpoint of cache.localEndpoints) {
@@ -51,10 +52,11 @@ function findPod(pods: readonly CachePod[], attachment: PlannedAttachment): Cach
     : pods.find((pod) => pod.name === wanted.name && pod.namespace === wanted.namespace);
 }
 
-/** The target ports at which a pod backs protected services. */
-function podPorts(cache: NodeCache, pod: CachePod): ProtectedPort[] {
+/** The target ports at which an address of a pod backs protected services. */
+function podPorts(cache: NodeCache, pod: CachePod, address: string): ProtectedPort[] {
+  const family = familyOf(address);
   return cache.entries
-    .filter((entry) => selects(entry, pod))
+    .filter((entry) => entry.families.includes(family) && selects(entry, pod))
     .flatMap((entry) =>
       entry.ports.flatMap(({ proto, target }) =>
         resolvePorts(pod, proto, target).map((port) => ({
@@ -91,10 +93,9 @@ function endpointPorts(cache: NodeCache, address: string): ProtectedPort[] {
 /** The address of one attachment, as ADD sees it. */
 export function attachedAddresses(cache: NodeCache, attachment: PlannedAttachment): ServedAddress[] {
   const pod = findPod(cache.pods, attachment);
-  const ofPod = pod === undefined ? [] : podPorts(cache, pod);
   return attachment.addresses.map((address) => ({
     address,
-    ports: [...ofPod, ...endpointPorts(cache, address)],
+    ports: [...(pod === undefined ? [] : podPorts(cache, pod, address)), ...endpointPorts(cache, address)],
     host: false,
   }));
 }

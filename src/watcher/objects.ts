@@ -20,6 +20,7 @@ export const serviceSchema = z.object({
   spec: z.object({
     selector: labels.nullish(),
     clusterIP: z.string().optional(),
+    ipFamilies: z.array(z.enum(['IPv4', 'IPv6'])).nullish(),
     ports: z
       .array(
         z.object({

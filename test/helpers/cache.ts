@@ -48,6 +48,7 @@ function seedContent(): NodeCacheContent {
         namespace: 'kube-system',
         service: 'kube-dns',
         selector: { 'k8s-app': 'kube-dns' },
+        families: [4, 6],
         ports: [
           { proto: 'tcp', target: 'metrics' },
           { proto: 'tcp', target: 53 },

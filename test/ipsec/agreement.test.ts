@@ -24,7 +24,9 @@ const port = fc.integer({ min: 1, max: 4 });
 interface PodSeed {
   readonly node: NodeName;
   readonly labels: Readonly<Record<string, string>>;
+  /** The port named www; of a second one of that name, only the pod itself knows. */
   readonly www: number;
+  readonly second: number;
   readonly hostNetwork: boolean;
 }
 
@@ -32,6 +34,7 @@ const podSeed: fc.Arbitrary<PodSeed> = fc.record({
   node: fc.constantFrom(...NODES),
   labels: fc.record({ app: fc.constantFrom('x', 'y'), tier: fc.constantFrom('f', 'b') }),
   www: port,
+  second: port,
   hostNetwork: fc.oneof(
     { weight: 9, arbitrary: fc.constant(false) },
     { weight: 1, arbitrary: fc.constant(true) },
@@ -47,6 +50,9 @@ type ServicePort = { protocol: string; port: number; targetPort: number | string
 
 const SERVICES = ['s', 't', 'u'] as const;
 const serviceSeed = fc.record({
+  /** Without a selector: somebody else writes its slices. */
+  manual: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+  families: fc.constantFrom(['IPv4'] as const, ['IPv6'] as const, ['IPv4', 'IPv6'] as const),
   selector: fc.constantFrom({ app: 'x' }, { tier: 'f' }, { app: 'y', tier: 'b' }),
   ports: fc.array(servicePort, { minLength: 1, maxLength: 3 }),
 });
@@ -133,12 +139,10 @@ function nodeObject(name: NodeName, dual: boolean): ClusterObjects['nodes'][numb
 
 type Placed = PodSeed & { readonly name: string; readonly addresses: readonly string[] };
 
-function podObject({ name, node, labels, www, hostNetwork, addresses }: Placed): Pod {
-  const ports = PROTOCOLS.map((proto) => ({
-    name: 'www',
-    containerPort: www,
-    protocol: proto.toUpperCase(),
-  }));
+function podObject({ name, node, labels, www, second, hostNetwork, addresses }: Placed): Pod {
+  const ports = [www, second].flatMap((containerPort) =>
+    PROTOCOLS.map((proto) => ({ name: 'www', containerPort, protocol: proto.toUpperCase() })),
+  );
   return {
     kind: 'Pod',
     metadata: { name, namespace: 'ns', uid: name, labels: { ...labels } },
@@ -147,13 +151,23 @@ function podObject({ name, node, labels, www, hostNetwork, addresses }: Placed):
   };
 }
 
-type NamedService = { name: string; selector: Record<string, string>; ports: ServicePort[] };
+type NamedService = {
+  name: string;
+  selector: Record<string, string>;
+  manual: boolean;
+  families: readonly ('IPv4' | 'IPv6')[];
+  ports: ServicePort[];
+};
 
-function serviceObject({ name, selector, ports }: NamedService): Service {
+function serviceObject({ name, selector, manual, families, ports }: NamedService): Service {
   return {
     kind: 'Service',
     metadata: { name, namespace: 'ns' },
-    spec: { selector, ports: ports.map((each, index) => ({ ...each, name: `p${index}` })) },
+    spec: {
+      ...(manual ? {} : { selector }),
+      ipFamilies: [...families],
+      ports: ports.map((each, index) => ({ ...each, name: `p${index}` })),
+    },
   };
 }
 
@@ -163,27 +177,29 @@ function slicesOf(service: NamedService, pods: readonly Placed[]): EndpointSlice
     Object.entries(service.selector).every(([label, value]) => pod.labels[label] === value),
   );
   return selected.flatMap((pod) =>
-    pod.addresses.map((address, family) => ({
-      kind: 'EndpointSlice',
-      metadata: {
-        name: `${service.name}-${pod.name}-${family}`,
-        namespace: 'ns',
-        labels: { 'kubernetes.io/service-name': service.name },
-      },
-      addressType: address.includes(':') ? 'IPv6' : 'IPv4',
-      endpoints: [
-        {
-          addresses: [address],
-          nodeName: pod.node,
-          targetRef: { kind: 'Pod', name: pod.name, namespace: 'ns' },
+    pod.addresses
+      .filter((address) => service.families.includes(address.includes(':') ? 'IPv6' : 'IPv4'))
+      .map((address, family) => ({
+        kind: 'EndpointSlice',
+        metadata: {
+          name: `${service.name}-${pod.name}-${family}`,
+          namespace: 'ns',
+          labels: { 'kubernetes.io/service-name': service.name },
         },
-      ],
-      ports: service.ports.map((each, index) => ({
-        name: `p${index}`,
-        protocol: each.protocol,
-        port: typeof each.targetPort === 'number' ? each.targetPort : pod.www,
+        addressType: address.includes(':') ? 'IPv6' : 'IPv4',
+        endpoints: [
+          {
+            addresses: [address],
+            nodeName: pod.node,
+            targetRef: { kind: 'Pod', name: pod.name, namespace: 'ns' },
+          },
+        ],
+        ports: service.ports.map((each, index) => ({
+          name: `p${index}`,
+          protocol: each.protocol,
+          port: typeof each.targetPort === 'number' ? each.targetPort : pod.www,
+        })),
       })),
-    })),
   );
 }
 

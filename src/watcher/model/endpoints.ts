@@ -58,7 +58,7 @@ export function placeEndpoints(entries: readonly ModelEntry[], context: Endpoint
               node: placed.node,
               ports: merge(before, ports),
             });
-          } else if (placed.host || endpoint.targetRef?.kind !== 'Pod') {
+          } else if (placed.host || model.entry.selector === null || endpoint.targetRef?.kind !== 'Pod') {
             const before = local.get(placed.address)?.ports ?? [];
             local.set(placed.address, {
               address: placed.address,

@@ -55,7 +55,8 @@ export function resolveEntries(items: readonly PolicyItem[], objects: ServiceObj
     }
     const selector =
       Object.keys(service.spec.selector ?? {}).length > 0 ? (service.spec.selector ?? null) : null;
-    const entry = { name, namespace, service: serviceName, selector, ports: found.ports };
+    const families = familiesOf(service);
+    const entry = { name, namespace, service: serviceName, selector, families, ports: found.ports };
     entries.push({ entry, slices, portNames: found.names });
   }
   const mesh = items.some(({ namespace, service }) => namespace === '*' && service === '*');
@@ -118,6 +119,12 @@ function servicesOf(namespace: string, services: readonly Service[]): string[] {
   return services
     .filter(({ metadata }) => (metadata.namespace ?? 'default') === namespace)
     .map(({ metadata }) => metadata.name);
+}
+
+/** The API server fills them in; a manifest may leave them out. */
+function familiesOf({ spec: { ipFamilies } }: Service): CacheEntry['families'] {
+  const families = (ipFamilies ?? []).map((family) => (family === 'IPv4' ? 4 : 6));
+  return families.length === 0 ? [4, 6] : families.sort();
 }
 
 interface ResolvedPorts {
