@@ -62,7 +62,7 @@ export function policyStatuses(
 ): Map<string, PolicyStatus> {
   const all = parseItems(objects.policies, new Map());
   const resolved = resolveEntries(all.items, objects);
-  const { nodes } = parseNodes(objects.nodes);
+  const { nodes } = parseNodes(objects.nodes, objects);
   const reports = new Map(ipsecNodes.map((report) => [report.metadata.name, report]));
   return new Map(
     objects.policies.map((policy) => {

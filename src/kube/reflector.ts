@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import type { KubeClient, WatchEvent } from './client.ts';
-import { isExpired, isUnreachable } from './error.ts';
+import { isExpired, isNotFound, isUnreachable } from './error.ts';
 
 /** Objects of one kind, as the API server has them. */
 export interface Reflector<T> {
@@ -27,10 +27,14 @@ export interface ReflectorOptions<T> {
   readonly parse: (raw: unknown) => T | string;
   /** Items, problems, `synced` or `error` have changed. */
   readonly onChange: () => void;
+  /** A cluster without this resource has none of them: no error. */
+  readonly optional?: boolean;
   readonly random?: () => number;
 }
 
 const PAGE = 500;
+/** How often a resource that did not exist is looked for. */
+const ABSENT_MS = 60_000;
 const FIRST_BACKOFF_MS = 500;
 /** While nobody answers, asking costs nobody much, and what comes back should be noticed soon. */
 const UNREACHABLE_MS = 2_500;
@@ -56,7 +60,7 @@ const pageSchema = z.object({
  * forgotten (410). Errors are retried with backoff and jitter, and what is known stays.
  */
 export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
-  const { client, path, query = {}, parse, onChange, random = Math.random } = options;
+  const { client, path, query = {}, parse, onChange, optional = false, random = Math.random } = options;
   const state = {
     items: new Map<string, T>(),
     problems: new Map<string, string>(),
@@ -145,6 +149,19 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
     return changed;
   };
 
+  /** The resource does not exist. */
+  const empty = (): void => {
+    const changed = !state.synced || state.items.size > 0;
+    state.items.clear();
+    state.texts.clear();
+    state.problems.clear();
+    state.synced = true;
+    state.error = '';
+    if (changed) {
+      onChange();
+    }
+  };
+
   const setError = (error: string): void => {
     if (state.error !== error) {
       state.error = error;
@@ -175,6 +192,12 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
         } catch (error) {
           if (signal.aborted) {
             return;
+          }
+          if (optional && isNotFound(error)) {
+            version = '';
+            empty();
+            await delay(ABSENT_MS * (0.5 + random()), undefined, { signal }).catch(() => undefined);
+            continue;
           }
           if (isExpired(error)) {
             version = '';

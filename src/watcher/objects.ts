@@ -110,6 +110,28 @@ export const ipsecPolicySchema = z.object({
   spec: z.object({ policies: z.array(z.unknown()).optional() }).optional(),
 });
 
+/** Calico's IPAM: a block of addresses that belongs to a node (crd.projectcalico.org/v1). */
+export const blockAffinitySchema = z.object({
+  kind: z.literal('BlockAffinity'),
+  metadata: meta,
+  spec: z.object({
+    node: z.string(),
+    cidr: z.string(),
+    state: z.string().optional(),
+    // Calico writes it as text.
+    deleted: z.union([z.string(), z.boolean()]).optional(),
+  }),
+});
+
+/** Cilium's IPAM in mode cluster-pool or kubernetes (cilium.io/v2). It has the name of its node. */
+export const ciliumNodeSchema = z.object({
+  kind: z.literal('CiliumNode'),
+  metadata: meta,
+  spec: z.object({ ipam: z.object({ podCIDRs: z.array(z.string()).optional() }).optional() }).optional(),
+});
+
+export type BlockAffinity = z.infer<typeof blockAffinitySchema>;
+export type CiliumNode = z.infer<typeof ciliumNodeSchema>;
 export type Service = z.infer<typeof serviceSchema>;
 export type EndpointSlice = z.infer<typeof endpointSliceSchema>;
 export type Node = z.infer<typeof nodeSchema>;
@@ -123,6 +145,9 @@ export interface ClusterObjects {
   readonly nodes: readonly Node[];
   readonly pods: readonly Pod[];
   readonly policies: readonly IPsecPolicy[];
+  /** Where the primary CNI keeps the pod CIDRs of nodes, if it is one that does. */
+  readonly blockAffinities?: readonly BlockAffinity[];
+  readonly ciliumNodes?: readonly CiliumNode[];
 }
 
 /** A problem with one object: what a user has to know to mend it. */

@@ -105,11 +105,10 @@ function place(
     return undefined;
   }
   const found = locate(address);
-  if (found !== undefined) {
-    return { address, ...found };
-  }
+  // Kubernetes knows where a pod is; a primary CNI may lend addresses of one node's block to another.
   const named = endpoint.nodeName ?? '';
-  return names.has(named) ? { address, node: named, host: false } : undefined;
+  const node = names.has(named) ? named : found?.node;
+  return node === undefined ? undefined : { address, node, host: found?.host ?? false };
 }
 
 /** No port twice, in a fixed order. */

@@ -38,7 +38,7 @@ const EVERYTHING: CacheChild = { name: PODS_CHILD, proto: 'any', ports: [] };
  */
 export function buildNodeCache(input: ModelInput): Model {
   const { objects, nodeName, childSaScope } = input;
-  const { nodes, problems: nodeProblems } = parseNodes(objects.nodes);
+  const { nodes, problems: nodeProblems } = parseNodes(objects.nodes, objects);
   const node = nodes.find(({ name }) => name === nodeName);
   if (node === undefined) {
     const why = nodeProblems.find(({ where }) => where === `Node ${nodeName}`)?.message ?? 'not there';

@@ -1,5 +1,5 @@
 import type { CacheNode } from '../../cache/schema.ts';
-import type { Node, ObjectProblem } from '../objects.ts';
+import type { ClusterObjects, Node, ObjectProblem } from '../objects.ts';
 import { canonicalAddress, canonicalCidr } from './cidr.ts';
 
 export const POD_CIDRS_ANNOTATION = 'trapline.io/pod-cidrs';
@@ -11,12 +11,16 @@ export interface ParsedNodes {
   readonly problems: readonly ObjectProblem[];
 }
 
+/** What the primary CNI's own resources say of pod CIDRs. */
+export type PodCidrSources = Pick<ClusterObjects, 'blockAffinities' | 'ciliumNodes'>;
+
 /** The nodes that can have a tunnel. One with a malformed address or CIDR is left out and reported. */
-export function parseNodes(objects: readonly Node[]): ParsedNodes {
+export function parseNodes(objects: readonly Node[], sources: PodCidrSources = {}): ParsedNodes {
+  const blocks = blocksByNode(sources);
   const nodes: CacheNode[] = [];
   const problems: ObjectProblem[] = [];
   for (const object of [...objects].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))) {
-    const parsed = parseNode(object);
+    const parsed = parseNode(object, blocks);
     if (typeof parsed === 'string') {
       problems.push({ where: `Node ${object.metadata.name}`, message: parsed });
     } else {
@@ -26,11 +30,42 @@ export function parseNodes(objects: readonly Node[]): ParsedNodes {
   return { nodes, problems };
 }
 
-function parseNode({ metadata, spec, status }: Node): CacheNode | string {
+interface Blocks {
+  /** What the CIDRs are called in messages. */
+  readonly field: string;
+  readonly of: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Undefined if the primary CNI keeps none. Where it does, `spec.podCIDRs` says nothing of where pods are. */
+function blocksByNode({ blockAffinities = [], ciliumNodes = [] }: PodCidrSources): Blocks | undefined {
+  const affine = blockAffinities.filter(
+    ({ spec }) => String(spec.deleted ?? false) !== 'true' && (spec.state ?? 'confirmed') === 'confirmed',
+  );
+  if (affine.length > 0) {
+    const of = new Map<string, string[]>();
+    for (const { spec } of affine) {
+      of.set(spec.node, [...(of.get(spec.node) ?? []), spec.cidr]);
+    }
+    return { field: 'BlockAffinity spec.cidr', of };
+  }
+  const own = ciliumNodes.filter(({ spec }) => (spec?.ipam?.podCIDRs ?? []).length > 0);
+  return own.length === 0
+    ? undefined
+    : {
+        field: 'CiliumNode spec.ipam.podCIDRs',
+        of: new Map(own.map(({ metadata, spec }) => [metadata.name, spec?.ipam?.podCIDRs ?? []])),
+      };
+}
+
+function parseNode({ metadata, spec, status }: Node, blocks: Blocks | undefined): CacheNode | string {
   const override = metadata.annotations?.[POD_CIDRS_ANNOTATION];
-  const declared = spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : []);
+  const field = blocks?.field ?? 'spec.podCIDRs';
+  const declared =
+    blocks === undefined
+      ? (spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : []))
+      : (blocks.of.get(metadata.name) ?? []);
   const cidrs = canonicalAll(
-    override === undefined ? 'spec.podCIDRs' : POD_CIDRS_ANNOTATION,
+    override === undefined ? field : POD_CIDRS_ANNOTATION,
     override?.split(',') ?? declared,
     canonicalCidr,
   );
@@ -51,7 +86,7 @@ function parseNode({ metadata, spec, status }: Node): CacheNode | string {
     return 'status.addresses: no InternalIP yet';
   }
   return cidrs.length === 0
-    ? 'spec.podCIDRs: none yet'
+    ? `${field}: none yet`
     : { name: metadata.name, addresses: firstPerFamily(addresses), podCidrs: [...new Set(cidrs)].sort() };
 }
 

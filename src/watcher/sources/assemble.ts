@@ -29,5 +29,7 @@ function select(kept: readonly ParsedObject[]): ClusterObjects {
     nodes: kept.flatMap((parsed) => (parsed.list === 'nodes' ? [parsed.object] : [])),
     pods: kept.flatMap((parsed) => (parsed.list === 'pods' ? [parsed.object] : [])),
     policies: kept.flatMap((parsed) => (parsed.list === 'policies' ? [parsed.object] : [])),
+    blockAffinities: kept.flatMap((parsed) => (parsed.list === 'blockAffinities' ? [parsed.object] : [])),
+    ciliumNodes: kept.flatMap((parsed) => (parsed.list === 'ciliumNodes' ? [parsed.object] : [])),
   };
 }

@@ -1,7 +1,9 @@
 import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
 import {
+  blockAffinitySchema,
   type ClusterObjects,
+  ciliumNodeSchema,
   endpointSliceSchema,
   ipsecPolicySchema,
   nodeSchema,
@@ -12,7 +14,10 @@ import {
 
 /** One object of a manifest, with the list that it belongs to. */
 export type ParsedObject = {
-  [List in keyof ClusterObjects]: { readonly list: List; readonly object: ClusterObjects[List][number] };
+  [List in keyof ClusterObjects]-?: {
+    readonly list: List;
+    readonly object: NonNullable<ClusterObjects[List]>[number];
+  };
 }[keyof ClusterObjects];
 
 export interface ParsedFile {
@@ -92,6 +97,8 @@ const SCHEMAS = {
   Node: { list: 'nodes', group: 'v1', schema: nodeSchema },
   Pod: { list: 'pods', group: 'v1', schema: podSchema },
   IPsecPolicy: { list: 'policies', group: 'starlingx.io', schema: ipsecPolicySchema },
+  BlockAffinity: { list: 'blockAffinities', group: 'crd.projectcalico.org', schema: blockAffinitySchema },
+  CiliumNode: { list: 'ciliumNodes', group: 'cilium.io', schema: ciliumNodeSchema },
 } as const;
 
 /** The object; why it is refused; or undefined for a kind that we do not read. */

@@ -22,11 +22,11 @@ const placed = test.macro(
 );
 test('a pod on a peer', placed, '10.1.2.5', POD, 'remote 10.1.2.5 b');
 test(
-  'the pod CIDR tells the node, not the name',
+  'an address lent from the block of another node is where its pod is',
   placed,
   '10.1.2.5',
   { nodeName: 'c', ...POD },
-  'remote 10.1.2.5 b',
+  'remote 10.1.2.5 c',
 );
 test(
   'outside all pod CIDRs the name tells it',
@@ -34,6 +34,13 @@ test(
   '10.7.7.7',
   { nodeName: 'c', ...POD },
   'remote 10.7.7.7 c',
+);
+test(
+  'a name that is no node: the pod CIDR tells',
+  placed,
+  '10.1.2.5',
+  { nodeName: 'x', ...POD },
+  'remote 10.1.2.5 b',
 );
 test('a pod of this node is known by its labels', placed, '10.1.1.5', POD, '');
 test('a manual address in an own pod CIDR', placed, '10.1.1.5', {}, 'local 10.1.1.5 pod');

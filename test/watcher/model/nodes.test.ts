@@ -135,3 +135,55 @@ test('without its own node nothing can be decided', (t) => {
   t.throws(() => build({ nodes: [node('b')] }), { name: 'ModelError', message: 'Node a: not there' });
   t.throws(() => build({ nodes: [node('a', { spec: {} })] }), { message: 'Node a: spec.podCIDRs: none yet' });
 });
+
+const block = (of: string, cidr: string, more: object = {}) => ({
+  kind: 'BlockAffinity' as const,
+  metadata: { name: `${of}-${cidr.replace(/\W/g, '-')}` },
+  spec: { node: of, cidr, state: 'confirmed', deleted: 'false', ...more },
+});
+const ciliumNode = (name: string, podCIDRs: string[]) => ({
+  kind: 'CiliumNode' as const,
+  metadata: { name },
+  spec: { ipam: { podCIDRs } },
+});
+
+test("Calico's blocks tell the pod CIDRs, all of them, and not the node's own", (t) => {
+  const blockAffinities = [
+    block('a', '10.9.0.64/26'),
+    block('a', '10.9.0.0/26'),
+    block('a', 'fd00:9::/122'),
+    block('a', '10.9.9.0/26', { state: 'pending' }),
+    block('a', '10.9.8.0/26', { deleted: 'true' }),
+  ];
+  const { nodes, problems } = parseNodes([node('a'), node('b')], { blockAffinities });
+  t.deepEqual(
+    nodes.map(({ name, podCidrs }) => [name, podCidrs]),
+    [['a', ['10.9.0.0/26', '10.9.0.64/26', 'fd00:9::/122']]],
+  );
+  t.deepEqual(problems, [{ where: 'Node b', message: 'BlockAffinity spec.cidr: none yet' }]);
+});
+
+test("Cilium's nodes tell the pod CIDRs where it keeps them", (t) => {
+  const ciliumNodes = [ciliumNode('a', ['10.8.1.0/24']), ciliumNode('b', ['10.8.2.0/24'])];
+  const { nodes } = parseNodes([node('a'), node('b')], { ciliumNodes });
+  t.deepEqual(
+    nodes.map(({ podCidrs }) => podCidrs[0]),
+    ['10.8.1.0/24', '10.8.2.0/24'],
+  );
+  const none = parseNodes([node('a')], { ciliumNodes: [ciliumNode('a', [])] });
+  t.deepEqual(none.nodes[0]?.podCidrs, ['10.1.1.0/24'], 'in other modes it keeps none');
+});
+
+test('an annotation overrides every other source of pod CIDRs', (t) => {
+  const metadata = { name: 'a', annotations: { 'trapline.io/pod-cidrs': '10.7.0.0/24' } };
+  const { nodes } = parseNodes([node('a', { metadata })], {
+    blockAffinities: [block('a', '10.9.0.0/26')],
+    ciliumNodes: [ciliumNode('a', ['10.8.1.0/24'])],
+  });
+  t.deepEqual(nodes[0]?.podCidrs, ['10.7.0.0/24']);
+});
+
+test('a block that is malformed is named', (t) => {
+  const { problems } = parseNodes([node('a')], { blockAffinities: [block('a', '10.9.0.0')] });
+  t.regex(problems[0]?.message ?? '', /BlockAffinity spec\.cidr: "10\.9\.0\.0" is malformed/);
+});

@@ -21,7 +21,12 @@ const KINDS = {
   nodes: { kind: 'Node', apiVersion: 'v1' },
   pods: { kind: 'Pod', apiVersion: 'v1' },
   policies: { kind: 'IPsecPolicy', apiVersion: 'starlingx.io/v1' },
+  blockAffinities: { kind: 'BlockAffinity', apiVersion: 'crd.projectcalico.org/v1' },
+  ciliumNodes: { kind: 'CiliumNode', apiVersion: 'cilium.io/v2' },
 } as const satisfies Readonly<Record<List, Kind>>;
+
+/** Of the primary CNI: there is one of these, or none. */
+const OPTIONAL: readonly List[] = ['blockAffinities', 'ciliumNodes'];
 
 /** A burst of events becomes one snapshot: this long after the first, at the most. */
 const SETTLE_MS = 50;
@@ -51,6 +56,7 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
           query,
           parse: parserOf(list),
           onChange: wake.notify,
+          optional: OPTIONAL.includes(list),
         });
         const own = new AbortController();
         running.push(reflector.run(AbortSignal.any([all, own.signal])));
@@ -62,6 +68,8 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
         policies,
         follow('nodes', '/api/v1/nodes'),
         follow('services', '/api/v1/services'),
+        follow('blockAffinities', '/apis/crd.projectcalico.org/v1/blockaffinities'),
+        follow('ciliumNodes', '/apis/cilium.io/v2/ciliumnodes'),
         ...(nodeName === null
           ? []
           : [follow('pods', '/api/v1/pods', { fieldSelector: `spec.nodeName=${nodeName}` })]),
@@ -136,20 +144,22 @@ function parserOf(list: List): (raw: unknown) => ParsedObject | string {
 }
 
 function objectsOf(followed: readonly Followed[]): ClusterObjects {
-  const of = <L extends List>(list: L): ClusterObjects[L] =>
+  const of = <L extends List>(list: L): NonNullable<ClusterObjects[L]> =>
     [
       ...new Map(
         followed.flatMap(({ reflector }) => [...reflector.items].filter(([, { list: own }]) => own === list)),
       ),
     ]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([, { object }]) => object) as unknown as ClusterObjects[L];
+      .map(([, { object }]) => object) as unknown as NonNullable<ClusterObjects[L]>;
   return {
     services: of('services'),
     endpointSlices: of('endpointSlices'),
     nodes: of('nodes'),
     pods: of('pods'),
     policies: of('policies'),
+    blockAffinities: of('blockAffinities'),
+    ciliumNodes: of('ciliumNodes'),
   };
 }
 

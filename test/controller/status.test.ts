@@ -1,0 +1,151 @@
+import test from 'ava';
+import { type IPsecNode, type PolicyStatus, policyStatuses } from '../../src/controller/status.ts';
+import type { ClusterObjects } from '../../src/watcher/objects.ts';
+import { cluster, item, policy, service, slice } from '../watcher/model/cluster.ts';
+
+const NOW = Date.parse('2026-11-21T12:00:00Z');
+
+interface Report {
+  readonly generation?: number;
+  readonly healthy?: string;
+  readonly silentMs?: number;
+  readonly uid?: string;
+}
+
+/** What a node's agent says of policy `p`. */
+function reportOf(
+  name: string,
+  { generation = 2, healthy = '', silentMs = 0, uid = 'u' }: Report = {},
+): IPsecNode {
+  return {
+    metadata: { name },
+    status: {
+      observedPolicies: [{ name: 'p', uid, generation }],
+      lastHeartbeat: new Date(NOW - silentMs).toISOString(),
+      conditions: [{ type: 'Healthy', status: healthy === '' ? 'True' : 'False', message: healthy }],
+    },
+  };
+}
+
+const web = {
+  services: [service('web', [{ port: 80 }])],
+  endpointSlices: [slice('web', ['10.1.1.5', '10.1.2.5'], [{ port: 80, protocol: 'TCP' }])],
+};
+const p = (...items: object[]) => ({
+  ...policy('p', ...items),
+  metadata: { name: 'p', uid: 'u', generation: 2 },
+});
+
+function statusOf(objects: Partial<ClusterObjects>, reports: readonly IPsecNode[]): PolicyStatus {
+  const status = policyStatuses(cluster({ ...web, ...objects }), reports, NOW).get('p');
+  if (status === undefined) {
+    throw new Error('no status');
+  }
+  return status;
+}
+
+const condition = (status: PolicyStatus, type: string) =>
+  status.conditions.find((each) => each.type === type);
+const all = ['a', 'b', 'c'].map((name) => reportOf(name));
+
+test('enforced when every node says so', (t) => {
+  const status = statusOf({ policies: [p(item('web', 'tcp/80'))] }, all);
+  t.like(status, {
+    observedGeneration: 2,
+    services: 1,
+    pods: 2,
+    nodes: 3,
+    nodesEnforcing: 3,
+    summary: '3/3',
+  });
+  t.like(condition(status, 'Enforced'), { status: 'True', reason: 'AllNodes', observedGeneration: 2 });
+  t.like(condition(status, 'Accepted'), { status: 'True', reason: 'Accepted' });
+});
+
+const missing = test.macro<[report: IPsecNode | undefined, says: RegExp]>({
+  exec: (t, report, says) => {
+    const reports = [...all.slice(0, 2), ...(report === undefined ? [] : [report])];
+    const status = statusOf({ policies: [p(item('web', 'tcp/80'))] }, reports);
+    t.is(status.summary, '2/3');
+    t.like(condition(status, 'Enforced'), { status: 'False', reason: 'NodeNotReady' });
+    t.regex(condition(status, 'Enforced')?.message ?? '', says);
+  },
+  title: (title) => `not enforced: ${title}`,
+});
+
+test('no report', missing, undefined, /^c: no agent has reported$/);
+test('an old generation', missing, reportOf('c', { generation: 1 }), /^c: enforces generation 1$/);
+test(
+  'a policy of the same name that was deleted',
+  missing,
+  reportOf('c', { uid: 'old' }),
+  /^c: enforces nothing of it yet$/,
+);
+test(
+  'a silent agent',
+  missing,
+  reportOf('c', { silentMs: 181_000 }),
+  /^c: its agent has been silent since 2026/,
+);
+test(
+  'an agent that is not well',
+  missing,
+  reportOf('c', { healthy: 'charon is away' }),
+  /^c: charon is away$/,
+);
+
+const refused = test.macro<[items: readonly object[], reason: string, says: RegExp]>({
+  exec: (t, items, reason, says) => {
+    const status = statusOf({ policies: [p(...items)] }, all);
+    t.like(condition(status, 'Accepted'), { status: 'False', reason });
+    t.regex(condition(status, 'Accepted')?.message ?? '', says);
+  },
+  title: (title) => `not accepted: ${title}`,
+});
+
+test('no service', refused, [item('db', 'tcp/80')], 'ServiceNotFound', /ns\/db/);
+test('no port', refused, [item('web', 'tcp/81')], 'PortNotFound', /tcp\/81/);
+test(
+  'a range backwards',
+  refused,
+  [item('web', 'tcp/9-8')],
+  'InvalidItem',
+  /spec\.policies\[0\]\.serviceports: "tcp\/9-8"/,
+);
+test(
+  'one of two',
+  refused,
+  [item('web', 'tcp/80'), item('Bad', 'tcp/80')],
+  'InvalidItem',
+  /spec\.policies\[1\]\.name: "Bad"/,
+);
+
+test('nothing valid is nothing enforced', (t) => {
+  const status = statusOf({ policies: [p(item('web', 'tcp'))] }, all);
+  t.like(condition(status, 'Enforced'), { status: 'False', reason: 'NothingToEnforce' });
+});
+
+test('no nodes', (t) => {
+  const status = statusOf({ policies: [p(item('web', 'tcp/80'))], nodes: [] }, []);
+  t.like(condition(status, 'Enforced'), { status: 'False', reason: 'NoNodes' });
+});
+
+test('a message names some of many nodes', (t) => {
+  const nodes = Array.from({ length: 26 }, (_, index) => String.fromCharCode(97 + index)).map((name) => ({
+    ...cluster({}).nodes[0],
+    kind: 'Node' as const,
+    metadata: { name },
+  }));
+  const status = statusOf({ policies: [p(item('web', 'tcp/80'))], nodes }, []);
+  t.regex(condition(status, 'Enforced')?.message ?? '', /^a: no agent .*; and 21 more$/);
+});
+
+test('an item of another policy that names the same service shares it', (t) => {
+  const other = {
+    ...policy('q', item('also', 'tcp/80', { servicename: 'web' })),
+    metadata: { name: 'q', uid: 'v', generation: 1 },
+  };
+  const status = statusOf({ policies: [p(item('web', 'tcp/80')), other] }, all);
+  t.like(status, { services: 1, pods: 2 });
+  t.is(condition(status, 'Accepted')?.status, 'True', 'a union, not a conflict');
+});
