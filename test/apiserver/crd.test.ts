@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { parseItems } from '../../src/watcher/model/items.ts';
-import { apiserverTest } from '../helpers/apiserver.ts';
+import { apiserverTest } from '../helpers/apiserver-test.ts';
 import { ROOT } from '../helpers/root.ts';
 
 const good = { name: 'web', servicename: 'web', servicens: 'ns', serviceports: 'tcp/80' };

@@ -4,7 +4,8 @@ import type { KubeClient, KubeRequest } from '../../src/kube/client.ts';
 import { MERGE_PATCH } from '../../src/kube/client.ts';
 import type { Snapshot } from '../../src/watcher/objects.ts';
 import { kubernetesSource } from '../../src/watcher/sources/kubernetes/source.ts';
-import { type ApiServer, apiserverTest } from '../helpers/apiserver.ts';
+import type { ApiServer } from '../helpers/apiserver.ts';
+import { apiserverTest } from '../helpers/apiserver-test.ts';
 import {
   type Creation,
   createAll,

@@ -1,19 +1,32 @@
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
+import type { LabCluster } from './lab/cluster.ts';
 import { createLab, destroyLab, type Lab } from './lab/lab.ts';
 import { createReport } from './lab/report.ts';
-import { bringUp, firstPackets } from './steps/bring-up.ts';
+import { bringUp, firstPackets, shownByKubectl } from './steps/bring-up.ts';
 import { changes } from './steps/changes.ts';
 import { failures } from './steps/failures.ts';
 
+export interface ScenarioOptions {
+  readonly keep?: boolean;
+  readonly source?: LabCluster['kind'];
+}
+
 /** The main job, end to end, on three nodes. `keep` leaves them up, protected. Returns the exit status. */
-export async function runScenario(childSaScope: string, keep = false): Promise<number> {
-  const report = createReport(childSaScope === 'service' ? '' : `[childSaScope ${childSaScope}] `);
-  const lab = await createLab(childSaScope);
+export async function runScenario(
+  childSaScope: string,
+  { keep = false, source = 'directory' }: ScenarioOptions = {},
+): Promise<number> {
+  const titles = [
+    ...(childSaScope === 'service' ? [] : [`childSaScope ${childSaScope}`]),
+    ...(source === 'directory' ? [] : [`source ${source}`]),
+  ];
+  const report = createReport(titles.map((title) => `[${title}] `).join(''));
+  const lab = await createLab(childSaScope, source);
   try {
-    for (const part of keep
-      ? [bringUp, firstPackets, failures]
-      : [bringUp, firstPackets, failures, changes]) {
+    const first =
+      source === 'directory' ? [bringUp, firstPackets, failures] : [bringUp, shownByKubectl, firstPackets];
+    for (const part of keep ? first : [...first, changes]) {
       if (!(await part(lab, report))) {
         keepLogs(lab);
         break;

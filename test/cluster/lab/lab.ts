@@ -1,7 +1,7 @@
-import { copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ROOT } from '../../helpers/root.ts';
+import { directoryCluster, kubernetesCluster, type LabCluster } from './cluster.ts';
 import { createNode, destroyNode, executable, type LabNode, startAgent, startCharon } from './node.ts';
 import { nodesManifest, podsManifest, servicesManifest } from './objects.ts';
 import { attachPod, type LabPod } from './pod.ts';
@@ -14,7 +14,7 @@ export type PodName = keyof typeof PODS;
 /** Three nodes with charon and agent, on one wire. */
 export interface Lab {
   readonly base: string;
-  readonly sourceDir: string;
+  readonly cluster: LabCluster;
   readonly childSaScope: string;
   readonly wire: Wire;
   readonly nodes: readonly LabNode[];
@@ -22,16 +22,15 @@ export interface Lab {
   readonly servers: Daemon[];
 }
 
-export async function createLab(childSaScope: string): Promise<Lab> {
+export async function createLab(childSaScope: string, source: LabCluster['kind']): Promise<Lab> {
   const base = mkdtempSync(join(tmpdir(), 'trapline-lab-'));
-  const sourceDir = join(base, 'cluster');
-  mkdirSync(sourceDir);
   const wire = await createWire(base);
   const nodes: LabNode[] = [];
   for (const spec of NODES) {
     nodes.push(await createNode(base, wire.namespace, spec));
   }
-  return { base, sourceDir, childSaScope, wire, nodes, pods: new Map(), servers: [] };
+  const cluster = source === 'directory' ? directoryCluster(base) : await kubernetesCluster(base, wire);
+  return { base, cluster, childSaScope, wire, nodes, pods: new Map(), servers: [] };
 }
 
 /** `trapline-agent pki init` and `issue` for every node. */
@@ -45,31 +44,14 @@ export async function issueCertificates({ base, nodes }: Lab): Promise<void> {
 }
 
 export async function startDaemons(lab: Lab): Promise<void> {
-  writeManifest(lab, 'nodes.yaml', nodesManifest());
-  writeManifest(lab, 'services.yaml', servicesManifest());
-  writeManifest(lab, 'pods.yaml', podsManifest());
+  const { cluster } = lab;
+  await cluster.put('nodes.yaml', nodesManifest());
+  await cluster.put('services.yaml', servicesManifest());
+  await cluster.put('pods.yaml', podsManifest());
   await Promise.all(lab.nodes.map(startCharon));
   for (const node of lab.nodes) {
     startAgent(node, lab);
   }
-}
-
-/** Replaces a manifest as an editor does: a new file under the old name. */
-export function writeManifest(lab: Lab, name: string, text: string): void {
-  const temporary = join(lab.base, name);
-  writeFileSync(temporary, text);
-  renameSync(temporary, join(lab.sourceDir, name));
-}
-
-/** `kubectl apply -f conf/examples/<file>`, as the directory source has it. */
-export function applyPolicy(lab: Lab, file: string): void {
-  const temporary = join(lab.base, 'policy.yaml');
-  copyFileSync(join(ROOT, 'conf/examples', file), temporary);
-  renameSync(temporary, join(lab.sourceDir, 'policy.yaml'));
-}
-
-export function deletePolicy(lab: Lab): void {
-  rmSync(join(lab.sourceDir, 'policy.yaml'));
 }
 
 export function nodeOf(lab: Lab, name: string): LabNode {
@@ -128,6 +110,7 @@ export async function destroyLab(lab: Lab): Promise<void> {
   for (const node of lab.nodes) {
     await destroyNode(node);
   }
+  await lab.cluster.destroy();
   await lab.wire.destroy();
   rmSync(lab.base, { recursive: true, force: true });
 }

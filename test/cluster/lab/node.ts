@@ -102,19 +102,12 @@ export async function startCharon(node: LabNode): Promise<void> {
 }
 
 export interface AgentSettings {
-  readonly sourceDir: string;
+  readonly cluster: { readonly agentArgs: readonly string[] };
   readonly childSaScope: string;
 }
 
-export function startAgent(node: LabNode, { sourceDir, childSaScope }: AgentSettings): void {
-  const args = [
-    '--node-name',
-    node.spec.name,
-    '--source-dir',
-    sourceDir,
-    '--pki-dir',
-    join(node.folder, 'pki'),
-  ];
+export function startAgent(node: LabNode, { cluster, childSaScope }: AgentSettings): void {
+  const args = ['--node-name', node.spec.name, ...cluster.agentArgs, '--pki-dir', join(node.folder, 'pki')];
   node.agent = startIn(
     node.enter,
     [executable('trapline-agent'), 'run', ...args, '--child-sa-scope', childSaScope],

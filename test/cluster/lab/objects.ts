@@ -8,9 +8,9 @@ export function nodesManifest(): string {
     NODES.map(({ name, address, podCidr }) => ({
       apiVersion: 'v1',
       kind: 'Node',
-      metadata: { name },
+      // An API server takes the status from kubelets alone.
+      metadata: { name, annotations: { 'trapline.io/addresses': address } },
       spec: { podCIDR: podCidr, podCIDRs: [podCidr] },
-      status: { addresses: [{ type: 'InternalIP', address }] },
     })),
   );
 }
@@ -24,6 +24,7 @@ const DNS_PORTS = [
 
 export function servicesManifest(): string {
   return documents([
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'cert-manager' } },
     service('kube-dns', 'kube-system', { clusterIP: DNS_IP, selector: PODS.dns0.labels, ports: DNS_PORTS }),
     slice('kube-dns', 'kube-system', { pods: [PODS.dns0, PODS.dns1], ports: DNS_PORTS }),
     service('cm-cert-manager', 'cert-manager', {
@@ -47,7 +48,7 @@ export function podsManifest(): string {
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { name: spec.name, namespace: spec.namespace, uid: `uid-${spec.name}`, labels: spec.labels },
-      spec: { nodeName: spec.node, containers: [{ name: 'main', ports: named(spec) }] },
+      spec: { nodeName: spec.node, containers: [{ name: 'main', image: 'none', ports: named(spec) }] },
       status: { phase: 'Pending' },
     })),
   );

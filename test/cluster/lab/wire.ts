@@ -5,6 +5,8 @@ import { type Daemon, mustIn, startIn, until } from './process.ts';
 /** The network between the nodes, in a namespace of its own: no decrypted packet ever appears there. */
 export interface Wire {
   readonly namespace: string;
+  /** Its own address among the nodes. */
+  readonly address: string;
   /** Packets so far that match a pcap filter. */
   count(filter: string): Promise<number>;
   /** The matching packets, a line each. */
@@ -15,7 +17,7 @@ export interface Wire {
 const IP = '/usr/sbin/ip';
 const SOCAT = '/usr/bin/socat';
 const TCPDUMP = '/usr/bin/tcpdump';
-/** The bridge's own address, for markers alone. */
+/** The bridge's own address, for markers and the API server. */
 const OWN = '192.168.206.1';
 const BROADCAST = '192.168.206.255';
 const FIRST_MARKER = 20_000;
@@ -27,6 +29,7 @@ export async function createWire(base: string): Promise<Wire> {
   const pcap = join(base, 'wire.pcap');
   await mustIn([IP], ['netns', 'add', namespace]);
   await mustIn([IP, '-n', namespace], ['link', 'add', 'br0', 'type', 'bridge']);
+  await mustIn([IP, '-n', namespace], ['link', 'set', 'lo', 'up']);
   await mustIn([IP, '-n', namespace], ['link', 'set', 'br0', 'up']);
   await mustIn([IP, '-n', namespace], ['addr', 'add', `${OWN}/24`, 'broadcast', BROADCAST, 'dev', 'br0']);
   const enter = [IP, 'netns', 'exec', namespace];
@@ -56,6 +59,7 @@ export async function createWire(base: string): Promise<Wire> {
   };
   return {
     namespace,
+    address: OWN,
     show,
     count: async (filter) => (await show(filter)).length,
     async destroy() {

@@ -1,5 +1,4 @@
 import {
-  applyPolicy,
   attachAll,
   issueCertificates,
   type Lab,
@@ -22,7 +21,7 @@ export async function bringUp(lab: Lab, report: Report): Promise<boolean> {
   await report.step(
     "charon and trapline-agent on three nodes, the seed's IPsecPolicy applied unchanged",
     async (say) => {
-      applyPolicy(lab, POLICY);
+      await lab.cluster.applyPolicy(POLICY);
       await startDaemons(lab);
       for (const node of lab.nodes) {
         let lag = '';
@@ -49,6 +48,21 @@ export async function bringUp(lab: Lab, report: Report): Promise<boolean> {
       served.some(({ selector }) => selector.src === `${PODS.dns1.address}/32`),
       'the DNS pod has no policy in the kernel when ADD has returned',
     );
+  });
+}
+
+/** What `kubectl get` says of it. */
+export async function shownByKubectl(lab: Lab, report: Report): Promise<boolean> {
+  return await report.step('kubectl get ipsecpolicies: enforced on three of three nodes', async (say) => {
+    let table = '';
+    await until('Enforced', 30_000 * STRETCH, async () => {
+      table = await lab.cluster.get('ipsecpolicies');
+      return /True +True +3\/3/.test(table);
+    }).catch((error: Error) => {
+      throw new Error(`${error.message}:\n${table}`);
+    });
+    say(table);
+    say(await lab.cluster.get('ipsecnodes'));
   });
 }
 

@@ -1,4 +1,4 @@
-import { applyPolicy, deletePolicy, type Lab } from '../lab/lab.ts';
+import type { Lab } from '../lab/lab.ts';
 import { executable } from '../lab/node.ts';
 import { CLEAR, connect, dig, lagOf, policiesOf, STRETCH, sasOf } from '../lab/probe.ts';
 import { mustIn, until } from '../lab/process.ts';
@@ -26,13 +26,13 @@ export async function changes(lab: Lab, report: Report): Promise<boolean> {
     },
   );
   await report.step('the policy deleted: no policy and no SA left on any node', async (say) => {
-    deletePolicy(lab);
+    await lab.cluster.deletePolicy();
     const ms = await until('all gone', 15_000 * STRETCH, () => nothingLeft(lab));
     say(`after ${(ms / 1000).toFixed(1)} s`);
     check((await connect(lab, 'client2', DNS_IP, 9153)).ok, 'no answer in the clear');
   });
   await report.step('the policy again: protected again, DNS answers', async () => {
-    applyPolicy(lab, 'ipsecpolicy-kube-dns-sample.yaml');
+    await lab.cluster.applyPolicy('ipsecpolicy-kube-dns-sample.yaml');
     for (const node of lab.nodes) {
       await until(
         `${node.spec.name} in step`,
@@ -80,7 +80,7 @@ export async function changes(lab: Lab, report: Report): Promise<boolean> {
 }
 
 async function updated(lab: Lab): Promise<number> {
-  applyPolicy(lab, 'ipsecpolicy-kube-dns-sample-update.yaml');
+  await lab.cluster.applyPolicy('ipsecpolicy-kube-dns-sample-update.yaml');
   return await until('udp/53 gone', 15_000 * STRETCH, async () => {
     for (const node of lab.nodes) {
       if ((await policiesOf(node)).some(({ selector }) => selector.proto === 'udp')) {

@@ -1,0 +1,72 @@
+import { copyFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { run } from '../../../src/run/execa.ts';
+import { type ApiServer, applyCrds, startApiServer } from '../../helpers/apiserver.ts';
+import { inNamespace } from '../../helpers/netns.ts';
+import { ROOT } from '../../helpers/root.ts';
+import { executable } from './node.ts';
+import { type Daemon, startIn } from './process.ts';
+import type { Wire } from './wire.ts';
+
+/** Where the agents read the cluster from. */
+export interface LabCluster {
+  readonly kind: 'directory' | 'kubernetes';
+  /** Options of `trapline-agent run`. */
+  readonly agentArgs: readonly string[];
+  /** Puts a manifest under a name, in the place of the one before. */
+  put(name: string, text: string): Promise<void>;
+  /** `kubectl apply -f conf/examples/<file>` */
+  applyPolicy(file: string): Promise<void>;
+  deletePolicy(): Promise<void>;
+  /** `kubectl get`; empty without an API server. */
+  get(...args: string[]): Promise<string>;
+  destroy(): Promise<void>;
+}
+
+const example = (file: string): string => join(ROOT, 'conf/examples', file);
+
+export function directoryCluster(base: string): LabCluster {
+  const folder = join(base, 'cluster');
+  mkdirSync(folder);
+  // As an editor does: a new file under the old name.
+  const replace = (name: string, write: (temporary: string) => void): void => {
+    const temporary = join(base, name);
+    write(temporary);
+    renameSync(temporary, join(folder, name));
+  };
+  return {
+    kind: 'directory',
+    agentArgs: ['--source-dir', folder],
+    put: async (name, text) => replace(name, (path) => writeFileSync(path, text)),
+    applyPolicy: async (file) => replace('policy.yaml', (path) => copyFileSync(example(file), path)),
+    deletePolicy: async () => rmSync(join(folder, 'policy.yaml')),
+    get: async () => '',
+    destroy: async () => undefined,
+  };
+}
+
+/** A real kube-apiserver on the wire, and the controller; agents reach it by the nodes' network. */
+export async function kubernetesCluster(base: string, wire: Wire): Promise<LabCluster> {
+  const path = `/run/netns/${wire.namespace}`;
+  const place = { namespace: { path, run: inNamespace(path, run) }, address: wire.address };
+  const server: ApiServer = await startApiServer(place);
+  await applyCrds(server);
+  const policies = ['ipsecpolicies', '--all'];
+  const controller: Daemon = startIn(
+    ['/usr/bin/nsenter', `--net=${path}`, '--'],
+    [executable('trapline-agent'), 'controller', '--kubeconfig', server.kubeconfig, '--namespace', 'default'],
+    join(base, 'controller.log'),
+  );
+  return {
+    kind: 'kubernetes',
+    agentArgs: ['--source', 'kubernetes', '--kubeconfig', server.kubeconfig],
+    put: async (_name, text) => void (await server.kubectl(['apply', '-f', '-'], text)),
+    applyPolicy: async (file) => void (await server.kubectl(['apply', '-f', example(file)])),
+    deletePolicy: async () => void (await server.kubectl(['delete', ...policies])),
+    get: (...args) => server.kubectl(['get', ...args]),
+    async destroy() {
+      await controller.stop('SIGKILL');
+      await server.remove();
+    },
+  };
+}
