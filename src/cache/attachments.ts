@@ -1,8 +1,10 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type Attachment, attachmentSchema } from './attachment.ts';
 import { attachmentPath, attachmentsDir } from './paths.ts';
-import { type ReadResult, readJson } from './read.ts';
+import { formatOf, type ReadResult, readJson } from './read.ts';
 import { writeFileAtomic } from './write.ts';
+
+const attachmentFormat = formatOf(attachmentSchema);
 
 /** All records, and a message for each that cannot be read: one broken record does not stop the others. */
 export interface Attachments {
@@ -11,14 +13,14 @@ export interface Attachments {
 }
 
 export function readAttachment(runDir: string, containerId: string, ifName: string): ReadResult<Attachment> {
-  return readJson(attachmentPath(runDir, containerId, ifName), attachmentSchema);
+  return readJson(attachmentPath(runDir, containerId, ifName), attachmentFormat);
 }
 
 export function readAttachments(runDir: string): Attachments {
   const records: Attachment[] = [];
   const problems: string[] = [];
   for (const name of listNames(attachmentsDir(runDir))) {
-    const read = readJson(`${attachmentsDir(runDir)}/${name}`, attachmentSchema);
+    const read = readJson(`${attachmentsDir(runDir)}/${name}`, attachmentFormat);
     if (read.kind === 'ok') {
       records.push(read.value);
     } else if (read.kind !== 'missing') {
@@ -44,7 +46,7 @@ export function readHolders(
     if (text !== undefined && !quoted.some((address) => text.includes(address))) {
       return [];
     }
-    const read = readJson(path, attachmentSchema);
+    const read = readJson(path, attachmentFormat);
     const holds =
       read.kind === 'ok' &&
       (path === own || read.value.addresses.some((address) => addresses.includes(address)));

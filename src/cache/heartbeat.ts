@@ -15,9 +15,9 @@ export const heartbeatSchema = z.object({
   /** Empty if the last reconcile succeeded, otherwise why not. */
   reconcileError: z.string(),
   /** Empty if first packets are kept through DNAT, otherwise why not: they are lost then, never sent in the clear. */
-  hairpinError: z.string().default(''),
+  hairpinError: z.string(),
   /** What the source or the cluster model refused, `<object>: <message>`; the first PROBLEMS_KEPT of them. */
-  problems: z.array(z.string()).default([]),
+  problems: z.array(z.string()),
 });
 
 export type Heartbeat = z.infer<typeof heartbeatSchema>;

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type * as z from 'zod';
+import { compile } from './compile.ts';
 import { type Heartbeat, heartbeatSchema } from './heartbeat.ts';
 import { cachePath, heartbeatPath } from './paths.ts';
 import { type NodeCache, nodeCacheSchema } from './schema.ts';
@@ -9,16 +10,29 @@ export type ReadResult<T> =
   | { readonly kind: 'ok'; readonly value: T }
   | { readonly kind: 'missing' | 'unreadable' | 'invalid'; readonly message: string };
 
+/** A schema without defaults or transformations, and the quick test for it. */
+export interface Format<T> {
+  readonly schema: z.ZodType<T>;
+  readonly accepts: (value: unknown) => value is T;
+}
+
+export function formatOf<T>(schema: z.ZodType<T>): Format<T> {
+  return { schema, accepts: compile(schema) };
+}
+
+const nodeCacheFormat = formatOf(nodeCacheSchema);
+const heartbeatFormat = formatOf(heartbeatSchema);
+
 export function readNodeCache(runDir: string): ReadResult<NodeCache> {
-  return readJson(cachePath(runDir), nodeCacheSchema);
+  return readJson(cachePath(runDir), nodeCacheFormat);
 }
 
 export function readHeartbeat(runDir: string): ReadResult<Heartbeat> {
-  return readJson(heartbeatPath(runDir), heartbeatSchema);
+  return readJson(heartbeatPath(runDir), heartbeatFormat);
 }
 
-/** One read, one parse. */
-export function readJson<T>(path: string, schema: z.ZodType<T>): ReadResult<T> {
+/** One read, one parse. What is wrong with a value only zod can say. */
+export function readJson<T>(path: string, { schema, accepts }: Format<T>): ReadResult<T> {
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -33,6 +47,9 @@ export function readJson<T>(path: string, schema: z.ZodType<T>): ReadResult<T> {
     value = JSON.parse(text);
   } catch (error) {
     return { kind: 'invalid', message: `${path}: not JSON: ${(error as Error).message}` };
+  }
+  if (accepts(value)) {
+    return { kind: 'ok', value };
   }
   const parsed = schema.safeParse(value);
   if (!parsed.success) {

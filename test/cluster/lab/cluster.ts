@@ -20,6 +20,8 @@ export interface LabCluster {
   deletePolicy(): Promise<void>;
   /** `kubectl get`; empty without an API server. */
   get(...args: string[]): Promise<string>;
+  /** As the runtime hears of a pod's uid. */
+  uidOf(namespace: string, pod: string): Promise<string>;
   destroy(): Promise<void>;
 }
 
@@ -41,6 +43,7 @@ export function directoryCluster(base: string): LabCluster {
     applyPolicy: async (file) => replace('policy.yaml', (path) => copyFileSync(example(file), path)),
     deletePolicy: async () => rmSync(join(folder, 'policy.yaml')),
     get: async () => '',
+    uidOf: async (_namespace, pod) => `uid-${pod}`,
     destroy: async () => undefined,
   };
 }
@@ -64,6 +67,8 @@ export async function kubernetesCluster(base: string, wire: Wire): Promise<LabCl
     applyPolicy: async (file) => void (await server.kubectl(['apply', '-f', example(file)])),
     deletePolicy: async () => void (await server.kubectl(['delete', ...policies])),
     get: (...args) => server.kubectl(['get', ...args]),
+    uidOf: (namespace, pod) =>
+      server.kubectl(['get', 'pod', pod, '-n', namespace, '-o', 'jsonpath={.metadata.uid}']),
     async destroy() {
       await controller.stop('SIGKILL');
       await server.remove();

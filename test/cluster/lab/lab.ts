@@ -72,7 +72,10 @@ export function podOf(lab: Lab, name: PodName): LabPod {
 
 export async function attachAll(lab: Lab): Promise<void> {
   for (const [name, spec] of Object.entries(PODS)) {
-    lab.pods.set(name as PodName, await attachPod(nodeOf(lab, spec.node), spec));
+    lab.pods.set(
+      name as PodName,
+      await attachPod(nodeOf(lab, spec.node), spec, await lab.cluster.uidOf(spec.namespace, spec.name)),
+    );
   }
 }
 

@@ -16,6 +16,7 @@ import type { PodSpec } from './topology.ts';
 /** A pod: a network namespace attached by the chain, as a runtime does it. */
 export interface LabPod {
   readonly spec: PodSpec;
+  readonly uid: string;
   readonly node: LabNode;
   readonly enter: Entrance;
   readonly result: ChainResult;
@@ -44,9 +45,9 @@ function execOn(node: LabNode): ExecPlugin {
   };
 }
 
-function targetOf(spec: PodSpec): Parameters<typeof chainAdd>[2] {
+function targetOf(spec: PodSpec, uid: string): Parameters<typeof chainAdd>[2] {
   const containerId = `c-${spec.name}`;
-  const args = podArgs(spec.namespace, spec.name, `uid-${spec.name}`, containerId);
+  const args = podArgs(spec.namespace, spec.name, uid, containerId);
   // host-local takes the address that the seed shows.
   return {
     containerId,
@@ -56,16 +57,16 @@ function targetOf(spec: PodSpec): Parameters<typeof chainAdd>[2] {
   };
 }
 
-export async function attachPod(node: LabNode, spec: PodSpec): Promise<LabPod> {
+export async function attachPod(node: LabNode, spec: PodSpec, uid: string): Promise<LabPod> {
   await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'add', spec.name]);
   const started = performance.now();
-  const result = await chainAdd(execOn(node), conflistOf(node), targetOf(spec));
+  const result = await chainAdd(execOn(node), conflistOf(node), targetOf(spec, uid));
   const addMs = performance.now() - started;
   const enter = [...node.enter, '/usr/bin/nsenter', `--net=/run/netns/${spec.name}`, '--'];
-  return { spec, node, enter, result, addMs };
+  return { spec, uid, node, enter, result, addMs };
 }
 
-export async function detachPod({ spec, node, result }: LabPod): Promise<void> {
-  await chainDel(execOn(node), conflistOf(node), targetOf(spec), result);
+export async function detachPod({ spec, uid, node, result }: LabPod): Promise<void> {
+  await chainDel(execOn(node), conflistOf(node), targetOf(spec, uid), result);
   await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'del', spec.name]);
 }
