@@ -37,7 +37,10 @@ export function createFakeKernel(): FakeKernel {
       if (error !== undefined) {
         throw error;
       }
-      return command.args[0] === '-batch' ? batch(kernel, command.input ?? '') : list(kernel);
+      if (command.args[0] === '-batch') {
+        return batch(kernel, command.input ?? '');
+      }
+      return command.args.at(-1) === 'count' ? ok(count(kernel.table)) : list(kernel);
     },
   };
   return kernel;
@@ -50,7 +53,7 @@ function batch(kernel: FakeKernel, input: string): RunResult {
   let number = 0;
   for (const line of input.split('\n').filter((text) => text !== '')) {
     if (line === 'xfrm policy count') {
-      stdout += '\t SPD IN 0 OUT 0 FWD 0\n';
+      stdout += count(table);
       continue;
     }
     const said = number === failAt?.line ? failAt.said : apply(table, line);
@@ -60,6 +63,10 @@ function batch(kernel: FakeKernel, input: string): RunResult {
     }
   }
   return ok(stdout);
+}
+
+function count(table: ReadonlyMap<string, string>): string {
+  return `\t SPD IN 0 OUT ${table.size} FWD 0\n`;
 }
 
 function apply(table: Map<string, string>, line: string): string | undefined {
