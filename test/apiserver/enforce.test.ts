@@ -247,9 +247,26 @@ async function probes(t: ExecutionContext, { nodes }: KubeLab): Promise<void> {
   t.regex(metrics, /\ntrapline_certificate_expiry_timestamp_seconds 1\d{9}/);
 }
 
+/** Pods that come and go on node-a. */
+function churn(round: number): Creation[] {
+  return Array.from({ length: 10 }, (_, index) =>
+    pod('ns', `web-${round}-${index}`, 'node-a', { app: 'web', round: String(round) }),
+  );
+}
+
+/** Open watches of what only Trapline watches. */
+async function watchesOf({ kubectl }: ApiServer): Promise<number> {
+  const metrics = await kubectl(['get', '--raw', '/metrics']);
+  const open =
+    /^apiserver_longrunning_requests\{.*resource="(ipsecpolicies|ipsecnodes)".*verb="WATCH".*\} (\d+)$/gm;
+  return [...metrics.matchAll(open)].reduce((sum, [, , count]) => sum + Number(count), 0);
+}
+
 async function outage(t: ExecutionContext, { server, nodes }: KubeLab): Promise<void> {
   const before = await Promise.all(nodes.map((node) => node.policies()));
   const rss = nodes.map(({ agent }) => rssOf(agent?.pid ?? 0));
+  await apply(server, churn(1));
+  const watches = await watchesOf(server);
   await server.kill();
   await until('said on the node', async () => {
     const beat = JSON.parse(readFileSync(join(nodes[0]?.runDir ?? '', 'agent.json'), 'utf8')) as {
@@ -276,6 +293,34 @@ async function outage(t: ExecutionContext, { server, nodes }: KubeLab): Promise<
     );
   });
   const ms = Date.now() - started;
+  const churned = Date.now();
+  await server.kubectl([
+    'delete',
+    'pod',
+    '-n',
+    'ns',
+    '-l',
+    'round=1',
+    '--wait=false',
+    '--force',
+    '--grace-period=0',
+  ]);
+  await apply(server, churn(2));
+  const podsOn = (): string =>
+    (nodes[0]?.cache()?.pods ?? [])
+      .filter(({ namespace: ns }) => ns === 'ns')
+      .map(({ name }) => name)
+      .join();
+  await until(
+    'the pods of the node are those of now',
+    async () =>
+      podsOn() ===
+      churn(2)
+        .map(({ body }) => body.metadata.name)
+        .join(),
+  );
+  t.log(`ten pods gone and ten new: in the node cache ${Date.now() - churned} ms after the first command`);
+  t.is(await watchesOf(server), watches, 'no watch is leaked');
   await until('and is enforced', async () => (await condition(server, 'web', 'Enforced'))?.status === 'True');
   const after = nodes.map(({ agent }) => rssOf(agent?.pid ?? 0));
   t.log(

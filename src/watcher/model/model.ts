@@ -1,4 +1,5 @@
 import type { CacheChild, NodeCacheContent } from '../../cache/schema.ts';
+import { tunnelEnds } from '../../ipsec/address.ts';
 import { configNames, PODS_CHILD } from '../../ipsec/child.ts';
 import type { ClusterObjects, ObjectProblem } from '../objects.ts';
 import { buildChildren } from './children.ts';
@@ -70,7 +71,23 @@ export function buildNodeCache(input: ModelInput): Model {
     localEndpoints: [...placed.local],
     endpoints: placed.remote.filter(({ node: name }) => peers.some((peer) => peer.name === name)),
   };
-  const problems = [...nodeProblems, ...parsed.problems, ...entryProblems, ...placed.problems];
+  const unreachable = peers.flatMap((peer) =>
+    tunnelEnds(node.addresses, peer.addresses) === undefined
+      ? [
+          {
+            where: `Node ${peer.name}`,
+            message: `no address family in common with ${nodeName} (${peer.addresses.join(', ')}): no tunnel, its traffic is not protected`,
+          },
+        ]
+      : [],
+  );
+  const problems = [
+    ...unreachable,
+    ...nodeProblems,
+    ...parsed.problems,
+    ...entryProblems,
+    ...placed.problems,
+  ];
   return { content, knownItems: parsed.known, problems };
 }
 

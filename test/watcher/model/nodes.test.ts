@@ -187,3 +187,10 @@ test('a block that is malformed is named', (t) => {
   const { problems } = parseNodes([node('a')], { blockAffinities: [block('a', '10.9.0.0')] });
   t.regex(problems[0]?.message ?? '', /BlockAffinity spec\.cidr: "10\.9\.0\.0" is malformed/);
 });
+
+test('a peer without an address family in common is said', (t) => {
+  const six = node('b', { status: { addresses: [{ type: 'InternalIP', address: '2001:db8::2' }] } });
+  t.deepEqual(messages(build({ nodes: [node('a'), six] })), [
+    'Node b: no address family in common with a (2001:db8::2): no tunnel, its traffic is not protected',
+  ]);
+});
