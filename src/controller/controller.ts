@@ -88,9 +88,18 @@ async function lead(options: ControllerOptions, signal: AbortSignal): Promise<vo
     onChange: wake.notify,
   });
   let snapshot: Snapshot | undefined;
+  let stale = '';
   const follow = async (): Promise<void> => {
     for await (const next of kubernetesSource({ client, nodeName: null }).watch(signal)) {
-      snapshot = next.stale === '' ? next : snapshot;
+      if (next.stale !== stale) {
+        stale = next.stale;
+        if (stale === '') {
+          log.info('in sync');
+        } else {
+          log.warn({ problem: stale }, 'not in sync');
+        }
+      }
+      snapshot = stale === '' ? next : snapshot;
       wake.notify();
     }
   };

@@ -138,7 +138,14 @@ async function seedPolicyEnforced(t: ExecutionContext, { server, nodes }: KubeLa
   const started = Date.now();
   await server.kubectl(['apply', '-f', join(ROOT, `conf/examples/${name}.yaml`)]);
   const applied = Date.now();
-  await until('enforced', async () => (await condition(server, name, 'Enforced'))?.status === 'True');
+  await until('enforced', async () => (await condition(server, name, 'Enforced'))?.status === 'True').catch(
+    async (error: Error) => {
+      const nodesSay = await server.kubectl(['get', 'ipsecnodes', '-o', 'yaml']);
+      throw new Error(
+        `${error.message}: ${JSON.stringify(await condition(server, name, 'Enforced'))}\n${nodesSay}`,
+      );
+    },
+  );
   t.log(
     `kubectl apply to Enforced=True on three nodes: ${Date.now() - applied} ms after kubectl (${applied - started} ms) returned`,
   );
