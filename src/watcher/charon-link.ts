@@ -39,11 +39,17 @@ export interface CharonLink extends Pick<CharonSession, 'load' | 'prune' | 'repo
 
 export function createCharonLink({ open, onChange, sleep }: CharonLinkOptions): CharonLink {
   let session: CharonSession | undefined;
+  let loaded: CharonSession | undefined;
   let error = 'not connected yet';
   return {
     error: () => error,
-    load: async (connections) => session?.load(connections),
-    prune: async (connections) => session?.prune(connections),
+    async load(connections) {
+      const current = session;
+      await current?.load(connections);
+      loaded = current;
+    },
+    // A session that began since then knows nothing of the connections yet: it is loaded in the next step.
+    prune: async (connections) => (loaded === session ? session?.prune(connections) : undefined),
     report: async () => (await session?.report()) ?? { ikeSas: 0, childSas: 0, certificateUntil: null },
     async run(signal) {
       const close = (): void => session?.close();

@@ -77,3 +77,33 @@ test('abort closes the session', async (t) => {
   await link.run(abort.signal);
   t.is(await only.closed, 'closed');
 });
+
+test('a session that begins between load and prune is not pruned before it is loaded', async (t) => {
+  const abort = new AbortController();
+  const calls: string[] = [];
+  const opened = Promise.withResolvers<void>();
+  const value = {
+    ...session(),
+    load: async () => void calls.push('load'),
+    prune: async () => void calls.push('prune'),
+  };
+  const link = createCharonLink({
+    open: async () => {
+      await opened.promise;
+      return value;
+    },
+    onChange: () => undefined,
+    sleep: async () => undefined,
+  });
+  const running = link.run(abort.signal);
+  await link.load([]);
+  opened.resolve();
+  await new Promise((resolve) => setImmediate(resolve));
+  await link.prune([]);
+  t.deepEqual(calls, []);
+  await link.load([]);
+  await link.prune([]);
+  t.deepEqual(calls, ['load', 'prune']);
+  abort.abort();
+  await running;
+});
