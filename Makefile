@@ -2,13 +2,14 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 ARGS ?=
 
-.PHONY: help setup build lint test bench demo clean
+.PHONY: help setup build lint test bench demo image clean
 help:
 	@echo "make demo    the main job on three nodes (ARGS=--keep leaves them up)"
 	@echo "make test    every tier of tests that can run here (ARGS=--demand: a skip is a failure)"
 	@echo "make bench   trapline beside Go plugins; writes docs/benchmarks.md"
 	@echo "make build   pkg/dist/trapline, trapline-agent, traplinectl"
 	@echo "make lint    biome and tsc"
+	@echo "make image   the container image, with buildah (BASE=debootstrap: without a registry)"
 	@echo "make clean"
 
 setup:
@@ -31,6 +32,9 @@ bench: build
 
 demo: build
 	@node build/test/cluster/run.js demo.js $(ARGS)
+
+image: build
+	@sh scripts/image.sh $(ARGS)
 
 clean:
 	rm -rf build coverage pkg/dist src/cni/types/dist

@@ -86,7 +86,7 @@ export function policyStatuses(
       const pods = new Set(
         slices.flatMap(({ endpoints }) => (endpoints ?? []).flatMap(({ addresses }) => addresses)),
       );
-      const accepted = acceptedCondition(generation, problems);
+      const accepted = acceptedCondition(generation, problems, sharedNames(items, all.items));
       const enforcing = nodes.length - missing.length;
       return [
         name,
@@ -113,8 +113,26 @@ function covers(
   );
 }
 
+/** Two entries in conflict: item names become names of children, and two services cannot have the same. Both are in force. */
+function sharedNames(items: readonly PolicyItem[], all: readonly PolicyItem[]): string[] {
+  return items.flatMap(({ name, namespace, service }) => {
+    const other = all.find(
+      (each) => each.name === name && (each.namespace !== namespace || each.service !== service),
+    );
+    return other === undefined
+      ? []
+      : [
+          `item name ${JSON.stringify(name)} is also that of ${other.namespace}/${other.service} in policy ${other.policy}: its children are called ${name}.${namespace}.${service}`,
+        ];
+  });
+}
+
 /** Accepted says whether all of it can be in force: what is refused in one item leaves the others alone. */
-function acceptedCondition(observedGeneration: number, problems: readonly string[]): Condition {
+function acceptedCondition(
+  observedGeneration: number,
+  problems: readonly string[],
+  remarks: readonly string[],
+): Condition {
   const condition = (status: Condition['status'], reason: string, message: string): Condition => ({
     type: 'Accepted',
     status,
@@ -124,7 +142,7 @@ function acceptedCondition(observedGeneration: number, problems: readonly string
   });
   const [first] = problems;
   if (first === undefined) {
-    return condition('True', 'Accepted', 'every item is in force as written');
+    return condition('True', 'Accepted', ['every item is in force as written', ...remarks].join('; '));
   }
   const reason = /^(ServiceNotFound|PortNotFound)/.exec(first)?.[1] ?? 'InvalidItem';
   return condition('False', reason, named(problems));

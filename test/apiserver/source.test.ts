@@ -144,6 +144,49 @@ apiserverTest('source: what the node needs, as it changes', async (t, server) =>
   );
 });
 
+/** As Calico's own, as far as the API server looks at it. */
+const BLOCK_AFFINITIES = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: 'blockaffinities.crd.projectcalico.org' },
+  spec: {
+    group: 'crd.projectcalico.org',
+    scope: 'Cluster',
+    names: {
+      kind: 'BlockAffinity',
+      plural: 'blockaffinities',
+      singular: 'blockaffinity',
+      listKind: 'BlockAffinityList',
+    },
+    versions: [
+      {
+        name: 'v1',
+        served: true,
+        storage: true,
+        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+      },
+    ],
+  },
+};
+
+apiserverTest("source: Calico's blocks are read where there are any", async (t, server) => {
+  await server.kubectl(['apply', '-f', '-'], JSON.stringify(BLOCK_AFFINITIES));
+  await server.kubectl(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
+  await createInOrder(server, [...seed, policy('p', [item('web')])]);
+  const source = follow(t, server);
+  await source.until('first', inForce);
+  t.deepEqual(source.last().objects.blockAffinities, []);
+  const spec = { node: 'b', cidr: '10.9.0.0/26', state: 'confirmed', deleted: 'false' };
+  const block = {
+    apiVersion: 'crd.projectcalico.org/v1',
+    kind: 'BlockAffinity',
+    metadata: { name: 'b-1' },
+    spec,
+  };
+  await server.kubectl(['apply', '-f', '-'], JSON.stringify(block));
+  await source.until('a block', ({ objects }) => objects.blockAffinities?.[0]?.spec.cidr === '10.9.0.0/26');
+});
+
 apiserverTest('source: a burst is a few snapshots, and what changes nothing is none', async (t, server) => {
   await createInOrder(server, [...seed, policy('p', [item('web')])]);
   const source = follow(t, server);

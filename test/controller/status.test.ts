@@ -149,3 +149,20 @@ test('an item of another policy that names the same service shares it', (t) => {
   t.like(status, { services: 1, pods: 2 });
   t.is(condition(status, 'Accepted')?.status, 'True', 'a union, not a conflict');
 });
+
+test('two items of one name for two services are in force, and said to be so under other names', (t) => {
+  const services = [...web.services, service('db', [{ port: 80 }])];
+  const other = {
+    ...policy('q', item('web', 'tcp/80', { servicename: 'db' })),
+    metadata: { name: 'q', uid: 'v', generation: 1 },
+  };
+  const accepted = condition(
+    statusOf({ services, policies: [p(item('web', 'tcp/80')), other] }, all),
+    'Accepted',
+  );
+  t.is(accepted?.status, 'True');
+  t.regex(
+    accepted?.message ?? '',
+    /item name "web" is also that of ns\/db in policy q: its children are called web\.ns\.web$/,
+  );
+});
