@@ -17,7 +17,7 @@ const schema = z.object({ metadata: z.object({ deletionTimestamp: z.string().opt
  * what is in force stays in force.
  */
 export function createRemoval(client: KubeClient, namespace: string, name: string): Removal {
-  let seen = false;
+  let known = false;
   const watch = (path: string, object: string): Reflector<boolean> =>
     createReflector({
       client,
@@ -25,19 +25,16 @@ export function createRemoval(client: KubeClient, namespace: string, name: strin
       query: { fieldSelector: `metadata.name=${object}` },
       parse: (raw) => schema.parse(raw).metadata.deletionTimestamp !== undefined,
       onChange: () => {
-        seen = seen || deleted();
+        known = known || daemonSets.items.size > 0;
       },
     });
   const daemonSets = watch(`/apis/apps/v1/namespaces/${namespace}/daemonsets`, name);
   const namespaces = watch('/api/v1/namespaces', namespace);
-  let known = false;
-  const deleted = (): boolean => {
-    const all = [...daemonSets.items.values(), ...namespaces.items.values()];
-    known = known || daemonSets.items.size > 0;
-    return all.includes(true) || (known && daemonSets.synced && daemonSets.items.size === 0);
-  };
   return {
-    requested: () => seen,
+    // As it is now: one that was orphaned and made anew is there.
+    requested: () =>
+      [...daemonSets.items.values(), ...namespaces.items.values()].includes(true) ||
+      (known && daemonSets.items.size === 0),
     run: async (signal) => void (await Promise.all([daemonSets.run(signal), namespaces.run(signal)])),
   };
 }
