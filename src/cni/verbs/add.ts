@@ -51,10 +51,13 @@ async function attach(call: Call, record: Attachment, pod: PodName): Promise<voi
   const { config, deps } = call;
   const deadline = deps.now() + config.cacheWaitMs;
   for (;;) {
-    const seen = stampOf(cachePath(config.runDir));
+    const path = cachePath(config.runDir);
+    const seen = stampOf(path);
     const last = deps.now() >= deadline;
+    // Of many calls at once each decides by itself; under the lock it is enough to see that the cache is still the same.
+    const early = decide(config.runDir, pod, record.addresses);
     const miss = await locked(call, async () => {
-      const decision = decide(config.runDir, pod, record.addresses);
+      const decision = stampOf(path) === seen ? early : decide(config.runDir, pod, record.addresses);
       if (decision.kind === 'miss' && !(last && config.onCacheMiss === 'pass')) {
         return decision.why;
       }
@@ -73,7 +76,7 @@ async function attach(call: Call, record: Attachment, pod: PodName): Promise<voi
     }
     do {
       await deps.sleep(POLL_MS);
-    } while (deps.now() < deadline && stampOf(cachePath(config.runDir)) === seen);
+    } while (deps.now() < deadline && stampOf(path) === seen);
   }
 }
 
