@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env as environment } from 'node:process';
@@ -34,14 +43,29 @@ export function chainUnavailable(): string | undefined {
 }
 
 /**
- * The executable: TRAPLINE_BIN, else what `make build` left. @throws Error if it is missing: nothing else is what a runtime starts
+ * The executable: TRAPLINE_BIN, else what `make build` left. @throws Error if it is missing or older than its sources: nothing else is what a
+ * runtime starts
  */
 function executable(): string {
-  const built = environment.TRAPLINE_BIN ?? join(ROOT, 'pkg/dist/trapline');
+  const named = environment.TRAPLINE_BIN;
+  const built = named ?? join(ROOT, 'pkg/dist/trapline');
   if (!existsSync(built)) {
     throw new Error(`${built} is missing: run make build`);
   }
+  if (named === undefined && statSync(built).mtimeMs < newestSource()) {
+    throw new Error(`${built} is older than its sources: run make build`);
+  }
   return built;
+}
+
+function newestSource(): number {
+  const folders = ['src/cni', 'src/cache', 'src/ipsec', 'src/run'].map((folder) => join(ROOT, folder));
+  const files = folders.flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts') && !name.includes('dist') && !name.includes('node_modules'))
+      .map((name) => join(folder, name)),
+  );
+  return Math.max(...files.map((file) => statSync(file).mtimeMs));
 }
 
 function script(path: string, line: string): string {
