@@ -1,5 +1,3 @@
-import { createInterface } from 'node:readline';
-import { Readable } from 'node:stream';
 import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import { type HttpMethod, RequestContext } from '@kubernetes/client-node/dist/gen/http/http.js';
 import { type Dispatcher, fetch } from 'undici';
@@ -35,7 +33,9 @@ export interface KubeClient {
 export const APPLY_PATCH = 'application/apply-patch+yaml';
 export const MERGE_PATCH = 'application/merge-patch+json';
 
-const REQUEST_MS = 30_000;
+const REQUEST_MS = 15_000;
+/** A watch is answered at once, with or without events; an API server that is still coming up may take it and say nothing. */
+const OPEN_MS = 10_000;
 /** A watch without an event or a bookmark for this long is dead: bookmarks come about every minute. */
 const SILENCE_MS = 150_000;
 
@@ -108,23 +108,17 @@ export function createKubeClient(config: KubeConfig): KubeClient {
     async *watch(request, onOpen) {
       const silence = new AbortController();
       const { signal } = request;
-      const alarm = setTimeout(() => silence.abort(new Error('silent')), SILENCE_MS);
+      let alarm = setTimeout(() => silence.abort(new Error('no answer')), OPEN_MS);
       try {
         const either = signal === undefined ? silence.signal : AbortSignal.any([signal, silence.signal]);
         const query = { ...request.query, watch: 'true', allowWatchBookmarks: 'true' };
         const response = await send({ ...request, query }, either);
+        clearTimeout(alarm);
+        alarm = setTimeout(() => silence.abort(new Error('silent')), SILENCE_MS);
         onOpen();
-        if (response.body === null) {
-          return;
-        }
-        const body = Readable.fromWeb(response.body as Parameters<typeof Readable.fromWeb>[0]);
-        try {
-          for await (const line of createInterface({ input: body, crlfDelay: Number.POSITIVE_INFINITY })) {
-            alarm.refresh();
-            yield parseEvent(line, request.path);
-          }
-        } finally {
-          body.destroy();
+        for await (const line of linesOf(response.body ?? [])) {
+          alarm.refresh();
+          yield parseEvent(line, request.path);
         }
       } catch (error) {
         if (signal?.aborted === true) {
@@ -137,6 +131,17 @@ export function createKubeClient(config: KubeConfig): KubeClient {
       }
     },
   };
+}
+
+/** The stream's own iterator: unlike readline's, it rejects when the connection breaks. */
+async function* linesOf(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const piece of body) {
+    const lines = (rest + decoder.decode(piece, { stream: true })).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines.filter((line) => line !== '');
+  }
 }
 
 function parseEvent(line: string, path: string): WatchEvent {

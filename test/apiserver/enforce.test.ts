@@ -298,6 +298,9 @@ async function outage(t: ExecutionContext, { server, nodes }: KubeLab): Promise<
     return counts.every(
       (now, index) => now.length > (before[index]?.length ?? 0) || nodes[index]?.name === 'node-c',
     );
+  }).catch((error: Error) => {
+    const beats = nodes.map(({ runDir }) => readFileSync(join(runDir, 'agent.json'), 'utf8'));
+    throw new Error(`${error.message}: ${beats.join('\n')}`);
   });
   const ms = Date.now() - started;
   const churned = Date.now();
