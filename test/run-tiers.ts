@@ -38,7 +38,12 @@ function countLab(output: string): Counts {
 
 const noNetns = await netnsUnavailable();
 const kubeAssets = assetsFolder();
-const ava = [join(BIN, 'ava'), '--tap', '--concurrency=2'];
+const avaWith = (concurrency: number): string[] => [
+  join(BIN, 'ava'),
+  '--tap',
+  `--concurrency=${concurrency}`,
+];
+const ava = avaWith(2);
 const tiers: readonly Tier[] = [
   {
     name: 'unit',
@@ -57,7 +62,8 @@ const tiers: readonly Tier[] = [
   { name: 'netns', argv: [...ava, 'build/test/netns/**/*.test.js'], unavailable: noNetns, count: countTap },
   {
     name: 'apiserver',
-    argv: [...ava, 'build/test/apiserver/**/*.test.js'],
+    // An API server to a file, and figures to keep: one file at a time.
+    argv: [...avaWith(1), 'build/test/apiserver/**/*.test.js'],
     unavailable: 'why' in kubeAssets ? kubeAssets.why : undefined,
     count: countTap,
   },

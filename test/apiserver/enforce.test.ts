@@ -43,7 +43,7 @@ async function condition({ kubectl }: ApiServer, name: string, type: string): Pr
 async function until<T>(
   what: string,
   look: () => Promise<T | undefined | false>,
-  limitMs = 30_000,
+  limitMs = 60_000,
 ): Promise<T> {
   const started = Date.now();
   for (;;) {
