@@ -330,7 +330,9 @@ async function outage(t: ExecutionContext, { server, nodes }: KubeLab): Promise<
         .join(),
   );
   t.log(`ten pods gone and ten new: in the node cache ${Date.now() - churned} ms after the first command`);
-  t.is(await watchesOf(server), watches, 'no watch is leaked');
+  // The controller may still be waiting for its Lease.
+  const open = await watchesOf(server);
+  t.true(open <= watches, `${open} watches, ${watches} before: one is leaked`);
   await until('and is enforced', async () => (await condition(server, 'web', 'Enforced'))?.status === 'True');
   const after = nodes.map(({ agent }) => rssOf(agent?.pid ?? 0));
   t.log(
