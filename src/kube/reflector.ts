@@ -99,6 +99,7 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
     const seen = new Set<string>();
     let changed = !state.synced;
     let next: string | undefined;
+    let listed = '';
     do {
       const page = pageSchema.parse(
         await client.request({
@@ -113,12 +114,14 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
         changed = put(raw, key) || changed;
       }
       next = page.metadata.continue || undefined;
-      version = page.metadata.resourceVersion;
+      listed = page.metadata.resourceVersion;
     } while (next !== undefined);
     for (const gone of [...state.texts.keys()].filter((key) => !seen.has(key))) {
       changed = remove(gone) || changed;
     }
     state.synced = true;
+    // Not before the last page: a watch from half a list would never make up for the rest.
+    version = listed;
     if (changed) {
       onChange();
     }

@@ -134,8 +134,8 @@ export async function runAgent(
     } catch (error) {
       state.hairpinError = error instanceof Error ? error.message : String(error);
     }
-    if (state.hairpinError !== before) {
-      log.warn({ problem: state.hairpinError }, 'first packets through DNAT');
+    if (state.hairpinError !== before && state.hairpinError !== '') {
+      log.warn({ problem: state.hairpinError }, 'first packets through DNAT are lost');
     }
   };
 

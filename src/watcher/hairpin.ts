@@ -29,7 +29,7 @@ export class HairpinError extends Error {
   override readonly name = 'HairpinError';
 }
 
-/** Brings the hairpin in step with the cache; a call that finds it so costs one `nft list`. Throws HairpinError, RunError. */
+/** Brings the hairpin in step with the cache. What it found in step it looks at again after VERIFY_MS. Throws HairpinError, RunError. */
 export type KeepHairpin = (cache: NodeCache) => Promise<void>;
 
 const VERIFY_MS = 30_000;
@@ -41,7 +41,7 @@ export function createHairpin(options: HairpinOptions, now: () => number): KeepH
     const hairpin = planHairpin(cache);
     const wanted = hairpin === null ? '' : renderTable(hairpin);
     const same = loaded?.wanted === wanted;
-    if (same && now() - (loaded?.at ?? 0) < VERIFY_MS) {
+    if (same && (hairpin === null || now() - (loaded?.at ?? 0) < VERIFY_MS)) {
       return;
     }
     if (hairpin === null) {
