@@ -7,6 +7,8 @@ import {
   installExecutable,
   uninstall,
 } from '../../src/install/install.ts';
+import { sleep } from '../../src/watcher/node.ts';
+import { stopSignal } from './process.ts';
 
 export const CNI_BIN_DIR = '/opt/cni/bin';
 export const CNI_CONF_DIR = '/etc/cni/net.d';
@@ -36,18 +38,26 @@ const onFolders = (command: Command): Command =>
 export function registerInstall(program: Command): void {
   onFolders(program.command('install'))
     .description(
-      'put the plugin in place, and into the first conflist, once; run --cni-conf-dir keeps it there',
+      'put the plugin in place, and into the first conflist, for which it waits; run --cni-conf-dir keeps it there',
     )
     .option('--executable <file>', 'the plugin', PLUGIN)
     .option('--run-dir <dir>', 'as of run', DEFAULT_RUN_DIR)
-    .action((flags: Flags) => {
+    .action(async (flags: Flags) => {
       const options = installOptions(flags);
+      const signal = stopSignal();
       installExecutable(options);
-      const done = installConflist(options);
-      if (done.kind === 'waiting') {
-        throw new Error(done.reason);
+      let said = '';
+      for (let done = installConflist(options); !signal.aborted; done = installConflist(options)) {
+        if (done.kind === 'installed') {
+          process.stdout.write(`${done.conflist}: ${done.changed ? 'chained' : 'chained already'}\n`);
+          return;
+        }
+        if (done.reason !== said) {
+          said = done.reason;
+          process.stderr.write(`waiting: ${said}\n`);
+        }
+        await sleep(1_000, signal);
       }
-      process.stdout.write(`${done.conflist}: ${done.changed ? 'chained' : 'chained already'}\n`);
     });
   onFolders(program.command('uninstall'))
     .description(
