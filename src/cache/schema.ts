@@ -7,8 +7,11 @@ const protocol = z.enum(['tcp', 'udp', 'sctp', 'any']);
 const port = z.number().int().min(0).max(65535);
 const reqid = z.number().int().min(1).max(0xffffffff);
 
+/** How far the enabling of a port is; absent: it is required. */
+const phase = z.enum(['accept', 'send', 'require']).optional();
+
 /** The port of a protected address, and the child that carries it. Port 0: every port of the protocol. */
-const protectedPort = z.object({ proto: protocol, port, child: z.string() });
+const protectedPort = z.object({ proto: protocol, port, child: z.string(), phase });
 
 const node = z.object({
   name: z.string().min(1),
@@ -47,7 +50,7 @@ const entry = z.object({
   /** Address families of the service: a pod of both is protected at those that its endpoints have. */
   families: z.array(z.union([z.literal(4), z.literal(6)])),
   /** Target ports; a string is the name of a container port, resolved per pod. */
-  ports: z.array(z.object({ proto: protocol, target: z.union([port, z.string()]) })),
+  ports: z.array(z.object({ proto: protocol, target: z.union([port, z.string()]), phase })),
 });
 
 const pod = z.object({
@@ -83,6 +86,11 @@ export const nodeCacheSchema = z.object({
   childSaScope: z.enum(['service', 'node']),
   /** All pod-to-pod traffic of the cluster is protected. */
   mesh: z.boolean(),
+  meshPhase: phase,
+  /** Node addresses are clients as well: hostNetwork pods, kubelets, NodePort through another node. */
+  nodeTraffic: z.boolean().optional(),
+  /** Nobody from outside of the known pod CIDRs reaches a protected port. */
+  strict: z.boolean().optional(),
   node,
   peers: z.array(peer),
   children: z.array(child),
@@ -90,6 +98,8 @@ export const nodeCacheSchema = z.object({
   pods: z.array(pod),
   localEndpoints: z.array(localEndpoint),
   endpoints: z.array(endpoint),
+  /** Protected port numbers of the cluster, for endpoints of peers that this node has not read of yet. */
+  unlisted: z.array(protectedPort).optional(),
 });
 
 export type NodeCache = z.infer<typeof nodeCacheSchema>;

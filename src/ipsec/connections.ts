@@ -1,5 +1,5 @@
-import type { CacheChild, CachePeer, NodeCache } from '../cache/schema.ts';
-import { tunnelEnds } from './address.ts';
+import type { CacheChild, CacheNode, CachePeer, NodeCache } from '../cache/schema.ts';
+import { hostCidr, tunnelEnds } from './address.ts';
 import { configName, isWide, type Side } from './child.ts';
 import type { ChildConfig, ConnectionConfig } from './types.ts';
 
@@ -55,10 +55,12 @@ function childConfig(cache: NodeCache, peer: CachePeer, child: CacheChild, side:
     );
   const clients = (cidrs: readonly string[]): string[] =>
     cidrs.map((cidr) => (child.proto === 'any' ? cidr : `${cidr}[${child.proto}]`));
-  const own = cache.node.podCidrs;
+  const within = ({ podCidrs, addresses }: CacheNode): string[] =>
+    cache.nodeTraffic === true ? [...podCidrs, ...addresses.map(hostCidr)] : podCidrs;
+  const [own, other] = [within(cache.node), within(peer)];
   return [
     side === 'ingress'
-      ? { name, reqid, localTs: served(own), remoteTs: clients(peer.podCidrs) }
-      : { name, reqid, localTs: clients(own), remoteTs: served(peer.podCidrs) },
+      ? { name, reqid, localTs: served(own), remoteTs: clients(other) }
+      : { name, reqid, localTs: clients(own), remoteTs: served(other) },
   ];
 }

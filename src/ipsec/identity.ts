@@ -3,6 +3,8 @@ import type { PolicyKey, XfrmPolicy } from './types.ts';
 /** Reqids of ours: first (inclusive) and last (inclusive). Chosen so that they are recognised at sight. */
 export const REQID_FIRST = 10_000_000;
 export const REQID_LAST = 19_999_999;
+/** The reqid that no child ever has: a template with it is satisfied by no SA. */
+export const REQID_STRANGER = REQID_LAST;
 
 /**
  * Our priority band (a lower number wins). charon and libreswan use six-digit values, so every

@@ -4,8 +4,9 @@ import { policyKey } from './identity.ts';
 import { clientPolicies, meshPolicies, servingPolicies } from './policies.ts';
 import { attachedAddresses, localAddresses, type PlannedAttachment } from './served.ts';
 import type { Plan, XfrmPolicy } from './types.ts';
+import { unlistedPolicies } from './unlisted.ts';
 
-export { PlanError } from './policies.ts';
+export { PlanError } from './policy-maker.ts';
 export type { PlannedAttachment } from './served.ts';
 
 /**
@@ -30,6 +31,7 @@ export function planPolicies(cache: NodeCache, attachments: readonly PlannedAtta
     : [
         ...localAddresses(cache, attachments).flatMap((served) => servingPolicies(cache, served)),
         ...clientPolicies(cache),
+        ...unlistedPolicies(cache),
       ];
   return sortByKey(policies);
 }

@@ -58,11 +58,12 @@ function podPorts(cache: NodeCache, pod: CachePod, address: string): ProtectedPo
   return cache.entries
     .filter((entry) => entry.families.includes(family) && selects(entry, pod))
     .flatMap((entry) =>
-      entry.ports.flatMap(({ proto, target }) =>
+      entry.ports.flatMap(({ proto, target, phase }) =>
         resolvePorts(pod, proto, target).map((port) => ({
           proto,
           port,
           child: childFor(cache, entry.name, proto, port),
+          ...(phase === undefined ? {} : { phase }),
         })),
       ),
     );

@@ -8,6 +8,12 @@ export type Protocol = 'tcp' | 'udp' | 'sctp' | 'any';
 /** Protocols an XFRM selector can name. */
 export type SelectorProtocol = Protocol | 'icmp' | 'icmpv6';
 
+/**
+ * How far the enabling of a protected port is, so that live traffic loses nothing (DESIGN 4): `accept` lets ESP and plaintext in and sends
+ * plaintext, `send` sends ESP, `require` lets ESP alone in. Each node takes a step when every node has taken the one before.
+ */
+export type Phase = 'accept' | 'send' | 'require';
+
 export type Direction = 'in' | 'out' | 'fwd';
 
 /** An XFRM selector. Addresses are canonical CIDRs (`10.1.0.3/32`, `fd00:1::/64`); port 0 means any port. */

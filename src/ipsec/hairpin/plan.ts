@@ -37,7 +37,7 @@ export function planHairpin(cache: NodeCache): Hairpin | null {
 }
 
 function protectedRanges(cache: NodeCache): PortRange[] {
-  const ports = cache.endpoints.flatMap((endpoint) => endpoint.ports);
+  const ports = [...cache.endpoints.flatMap((endpoint) => endpoint.ports), ...(cache.unlisted ?? [])];
   return PROTOCOLS.flatMap((proto) =>
     cache.mesh || ports.some((port) => isWhole(port, proto))
       ? [{ proto, first: 0, last: 65535 }]

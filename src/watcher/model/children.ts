@@ -1,7 +1,8 @@
-import type { CacheChild, CachePod } from '../../cache/schema.ts';
-import { childName, wideChildName } from '../../ipsec/child.ts';
+import type { CacheChild, CachePod, NodeCacheContent, ProtectedPort } from '../../cache/schema.ts';
+import { childFor, childName, wideChildName } from '../../ipsec/child.ts';
+import { strongest } from '../../ipsec/phase.ts';
 import { resolvePorts, selects } from '../../ipsec/served.ts';
-import type { Protocol } from '../../ipsec/types.ts';
+import type { Phase, Protocol } from '../../ipsec/types.ts';
 import { type ModelEntry, portsOf } from './entries.ts';
 
 /**
@@ -18,7 +19,7 @@ export function buildChildren(entries: readonly ModelEntry[], pods: readonly Cac
         const name = wideChildName(proto);
         children.set(name, { name, proto, ports: [] });
       }
-      const ports = [...new Set(numbersOf(model, proto, pods))]
+      const ports = [...new Set(numbersOf(model, proto, pods).map(({ port }) => port))]
         .filter((port) => port !== 0 && !owned.has(`${proto}/${port}`))
         .sort((a, b) => a - b);
       for (const port of ports) {
@@ -33,17 +34,48 @@ export function buildChildren(entries: readonly ModelEntry[], pods: readonly Cac
   return [...children.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+interface NumberedPort {
+  readonly port: number;
+  readonly phase: Phase;
+}
+
+/** The protected port numbers of the whole cluster, sorted: what endpoints that no slice lists yet may serve. Whole protocols are not among them. */
+export function unlistedPorts(
+  entries: readonly ModelEntry[],
+  pods: readonly CachePod[],
+  children: Pick<NodeCacheContent, 'childSaScope' | 'children'>,
+): ProtectedPort[] {
+  const found = new Map<string, ProtectedPort>();
+  for (const model of entries) {
+    for (const proto of new Set(model.entry.ports.map((port) => port.proto))) {
+      for (const { port, phase: own } of numbersOf(model, proto, pods).filter((each) => each.port !== 0)) {
+        const key = `${proto}/${String(port).padStart(5, '0')}`;
+        const known = found.get(key);
+        const phase = known === undefined ? own : strongest([own, known.phase]);
+        const child = known?.child ?? childFor(children, model.entry.name, proto, port);
+        found.set(key, { proto, port, child, ...(phase === 'require' ? {} : { phase }) });
+      }
+    }
+  }
+  return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, port]) => port);
+}
+
 /** Target ports as the service, its slices and its pods give them. Pods count before any slice lists them: ADD needs their child. */
-function numbersOf(model: ModelEntry, proto: Protocol, pods: readonly CachePod[]): number[] {
+function numbersOf(model: ModelEntry, proto: Protocol, pods: readonly CachePod[]): NumberedPort[] {
   const { entry, slices, portNames } = model;
-  const named = portsOf(slices, proto).filter(({ name }) => portNames.has(`${proto}/${name}`));
+  const named = portsOf(slices, proto).flatMap(({ name, port }) => {
+    const phase = portNames.get(`${proto}/${name}`);
+    return phase === undefined ? [] : [{ port, phase }];
+  });
   const selected = pods.filter((pod) => selects(entry, pod));
   return [
-    ...named.map(({ port }) => port),
+    ...named,
     ...entry.ports
       .filter((port) => port.proto === proto)
-      .flatMap(({ target }) =>
-        typeof target === 'number' ? [target] : selected.flatMap((pod) => resolvePorts(pod, proto, target)),
-      ),
+      .flatMap(({ target, phase }) => {
+        const numbers =
+          typeof target === 'number' ? [target] : selected.flatMap((pod) => resolvePorts(pod, proto, target));
+        return numbers.map((port) => ({ port, phase: phase ?? 'require' }));
+      }),
   ];
 }

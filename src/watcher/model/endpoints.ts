@@ -1,5 +1,7 @@
 import type { CacheNode, LocalEndpoint, ProtectedPort, RemoteEndpoint } from '../../cache/schema.ts';
 import { childFor } from '../../ipsec/child.ts';
+import { strongest } from '../../ipsec/phase.ts';
+import type { Phase } from '../../ipsec/types.ts';
 import type { EndpointSlice, ObjectProblem } from '../objects.ts';
 import { canonicalAddress } from './cidr.ts';
 import { type ModelEntry, protoOf } from './entries.ts';
@@ -79,18 +81,20 @@ export function placeEndpoints(entries: readonly ModelEntry[], context: Endpoint
  */
 function protectedPorts(model: ModelEntry, slice: EndpointSlice, children: ChildLookup): ProtectedPort[] {
   const { entry, portNames } = model;
-  const port = (proto: ProtectedPort['proto'], number: number): ProtectedPort => ({
+  const port = (proto: ProtectedPort['proto'], number: number, phase: Phase | undefined): ProtectedPort => ({
     proto,
     port: number,
     child: childFor(children, entry.name, proto, number),
+    ...(phase === undefined || phase === 'require' ? {} : { phase }),
   });
-  const numbered = entry.ports.flatMap(({ proto, target }) =>
-    typeof target === 'number' ? [port(proto, target)] : [],
+  const numbered = entry.ports.flatMap(({ proto, target, phase }) =>
+    typeof target === 'number' ? [port(proto, target, phase)] : [],
   );
   const named = (slice.ports ?? []).flatMap((each) => {
     const proto = protoOf(each.protocol);
     const number = each.port ?? 0;
-    return number > 0 && portNames.has(`${proto}/${each.name ?? ''}`) ? [port(proto, number)] : [];
+    const phase = portNames.get(`${proto}/${each.name ?? ''}`);
+    return number > 0 && phase !== undefined ? [port(proto, number, phase)] : [];
   });
   return [...numbered, ...named];
 }
@@ -113,9 +117,13 @@ function place(
 
 /** No port twice, in a fixed order. */
 function merge(a: readonly ProtectedPort[], b: readonly ProtectedPort[]): ProtectedPort[] {
-  const byKey = new Map(
-    [...a, ...b].map((port) => [`${port.proto}/${String(port.port).padStart(5, '0')}`, port]),
-  );
+  const byKey = new Map<string, ProtectedPort>();
+  for (const { phase, ...port } of [...a, ...b]) {
+    const key = `${port.proto}/${String(port.port).padStart(5, '0')}`;
+    const known = byKey.get(key);
+    const both = known === undefined ? (phase ?? 'require') : strongest([phase, known.phase]);
+    byKey.set(key, both === 'require' ? port : { ...port, phase: both });
+  }
   return [...byKey].sort(([x], [y]) => (x < y ? -1 : 1)).map(([, port]) => port);
 }
 

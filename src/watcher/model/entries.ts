@@ -1,5 +1,6 @@
 import type { CacheEntry } from '../../cache/schema.ts';
-import type { Protocol } from '../../ipsec/types.ts';
+import { strongest } from '../../ipsec/phase.ts';
+import type { Phase, Protocol } from '../../ipsec/types.ts';
 import type { EndpointSlice, ObjectProblem, Service } from '../objects.ts';
 import type { PolicyItem } from './items.ts';
 import type { PortSpec } from './ports.ts';
@@ -8,8 +9,8 @@ import type { PortSpec } from './ports.ts';
 export interface ModelEntry {
   readonly entry: CacheEntry;
   readonly slices: readonly EndpointSlice[];
-  /** Names of the service's ports that are protected, as `<proto>/<name>`. */
-  readonly portNames: ReadonlySet<string>;
+  /** Names of the service's ports that are protected, as `<proto>/<name>`, and how far their enabling is. */
+  readonly portNames: ReadonlyMap<string, Phase>;
 }
 
 export interface ResolvedEntries {
@@ -27,8 +28,25 @@ export interface ServiceObjects {
 
 const SERVICE_LABEL = 'kubernetes.io/service-name';
 
+/** How far the enabling of a port is that a policy names. */
+export type PhaseOf = (port: PortIdentity) => Phase;
+
+/** A port of an entry; `target` as in the cache. */
+export interface PortIdentity {
+  readonly policy: string;
+  readonly entry: string;
+  readonly proto: Protocol;
+  readonly target: number | string;
+}
+
+const REQUIRED: PhaseOf = () => 'require';
+
 /** Finds the services that items name, and the target ports that their numbers mean. */
-export function resolveEntries(items: readonly PolicyItem[], objects: ServiceObjects): ResolvedEntries {
+export function resolveEntries(
+  items: readonly PolicyItem[],
+  objects: ServiceObjects,
+  phaseOf: PhaseOf = REQUIRED,
+): ResolvedEntries {
   const problems: ObjectProblem[] = [];
   const entries: ModelEntry[] = [];
   const services = new Map(objects.services.map((each) => [nameOf(each.metadata), each]));
@@ -46,7 +64,9 @@ export function resolveEntries(items: readonly PolicyItem[], objects: ServiceObj
       continue;
     }
     const slices = slicesByService.get(`${namespace}/${serviceName}`) ?? [];
-    const found = resolvePorts(group.specs, service, slices);
+    const phaseIn = ({ policy }: PolicySpec, proto: Protocol, target: number | string): Phase =>
+      phaseOf({ policy, entry: name, proto, target });
+    const found = resolvePorts(group.specs, { service, slices, phaseIn });
     for (const spec of found.missing) {
       problems.push({
         where: `IPsecPolicy ${group.policy}`,
@@ -70,8 +90,11 @@ interface Group {
   readonly name: string;
   readonly namespace: string;
   readonly service: string;
-  readonly specs: PortSpec[];
+  readonly specs: PolicySpec[];
 }
+
+/** Entries can be the union of several policies. */
+type PolicySpec = PortSpec & { readonly policy: string };
 
 /** One entry per service and item name. Equal names that mean different services are told apart by the service. */
 function groupItems(items: readonly PolicyItem[], services: readonly Service[]): Group[] {
@@ -93,7 +116,7 @@ function groupItems(items: readonly PolicyItem[], services: readonly Service[]):
         service,
         specs: [],
       };
-      group.specs.push(...item.specs);
+      group.specs.push(...item.specs.map((spec) => ({ ...spec, policy: item.policy })));
       groups.set(key, group);
     }
   }
@@ -127,9 +150,15 @@ function familiesOf({ spec: { ipFamilies } }: Service): CacheEntry['families'] {
   return families.length === 0 ? [4, 6] : families.sort();
 }
 
+interface PortContext {
+  readonly service: Service;
+  readonly slices: readonly EndpointSlice[];
+  readonly phaseIn: (spec: PolicySpec, proto: Protocol, target: number | string) => Phase;
+}
+
 interface ResolvedPorts {
   readonly ports: CacheEntry['ports'];
-  readonly names: ReadonlySet<string>;
+  readonly names: ReadonlyMap<string, Phase>;
   readonly missing: readonly PortSpec[];
 }
 
@@ -139,18 +168,24 @@ interface ResolvedPorts {
  * says, which no targetPort tells.
  */
 function resolvePorts(
-  specs: readonly PortSpec[],
-  service: Service,
-  slices: readonly EndpointSlice[],
+  specs: readonly PolicySpec[],
+  { service, slices, phaseIn }: PortContext,
 ): ResolvedPorts {
   const ports = new Map<string, CacheEntry['ports'][number]>();
-  const names = new Set<string>();
+  const names = new Map<string, Phase>();
   const missing: PortSpec[] = [];
-  const protect = (proto: Protocol, target: number | string): void =>
-    void ports.set(`${proto}/${typeof target}/${target}`, { proto, target });
+  const protect = (spec: PolicySpec, target: number | string): Phase => {
+    const { proto } = spec;
+    const key = `${proto}/${typeof target}/${target}`;
+    const known = ports.get(key);
+    const own = phaseIn(spec, proto, target);
+    const phase = known === undefined ? own : strongest([own, known.phase]);
+    ports.set(key, { proto, target, ...(phase === 'require' ? {} : { phase }) });
+    return phase;
+  };
   for (const spec of specs) {
     if (spec.first === 0) {
-      protect(spec.proto, 0);
+      protect(spec, 0);
       continue;
     }
     let found = false;
@@ -161,8 +196,10 @@ function resolvePorts(
     )) {
       const target = port.targetPort ?? port.port;
       if (within(port.port)) {
-        protect(spec.proto, target);
-        names.add(`${spec.proto}/${port.name ?? ''}`);
+        const phase = protect(spec, target);
+        const key = `${spec.proto}/${port.name ?? ''}`;
+        const known = names.get(key);
+        names.set(key, known === undefined ? phase : strongest([phase, known]));
         found = true;
       }
       if (typeof target === 'number') {
@@ -170,7 +207,7 @@ function resolvePorts(
       }
     }
     for (const number of targets.filter(within)) {
-      protect(spec.proto, number);
+      protect(spec, number);
       found = true;
     }
     if (!found) {

@@ -1,12 +1,14 @@
 import type { CacheChild, NodeCacheContent } from '../../cache/schema.ts';
 import { tunnelEnds } from '../../ipsec/address.ts';
 import { configNames, PODS_CHILD } from '../../ipsec/child.ts';
+import type { Phase } from '../../ipsec/types.ts';
 import type { ClusterObjects, ObjectProblem } from '../objects.ts';
-import { buildChildren } from './children.ts';
+import { buildChildren, unlistedPorts } from './children.ts';
 import { placeEndpoints } from './endpoints.ts';
 import { resolveEntries } from './entries.ts';
 import { type KnownItems, parseItems } from './items.ts';
 import { parseNodes } from './nodes.ts';
+import { phaseLookup, phaseOfMesh } from './phases.ts';
 import { podsOf, podsOfCluster } from './pods.ts';
 import { assignReqids } from './reqids.ts';
 
@@ -14,8 +16,15 @@ export interface ModelInput {
   readonly objects: ClusterObjects;
   readonly nodeName: string;
   readonly childSaScope: NodeCacheContent['childSaScope'];
-  /** What was computed before: it keeps reqids stable. */
-  readonly previous: Pick<NodeCacheContent, 'peers'> | null;
+  /** Node addresses are clients too (`nodeTraffic`). */
+  readonly nodeTraffic?: boolean;
+  readonly strict?: boolean;
+  /** False: what goes to endpoints that this node has not read of yet goes in the clear. */
+  readonly protectUnlisted?: boolean;
+  /** How far each IPsecPolicy's new ports are; a policy that is missing here is required. */
+  readonly phases?: ReadonlyMap<string, Phase>;
+  /** What was computed before: it keeps reqids stable, and what was required once stays required. */
+  readonly previous: Pick<NodeCacheContent, 'peers' | 'entries' | 'mesh' | 'meshPhase'> | null;
   /** What was accepted before: it stays in force if an edit breaks it. */
   readonly knownItems: KnownItems;
 }
@@ -46,7 +55,11 @@ export function buildNodeCache(input: ModelInput): Model {
     throw new ModelError(`Node ${nodeName}: ${why}`);
   }
   const parsed = parseItems(objects.policies, input.knownItems);
-  const { entries, mesh, problems: entryProblems } = resolveEntries(parsed.items, objects);
+  const {
+    entries,
+    mesh,
+    problems: entryProblems,
+  } = resolveEntries(parsed.items, objects, phaseLookup(input));
   const pods = podsOf(objects.pods, nodeName);
   const children = childrenOf(childSaScope, mesh, buildChildren(entries, podsOfCluster(objects.pods)));
   const placed = placeEndpoints(mesh ? [] : entries, {
@@ -60,9 +73,17 @@ export function buildNodeCache(input: ModelInput): Model {
     children.flatMap(({ name }) => configNames(name)).sort(),
     new Map(input.previous?.peers.map((peer) => [peer.name, peer.reqids])),
   );
+  const meshPhase = mesh ? phaseOfMesh(parsed.items, input) : 'require';
+  const unlisted =
+    mesh || input.protectUnlisted === false
+      ? []
+      : unlistedPorts(entries, podsOfCluster(objects.pods), { childSaScope, children });
   const content: NodeCacheContent = {
     childSaScope,
     mesh,
+    ...(meshPhase === 'require' ? {} : { meshPhase }),
+    ...(input.nodeTraffic === true ? { nodeTraffic: true } : {}),
+    ...(input.strict === true ? { strict: true } : {}),
     node,
     peers: peers.map((peer) => ({ ...peer, reqids: reqids.get(peer.name) ?? {} })),
     children,
@@ -70,6 +91,7 @@ export function buildNodeCache(input: ModelInput): Model {
     pods,
     localEndpoints: [...placed.local],
     endpoints: placed.remote.filter(({ node: name }) => peers.some((peer) => peer.name === name)),
+    unlisted,
   };
   const unreachable = peers.flatMap((peer) =>
     tunnelEnds(node.addresses, peer.addresses) === undefined

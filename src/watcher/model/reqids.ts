@@ -1,9 +1,9 @@
-import { isOurReqid, REQID_FIRST, REQID_LAST } from '../../ipsec/identity.ts';
+import { isOurReqid, REQID_FIRST, REQID_STRANGER } from '../../ipsec/identity.ts';
 
 /** By peer, then by child configuration name. */
 export type Reqids = ReadonlyMap<string, Readonly<Record<string, number>>>;
 
-const RANGE = REQID_LAST - REQID_FIRST + 1;
+const RANGE = REQID_STRANGER - REQID_FIRST;
 
 /**
  * A reqid for every child configuration towards every peer, unique on this node. What had one keeps it: SAs in the kernel carry it.

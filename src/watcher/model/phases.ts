@@ -1,0 +1,35 @@
+import { strongest } from '../../ipsec/phase.ts';
+import type { Phase } from '../../ipsec/types.ts';
+import type { PhaseOf } from './entries.ts';
+import type { PolicyItem } from './items.ts';
+import type { ModelInput } from './model.ts';
+
+type PhaseInput = Pick<ModelInput, 'phases' | 'previous'>;
+
+/** The phase of a port: that of its policy, but never one before the phase that the node has reached with this port already. */
+export function phaseLookup({ phases, previous }: PhaseInput): PhaseOf {
+  const reached = new Map<string, Phase>(
+    (previous?.entries ?? []).flatMap(({ name, ports }) =>
+      ports.map(({ proto, target, phase }) => [keyOf(name, proto, target), phase ?? 'require'] as const),
+    ),
+  );
+  return ({ policy, entry, proto, target }) => {
+    const own = phases?.get(policy) ?? 'require';
+    const before = reached.get(keyOf(entry, proto, target));
+    return before === undefined ? own : strongest([own, before]);
+  };
+}
+
+/** As for a port, for all traffic between pods. Where single services were protected before, nothing of theirs may go back to plaintext. */
+export function phaseOfMesh(items: readonly PolicyItem[], { phases, previous }: PhaseInput): Phase {
+  const policies = items.filter(({ namespace }) => namespace === '*').map(({ policy }) => policy);
+  const before: Phase[] = previous?.mesh === true ? [previous.meshPhase ?? 'require'] : [];
+  if ((previous?.entries ?? []).length > 0) {
+    return 'require';
+  }
+  return strongest([...policies.map((policy) => phases?.get(policy)), ...before]);
+}
+
+function keyOf(entry: string, proto: string, target: number | string): string {
+  return `${entry} ${proto}/${typeof target}/${target}`;
+}
