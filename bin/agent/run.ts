@@ -34,6 +34,9 @@ interface RunFlags extends NodeFlags {
   readonly daemonset?: string;
   readonly pkiDir: string;
   readonly childSaScope: 'service' | 'node';
+  readonly nodeTraffic?: boolean;
+  readonly strict?: boolean;
+  readonly unlistedEndpoints: 'protect' | 'pass';
   readonly proposals: Profile;
   readonly cniBinDir?: string;
   readonly cniConfDir?: string;
@@ -76,6 +79,16 @@ export function registerRun(program: Command): void {
         .choices(['service', 'node'])
         .default('service'),
     )
+    .option('--node-traffic', 'node addresses are clients too: hostNetwork pods, kubelets, NodePort')
+    .option('--strict', 'nobody from outside of the known pod CIDRs reaches a protected port')
+    .addOption(
+      new Option(
+        '--unlisted-endpoints <what>',
+        'what goes to protected port numbers of pods that no slice lists yet',
+      )
+        .choices(['protect', 'pass'])
+        .default('protect'),
+    )
     .addOption(
       new Option('--proposals <profile>', 'IKE and ESP proposals')
         .choices(Object.keys(PROFILES))
@@ -114,6 +127,9 @@ async function runNode(flags: RunFlags): Promise<void> {
       source: cluster.source,
       publisher,
       profile: flags.proposals,
+      nodeTraffic: flags.nodeTraffic ?? false,
+      strict: flags.strict ?? false,
+      protectUnlisted: flags.unlistedEndpoints === 'protect',
       iproute2: { run, ip: flags.ip },
       process: { pid: process.pid, version: VERSION },
       log,

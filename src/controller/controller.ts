@@ -2,9 +2,11 @@ import { createReflector } from '../kube/reflector.ts';
 import type { Snapshot } from '../watcher/objects.ts';
 import { kubernetesSource } from '../watcher/sources/kubernetes/source.ts';
 import { createWake } from '../watcher/wake.ts';
+import type { EnablingState } from './enabling.ts';
+import { type Announced, announceFailures } from './failures.ts';
 import { createLease, RENEW_DEADLINE_MS, RENEW_MS } from './lease.ts';
-import { type IPsecNode, ipsecNodeSchema } from './status.ts';
-import { recall, type StatusOptions, update, type Written } from './write-status.ts';
+import { type IPsecNode, ipsecNodeSchema } from './report.ts';
+import { recall, recallEnabling, type StatusOptions, update, type Written } from './write-status.ts';
 
 export interface ControllerOptions extends StatusOptions {
   /** Where the Lease is. */
@@ -14,6 +16,8 @@ export interface ControllerOptions extends StatusOptions {
 
 /** A node that falls silent changes nothing that could be watched. */
 const SILENCE_CHECK_MS = 20_000;
+/** Nor does one that does not take its step while a policy is being enabled. */
+const ENABLING_CHECK_MS = 1_000;
 
 /**
  * Aggregates what the agents say of their nodes into the status of each IPsecPolicy, with an Event for each change of a condition. Several may
@@ -80,13 +84,20 @@ async function lead(options: ControllerOptions, signal: AbortSignal): Promise<vo
     }
   };
   let written: Map<string, Written> | undefined;
+  const announced: Announced = new Map();
+  let enabling = new Map<string, EnablingState>();
   const work = async (): Promise<void> => {
     while (!signal.aborted) {
-      await wake.wait(SILENCE_CHECK_MS, signal);
+      const settled = [...enabling.values()].every(({ phase }) => phase === 'Required');
+      await wake.wait(settled ? SILENCE_CHECK_MS : ENABLING_CHECK_MS, signal);
       if (snapshot !== undefined && nodes.synced && !signal.aborted) {
         try {
-          written ??= await recall(client);
-          await update(options, { objects: snapshot.objects, nodes, written });
+          if (written === undefined) {
+            written = await recall(client);
+            enabling = recallEnabling(written, options.now());
+          }
+          await update(options, { objects: snapshot.objects, nodes, written, enabling });
+          await announceFailures(options, nodes.items.values(), announced);
         } catch (error) {
           log.warn({ problem: (error as Error).message }, 'status not written');
           await sleep(1_000, signal);

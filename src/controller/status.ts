@@ -2,39 +2,15 @@ import * as z from 'zod';
 import { resolveEntries } from '../watcher/model/entries.ts';
 import { type PolicyItem, parseItems } from '../watcher/model/items.ts';
 import { parseNodes } from '../watcher/model/nodes.ts';
-import type { ClusterObjects, IPsecPolicy } from '../watcher/objects.ts';
-import { NODE_HEARTBEAT_MS } from '../watcher/publish.ts';
-
-/** What an agent says of its node, as far as the controller needs it. */
-export const ipsecNodeSchema = z.object({
-  metadata: z.object({ name: z.string() }),
-  status: z
-    .object({
-      observedPolicies: z
-        .array(z.object({ name: z.string(), uid: z.string(), generation: z.number() }))
-        .catch([]),
-      lastHeartbeat: z.string().catch(''),
-      conditions: z
-        .array(z.object({ type: z.string(), status: z.string(), message: z.string().catch('') }))
-        .catch([]),
-    })
-    .optional(),
-});
-
-export type IPsecNode = z.infer<typeof ipsecNodeSchema>;
-
-const conditionSchema = z.object({
-  type: z.enum(['Accepted', 'Enforced']),
-  status: z.enum(['True', 'False']),
-  observedGeneration: z.number(),
-  reason: z.string(),
-  message: z.string(),
-  lastTransitionTime: z.string(),
-});
+import type { ClusterObjects } from '../watcher/objects.ts';
+import { acceptedCondition, type Condition, conditionSchema, enforcedCondition } from './conditions.ts';
+import { type EnablingState, nextPhase } from './enabling.ts';
+import { type IPsecNode, notEnforcing, phasesOf } from './report.ts';
 
 /** `status` of an IPsecPolicy, with its keys in the order in which we write them. */
 export const statusSchema = z.object({
   observedGeneration: z.number(),
+  phase: z.enum(['Accepting', 'Sending', 'Required']),
   services: z.number(),
   pods: z.number(),
   nodes: z.number(),
@@ -44,21 +20,22 @@ export const statusSchema = z.object({
   conditions: z.array(conditionSchema),
 });
 
-export type Condition = Readonly<Omit<z.infer<typeof conditionSchema>, 'lastTransitionTime'>>;
-
 /** Without the times of transition. */
 export type PolicyStatus = Readonly<Omit<z.infer<typeof statusSchema>, 'conditions'>> & {
   readonly conditions: readonly Condition[];
 };
 
-/** Nodes, items and the like that a message names at most. */
-const NAMED = 5;
+export interface StatusContext {
+  readonly now: number;
+  /** How far each policy was, by name; brought up to date. */
+  readonly enabling: Map<string, EnablingState>;
+}
 
-/** The status of every policy, by name. Pure. */
+/** The status of every policy, by name. Changes nothing but `enabling`. */
 export function policyStatuses(
   objects: Omit<ClusterObjects, 'pods'>,
   ipsecNodes: readonly IPsecNode[],
-  now: number,
+  { now, enabling }: StatusContext,
 ): Map<string, PolicyStatus> {
   const all = parseItems(objects.policies, new Map());
   const resolved = resolveEntries(all.items, objects);
@@ -72,6 +49,13 @@ export function policyStatuses(
         .filter(({ where }) => where === `IPsecPolicy ${name}`)
         .map(({ message }) => message);
       const items = all.items.filter(({ policy: owner }) => owner === name);
+      const state = nextPhase(
+        enabling.get(name),
+        { uid: policy.metadata.uid ?? '', generation },
+        phasesOf({ policy, now }, nodes, reports),
+        now,
+      );
+      enabling.set(name, state);
       const missing = nodes.flatMap((node) =>
         notEnforcing(node.name, reports.get(node.name), { policy, now }),
       );
@@ -92,12 +76,16 @@ export function policyStatuses(
         name,
         {
           observedGeneration: generation,
+          phase: state.phase,
           services: services.size,
           pods: pods.size,
           nodes: nodes.length,
           nodesEnforcing: enforcing,
           summary: `${enforcing}/${nodes.length}`,
-          conditions: [accepted, enforcedCondition(generation, { items, missing, nodes: nodes.length })],
+          conditions: [
+            accepted,
+            enforcedCondition(generation, { items, missing, nodes: nodes.length, phase: state.phase }),
+          ],
         },
       ];
     }),
@@ -125,80 +113,4 @@ function sharedNames(items: readonly PolicyItem[], all: readonly PolicyItem[]): 
           `item name ${JSON.stringify(name)} is also that of ${other.namespace}/${other.service} in policy ${other.policy}: its children are called ${name}.${namespace}.${service}`,
         ];
   });
-}
-
-/** Accepted says whether all of it can be in force: what is refused in one item leaves the others alone. */
-function acceptedCondition(
-  observedGeneration: number,
-  problems: readonly string[],
-  remarks: readonly string[],
-): Condition {
-  const condition = (status: Condition['status'], reason: string, message: string): Condition => ({
-    type: 'Accepted',
-    status,
-    observedGeneration,
-    reason,
-    message,
-  });
-  const [first] = problems;
-  if (first === undefined) {
-    return condition('True', 'Accepted', ['every item is in force as written', ...remarks].join('; '));
-  }
-  const reason = /^(ServiceNotFound|PortNotFound)/.exec(first)?.[1] ?? 'InvalidItem';
-  return condition('False', reason, named(problems));
-}
-
-interface Enforcement {
-  readonly items: readonly PolicyItem[];
-  /** Why each node that does not enforce the policy does not. */
-  readonly missing: readonly string[];
-  readonly nodes: number;
-}
-
-function enforcedCondition(observedGeneration: number, { items, missing, nodes }: Enforcement): Condition {
-  const condition = (status: Condition['status'], reason: string, message: string): Condition => ({
-    type: 'Enforced',
-    status,
-    observedGeneration,
-    reason,
-    message,
-  });
-  if (items.length === 0) {
-    return condition('False', 'NothingToEnforce', 'no item is valid');
-  }
-  if (nodes === 0) {
-    return condition('False', 'NoNodes', 'no node has an InternalIP and pod CIDRs');
-  }
-  return missing.length === 0
-    ? condition('True', 'AllNodes', `enforced on ${nodes} of ${nodes} nodes`)
-    : condition('False', 'NodeNotReady', named(missing));
-}
-
-function named(texts: readonly string[]): string {
-  const more = texts.length > NAMED ? `; and ${texts.length - NAMED} more` : '';
-  return `${texts.slice(0, NAMED).join('; ')}${more}`;
-}
-
-/** Empty if the node enforces the policy as it is now. */
-function notEnforcing(
-  node: string,
-  report: IPsecNode | undefined,
-  { policy, now }: { readonly policy: IPsecPolicy; readonly now: number },
-): string[] {
-  const status = report?.status;
-  if (status === undefined) {
-    return [`${node}: no agent has reported`];
-  }
-  if (!(now - Date.parse(status.lastHeartbeat) <= 3 * NODE_HEARTBEAT_MS)) {
-    return [`${node}: its agent has been silent since ${status.lastHeartbeat || 'ever'}`];
-  }
-  const { name, uid = '', generation = 0 } = policy.metadata;
-  const seen = status.observedPolicies.find((observed) => observed.name === name && observed.uid === uid);
-  if (seen === undefined || seen.generation < generation) {
-    return [
-      `${node}: enforces ${seen === undefined ? 'nothing of it yet' : `generation ${seen.generation}`}`,
-    ];
-  }
-  const healthy = status.conditions.find(({ type }) => type === 'Healthy');
-  return healthy?.status === 'True' ? [] : [`${node}: ${healthy?.message ?? 'not healthy'}`];
 }

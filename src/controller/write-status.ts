@@ -1,18 +1,15 @@
-import type { Logger } from 'pino';
 import * as z from 'zod';
 import { APPLY_PATCH, type KubeClient } from '../kube/client.ts';
 import { isNotFound } from '../kube/error.ts';
 import type { Reflector } from '../kube/reflector.ts';
 import type { ClusterObjects, IPsecPolicy } from '../watcher/objects.ts';
-import { type Condition, type IPsecNode, type PolicyStatus, policyStatuses, statusSchema } from './status.ts';
+import type { Condition } from './conditions.ts';
+import type { EnablingState } from './enabling.ts';
+import { type EventOptions, writeEvent } from './events.ts';
+import type { IPsecNode } from './report.ts';
+import { type PolicyStatus, policyStatuses, statusSchema } from './status.ts';
 
-export interface StatusOptions {
-  readonly client: KubeClient;
-  /** The pod's name. */
-  readonly identity: string;
-  readonly now: () => number;
-  readonly log: Logger;
-}
+export type StatusOptions = EventOptions;
 
 const MANAGER = 'trapline-controller';
 const POLICIES = '/apis/starlingx.io/v1/ipsecpolicies';
@@ -29,11 +26,15 @@ export interface State {
   readonly objects: ClusterObjects;
   readonly nodes: Reflector<IPsecNode>;
   readonly written: Map<string, Written>;
+  readonly enabling: Map<string, EnablingState>;
 }
 
 /** Writes the status of every policy whose status has changed, with Events. Throws KubeError. */
-export async function update(options: StatusOptions, { objects, nodes, written }: State): Promise<void> {
-  const statuses = policyStatuses(objects, [...nodes.items.values()], options.now());
+export async function update(
+  options: StatusOptions,
+  { objects, nodes, written, enabling }: State,
+): Promise<void> {
+  const statuses = policyStatuses(objects, [...nodes.items.values()], { now: options.now(), enabling });
   for (const policy of objects.policies) {
     const { name, uid = '' } = policy.metadata;
     const status = statuses.get(name);
@@ -64,6 +65,7 @@ export async function update(options: StatusOptions, { objects, nodes, written }
   }
   for (const name of [...written.keys()].filter((key) => !statuses.has(key))) {
     written.delete(name);
+    enabling.delete(name);
   }
 }
 
@@ -93,6 +95,19 @@ export async function recall(client: KubeClient): Promise<Map<string, Written>> 
       const conditions = status.conditions.map(({ lastTransitionTime: _at, ...condition }) => condition);
       return [[name, { uid, status: { ...status, conditions }, since }]];
     }),
+  );
+}
+
+/** How far the policies were when an earlier leader wrote; since when it does not say. */
+export function recallEnabling(
+  written: ReadonlyMap<string, Written>,
+  now: number,
+): Map<string, EnablingState> {
+  return new Map(
+    [...written].map(([name, { uid, status }]) => [
+      name,
+      { uid, generation: status.observedGeneration, phase: status.phase, since: now },
+    ]),
   );
 }
 
@@ -133,32 +148,16 @@ async function write(
   });
 }
 
-/** An Event that cannot be written is not worth stopping for. */
 async function announce(
-  { client, now, identity, log }: StatusOptions,
-  { metadata: { name, uid } }: IPsecPolicy,
+  options: StatusOptions,
+  { metadata: { name, uid = '' } }: IPsecPolicy,
   { type, status, reason, message }: Condition,
 ): Promise<void> {
-  const namespace = 'default';
-  try {
-    await client.request({
-      method: 'POST',
-      path: `/apis/events.k8s.io/v1/namespaces/${namespace}/events`,
-      body: {
-        apiVersion: 'events.k8s.io/v1',
-        kind: 'Event',
-        metadata: { generateName: `${name}-`, namespace },
-        eventTime: new Date(now()).toISOString().replace('Z', '000Z'),
-        type: status === 'True' ? 'Normal' : 'Warning',
-        reason: `${status === 'True' ? '' : 'Not'}${type}`,
-        action: reason,
-        note: message.slice(0, 1_000),
-        regarding: { apiVersion: 'starlingx.io/v1', kind: 'IPsecPolicy', name, uid },
-        reportingController: 'trapline.io/controller',
-        reportingInstance: identity,
-      },
-    });
-  } catch (error) {
-    log.warn({ problem: (error as Error).message }, 'Event not written');
-  }
+  await writeEvent(options, {
+    regarding: { apiVersion: 'starlingx.io/v1', kind: 'IPsecPolicy', name, uid },
+    type: status === 'True' ? 'Normal' : 'Warning',
+    reason: `${status === 'True' ? '' : 'Not'}${type}`,
+    action: reason,
+    note: message,
+  });
 }

@@ -1,10 +1,14 @@
 import type { Logger } from 'pino';
 import { HEARTBEAT_MS, type Heartbeat, PROBLEMS_KEPT } from '../cache/heartbeat.ts';
 import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
-import type { CharonLink } from './charon-link.ts';
+import { CONNECTION_PREFIX } from '../ipsec/connections.ts';
+import type { Phase } from '../ipsec/types.ts';
+import { type AcceptanceEffects, createAcceptance } from './acceptance.ts';
+import { type CharonLink, NO_CHARON } from './charon-link.ts';
 import type { Enforced } from './enforce.ts';
 import type { ObjectProblem, Snapshot, Source } from './objects.ts';
 import type { NodeReport, PolicyRef } from './publish.ts';
+import { type BootIds, bootIdsOf, rebooted } from './rebooted.ts';
 import { nextCache, step } from './step.ts';
 import type { Wake } from './wake.ts';
 
@@ -12,7 +16,7 @@ import type { Wake } from './wake.ts';
 const RESYNC_MS = 30_000;
 const RETRY_MS = 2_000;
 
-export interface AgentEffects {
+export interface AgentEffects extends AcceptanceEffects {
   readonly source: Source;
   readonly charon: CharonLink;
   /** Notified by whoever sees a change: source, attachments, charon's session. */
@@ -21,7 +25,11 @@ export interface AgentEffects {
   readonly model: (
     snapshot: Snapshot,
     previous: NodeCache | null,
-  ) => { content: NodeCacheContent; problems: readonly ObjectProblem[] };
+  ) => {
+    content: NodeCacheContent;
+    problems: readonly ObjectProblem[];
+    phases: ReadonlyMap<string, Phase>;
+  };
   /** Cache and kernel, under the lock. */
   readonly enforce: (cache: NodeCache) => Promise<Enforced>;
   /** Lays what keeps the first packet of a flow through DNAT. Throws if it cannot. */
@@ -30,7 +38,6 @@ export interface AgentEffects {
   /** Tells the cluster what this node enforces. */
   readonly publish: (report: NodeReport) => void;
   readonly writeHeartbeat: (heartbeat: Omit<Heartbeat, 'pid' | 'version'>) => void;
-  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly now: () => number;
   readonly log: Logger;
 }
@@ -56,7 +63,10 @@ export async function runAgent(
     policies: [] as readonly PolicyRef[],
     enforcedPolicies: [] as readonly PolicyRef[],
     planned: 0,
+    bootIds: new Map() as BootIds,
+    snapshot: undefined as Snapshot | undefined,
   };
+  const acceptance = createAcceptance(effects);
   const stop = new AbortController();
   const running = AbortSignal.any([signal, stop.signal]);
 
@@ -67,18 +77,34 @@ export async function runAgent(
         wake.notify();
         continue;
       }
-      try {
-        const { content, problems } = effects.model(snapshot, state.cache);
-        noteProblems([...snapshot.problems, ...problems]);
-        state.cache = nextCache(state.cache, content, effects.now());
-        state.policies = policyRefs(snapshot);
-        state.sourceError = '';
-      } catch (error) {
-        // This node may be missing for a moment: what is in force stays in force.
-        state.sourceError = error instanceof Error ? error.message : String(error);
-        log.error({ err: error }, 'cluster not understood');
-      }
-      wake.notify();
+      state.snapshot = snapshot;
+      await forgetRebooted(bootIdsOf(snapshot.objects.nodes));
+      remodel(snapshot);
+    }
+  };
+
+  const remodel = (snapshot: Snapshot): void => {
+    try {
+      const { content, problems, phases } = effects.model(snapshot, state.cache);
+      noteProblems([...snapshot.problems, ...problems]);
+      state.cache = nextCache(state.cache, content, effects.now());
+      state.policies = policyRefs(snapshot, phases);
+      state.sourceError = '';
+    } catch (error) {
+      // This node may be missing for a moment: what is in force stays in force.
+      state.sourceError = error instanceof Error ? error.message : String(error);
+      log.error({ err: error }, 'cluster not understood');
+    }
+    wake.notify();
+  };
+
+  /** A peer that has booted knows nothing of its SAs: what is sent through them is lost until they go. */
+  const forgetRebooted = async (bootIds: BootIds): Promise<void> => {
+    const peers = rebooted(state.bootIds, bootIds);
+    state.bootIds = bootIds;
+    if (peers.length > 0) {
+      log.info({ peers }, 'rebooted: their IKE_SAs are dropped');
+      await charon.forgetRebooted(peers).catch((error) => log.warn({ err: error }, 'IKE_SAs not dropped'));
     }
   };
 
@@ -117,6 +143,7 @@ export async function runAgent(
       state.enforcedPolicies = policies;
       state.planned = done.planned;
       report(done);
+      void acceptance.prepare(cache, policies, running).then((done) => (done ? beat() : undefined));
     } catch (error) {
       state.reconcileError = error instanceof Error ? error.message : String(error);
       log.error({ err: error, generation: cache.generation }, 'reconcile failed');
@@ -159,12 +186,16 @@ export async function runAgent(
       hairpinError: state.hairpinError,
       problems: state.problems.slice(0, PROBLEMS_KEPT),
     });
-    const report = await charon.report().catch(() => ({ ikeSas: 0, childSas: 0, certificateUntil: null }));
+    const { failures, ...report } = await charon.report().catch(() => NO_CHARON);
     effects.publish({
       ...report,
+      failures: failures.map(({ connection, reason }) => ({
+        peer: connection.slice(CONNECTION_PREFIX.length),
+        reason,
+      })),
       addresses: state.cache?.node.addresses ?? [],
       podCidrs: state.cache?.node.podCidrs ?? [],
-      policies: state.enforcedPolicies,
+      policies: acceptance.told(state.enforcedPolicies),
       xfrmPolicies: state.planned,
       problems: state.problems.slice(0, PROBLEMS_KEPT),
       error: [charon.error(), state.reconcileError, state.sourceError]
@@ -176,6 +207,10 @@ export async function runAgent(
   const heartbeat = async (): Promise<void> => {
     while (!running.aborted) {
       await beat();
+      // A phase that nobody tells the end of ends by itself.
+      if (state.snapshot !== undefined && state.policies.some(({ phase }) => phase !== 'require')) {
+        remodel(state.snapshot);
+      }
       if (!running.aborted) {
         await effects.sleep(HEARTBEAT_MS, running);
       }
@@ -194,10 +229,11 @@ export async function runAgent(
 }
 
 /** Files have no uid and no generation: then any is as good as another. */
-function policyRefs({ objects }: Snapshot): PolicyRef[] {
+function policyRefs({ objects }: Snapshot, phases: ReadonlyMap<string, Phase>): PolicyRef[] {
   return objects.policies.map(({ metadata: { name, uid = '', generation = 0 } }) => ({
     name,
     uid,
     generation,
+    phase: phases.get(name) ?? 'require',
   }));
 }

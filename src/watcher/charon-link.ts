@@ -1,11 +1,17 @@
+import type { Failure } from '../ipsec/charon/failures.ts';
 import type { ConnectionConfig } from '../ipsec/types.ts';
+import type { ChildRef } from './first-use.ts';
 
 /** What charon has, in numbers, and until when its certificate serves. */
 export interface CharonReport {
   readonly ikeSas: number;
   readonly childSas: number;
   readonly certificateUntil: Date | null;
+  /** The last failure with each connection that is not up, sorted by connection. */
+  readonly failures: readonly Failure[];
 }
+
+export const NO_CHARON: CharonReport = { ikeSas: 0, childSas: 0, certificateUntil: null, failures: [] };
 
 /** One session with a running charon: identity loaded, connections driven by the plan. */
 export interface CharonSession {
@@ -14,6 +20,10 @@ export interface CharonSession {
   /** Unloads what is not among the connections, and ends the SAs of what is gone. */
   prune(connections: readonly ConnectionConfig[]): Promise<void>;
   report(): Promise<CharonReport>;
+  /** Ends the IKE_SAs with these peers that are older than their last boot. */
+  forgetRebooted(peers: readonly string[]): Promise<void>;
+  /** Brings up what is not up, as far as it can be had in a few seconds. Never rejects. */
+  bringUp(children: readonly ChildRef[]): Promise<void>;
   /** Resolves to the reason when the session ends, by charon's death or by `close`. */
   readonly closed: Promise<string>;
   close(): void;
@@ -30,7 +40,7 @@ export interface CharonLinkOptions {
 const RETRY_MS = 500;
 
 /** Keeps a session with charon, whichever of the two restarts. */
-export interface CharonLink extends Pick<CharonSession, 'load' | 'prune' | 'report'> {
+export interface CharonLink extends Omit<CharonSession, 'closed' | 'close'> {
   /** Empty while there is a session, otherwise why there is none. */
   error(): string;
   /** Runs until the signal aborts; never rejects. */
@@ -50,7 +60,9 @@ export function createCharonLink({ open, onChange, sleep }: CharonLinkOptions): 
     },
     // A session that began since then knows nothing of the connections yet: it is loaded in the next step.
     prune: async (connections) => (loaded === session ? session?.prune(connections) : undefined),
-    report: async () => (await session?.report()) ?? { ikeSas: 0, childSas: 0, certificateUntil: null },
+    report: async () => (await session?.report()) ?? NO_CHARON,
+    forgetRebooted: async (peers) => session?.forgetRebooted(peers),
+    bringUp: async (children) => session?.bringUp(children),
     async run(signal) {
       const close = (): void => session?.close();
       signal.addEventListener('abort', close);

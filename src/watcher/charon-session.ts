@@ -1,4 +1,5 @@
 import { type Charon, createCharon } from '../ipsec/charon/charon.ts';
+import type { Failure } from '../ipsec/charon/failures.ts';
 import type { Profile } from '../ipsec/charon/profile.ts';
 import { replaceOrphans } from '../ipsec/charon/replace-orphans.ts';
 import { CONNECTION_PREFIX } from '../ipsec/connections.ts';
@@ -8,6 +9,7 @@ import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { deleteState, listStates } from '../ipsec/xfrm/kernel.ts';
 import type { NodeIdentity } from '../pki/identity.ts';
 import type { CharonSession } from './charon-link.ts';
+import type { ChildRef } from './first-use.ts';
 
 export interface CharonSessionOptions {
   /** charon's VICI socket. */
@@ -17,12 +19,19 @@ export interface CharonSessionOptions {
   readonly readIdentity: () => Promise<NodeIdentity>;
   /** An SA went down: a trap may have come back that the plan has not. */
   readonly onDown: () => void;
+  /** A negotiation failed, or one that had failed succeeded. */
+  readonly onFailures: () => void;
   readonly onOrphans: (replaced: number) => void;
   readonly onError: (error: unknown) => void;
 }
 
 const CONNECT_MS = 5_000;
 const INITIATE_MS = 15_000;
+/** A node tells its boot before it negotiates: what is older than the news is from before. */
+const SINCE_BOOT_S = 2;
+/** Live traffic waits for the slowest of the children that it uses. */
+const BRING_UP_MS = 5_000;
+const AT_ONCE = 8;
 
 /** Opens a session with charon and loads the node's identity into it. Throws ViciError, PkiError. */
 export async function openCharonSession(
@@ -34,7 +43,21 @@ export async function openCharonSession(
     const charon = createCharon(session, options.profile);
     const identity = await options.readIdentity();
     await charon.loadIdentity(identity);
-    await charon.onUpdown(({ up }) => (up ? undefined : options.onDown()));
+    const failures = new Map<string, Failure>();
+    await charon.onUpdown(({ kind, up, sa }) => {
+      if (up && kind === 'child' && failures.delete(sa.connection)) {
+        options.onFailures();
+      } else if (!up) {
+        options.onDown();
+      }
+    });
+    await charon.onFailure((failure) => {
+      const known = failures.get(failure.connection);
+      failures.set(failure.connection, failure);
+      if (known?.reason !== failure.reason) {
+        options.onFailures();
+      }
+    });
     let loaded = false;
     return {
       load: async (connections) => void (await charon.load(connections)),
@@ -50,8 +73,22 @@ export async function openCharonSession(
           connection.startsWith(CONNECTION_PREFIX),
         );
         const childSas = sas.reduce((sum, { children }) => sum + children.length, 0);
-        return { ikeSas: sas.length, childSas, certificateUntil: identity.notAfter };
+        return {
+          ikeSas: sas.length,
+          childSas,
+          certificateUntil: identity.notAfter,
+          failures: [...failures.values()].sort((a, b) => (a.connection < b.connection ? -1 : 1)),
+        };
       },
+      async forgetRebooted(peers) {
+        const names = new Set(peers.map((peer) => `${CONNECTION_PREFIX}${peer}`));
+        const sas = await charon.listSas();
+        const lost = sas.filter(
+          ({ connection, establishedFor = 0 }) => names.has(connection) && establishedFor >= SINCE_BOOT_S,
+        );
+        await charon.forget(lost.map(({ uniqueId }) => uniqueId));
+      },
+      bringUp: (children) => bringUp(options, children, signal),
       closed: session.closed.then(({ message }) => message),
       close: () => void session.close(),
     };
@@ -92,4 +129,33 @@ async function replaceWith(
     initiate: (connection, child) => charon.initiate(connection, child, INITIATE_MS),
     deleteKernel: (sa) => deleteState(iproute2, sa),
   });
+}
+
+/** In sessions of its own: a command that waits for a peer holds up all that comes after it. */
+async function bringUp(
+  { path }: CharonSessionOptions,
+  children: readonly ChildRef[],
+  signal: AbortSignal,
+): Promise<void> {
+  const running = new Set<string>();
+  const queue = [...children];
+  const worker = async (): Promise<void> => {
+    const session = await connectVici({ path, timeoutMs: CONNECT_MS, signal });
+    try {
+      const charon = createCharon(session);
+      for (const sa of await charon.listSas()) {
+        for (const { name } of sa.children) {
+          running.add(`${sa.connection}/${name}`);
+        }
+      }
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        if (!running.has(`${next.connection}/${next.child}`)) {
+          await charon.initiate(next.connection, next.child, BRING_UP_MS).catch(() => undefined);
+        }
+      }
+    } finally {
+      await session.close();
+    }
+  };
+  await Promise.allSettled(Array.from({ length: Math.min(AT_ONCE, queue.length) }, worker));
 }

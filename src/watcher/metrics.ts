@@ -17,6 +17,7 @@ export function createAgentMetrics(): AgentMetrics {
   const ikeSas = gauge('ike_sas', 'IKE_SAs with peers.');
   const childSas = gauge('child_sas', 'CHILD_SAs with peers.');
   const problems = gauge('problems', 'Objects that are not in force as written.');
+  const failures = gauge('negotiation_failures', 'Peers with which the last negotiation failed.');
   const certificate = gauge(
     'certificate_expiry_timestamp_seconds',
     'Until when the certificate of the node serves.',
@@ -29,6 +30,7 @@ export function createAgentMetrics(): AgentMetrics {
       ikeSas.set(report.ikeSas);
       childSas.set(report.childSas);
       problems.set(report.problems.length);
+      failures.set(report.failures.length);
       certificate.set(report.certificateUntil === null ? 0 : report.certificateUntil.getTime() / 1_000);
     },
   };

@@ -108,6 +108,13 @@ export const ipsecPolicySchema = z.object({
   kind: z.literal('IPsecPolicy'),
   metadata: meta,
   spec: z.object({ policies: z.array(z.unknown()).optional() }).optional(),
+  status: z
+    .object({
+      observedGeneration: z.number().optional(),
+      phase: z.enum(['Accepting', 'Sending', 'Required']).optional().catch(undefined),
+    })
+    .optional()
+    .catch(undefined),
 });
 
 /** Calico's IPAM: a block of addresses that belongs to a node (crd.projectcalico.org/v1). */

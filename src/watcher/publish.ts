@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import * as z from 'zod';
+import type { Phase } from '../ipsec/types.ts';
 import { APPLY_PATCH, type KubeClient } from '../kube/client.ts';
 import { isNotFound } from '../kube/error.ts';
 import { createWake } from './wake.ts';
@@ -9,6 +10,8 @@ export interface PolicyRef {
   readonly name: string;
   readonly uid: string;
   readonly generation: number;
+  /** How far its new ports are; absent: not yet so far that the others could take a step. */
+  readonly phase?: Phase;
 }
 
 /** What the agent knows of its own node. */
@@ -21,6 +24,8 @@ export interface NodeReport {
   readonly childSas: number;
   /** Until when the node's certificate serves; null while charon has none. */
   readonly certificateUntil: Date | null;
+  /** Negotiations that fail, and why. */
+  readonly failures: readonly { readonly peer: string; readonly reason: string }[];
   readonly problems: readonly string[];
   /** Empty if the node is well. */
   readonly error: string;
@@ -171,6 +176,7 @@ function renderStatus(
     ...(report.certificateUntil === null
       ? {}
       : { certificate: { notAfter: report.certificateUntil.toISOString() } }),
+    failures: report.failures,
     problems: report.problems,
     conditions: [
       {

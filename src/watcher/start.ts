@@ -7,10 +7,13 @@ import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
 import { writeFileAtomic } from '../cache/write.ts';
 import type { Profile } from '../ipsec/charon/profile.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
+import { listUsedPolicies } from '../ipsec/xfrm/kernel.ts';
 import { readIdentity } from '../pki/identity.ts';
 import { type AgentEffects, runAgent } from './agent.ts';
 import { createCharonLink } from './charon-link.ts';
 import { openCharonSession } from './charon-session.ts';
+import { createEnabling } from './enabling.ts';
+import { childrenInUse } from './first-use.ts';
 import { createHairpin, type HairpinOptions } from './hairpin.ts';
 import type { KnownItems } from './model/items.ts';
 import { buildNodeCache } from './model/model.ts';
@@ -29,6 +32,9 @@ export interface AgentOptions {
   readonly vici: string;
   readonly pkiDir: string;
   readonly childSaScope: NodeCacheContent['childSaScope'];
+  readonly nodeTraffic: boolean;
+  readonly strict: boolean;
+  readonly protectUnlisted: boolean;
   readonly profile: Profile;
   readonly iproute2: Iproute2;
   /** Absolute path of `nft`. */
@@ -51,30 +57,36 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     log.warn({ problem: initial.message }, 'node cache not read, starting without');
   }
   const wake = createWake();
+  const charon = createCharonLink({
+    open: (aborted) =>
+      openCharonSession(
+        {
+          path: options.vici,
+          profile: options.profile,
+          iproute2,
+          readIdentity: () => readIdentity(options.pkiDir, nodeName, new Date()),
+          onDown: wake.notify,
+          onFailures: wake.notify,
+          onOrphans: (replaced) => log.info({ replaced }, 'SAs of a former charon replaced'),
+          onError: (error) => log.warn({ err: error }, 'SAs of a former charon not replaced'),
+        },
+        aborted,
+      ),
+    onChange: wake.notify,
+    sleep,
+  });
   const effects: AgentEffects = {
     source: options.source,
     wake,
-    charon: createCharonLink({
-      open: (aborted) =>
-        openCharonSession(
-          {
-            path: options.vici,
-            profile: options.profile,
-            iproute2,
-            readIdentity: () => readIdentity(options.pkiDir, nodeName, new Date()),
-            onDown: wake.notify,
-            onOrphans: (replaced) => log.info({ replaced }, 'SAs of a former charon replaced'),
-            onError: (error) => log.warn({ err: error }, 'SAs of a former charon not replaced'),
-          },
-          aborted,
-        ),
-      onChange: wake.notify,
-      sleep,
-    }),
-    model: modeller(options),
+    charon,
+    model: modeller(options, initial.kind === 'ok'),
     enforce: (cache) => enforceOnNode(runDir, iproute2, cache, log),
     keepHairpin: createHairpin(hairpinOptions(options), Date.now),
     publish: (report) => options.publisher?.publish(report),
+    warmUp: async (cache) => {
+      const kernel = await listUsedPolicies(iproute2).catch(() => []);
+      await charon.bringUp(childrenInUse(cache, kernel)).catch(() => undefined);
+    },
     watchAttachments: (running) => watchFolder(attachmentsDir(runDir), wake.notify, running),
     writeHeartbeat: (beat) =>
       writeFileAtomic(heartbeatPath(runDir), `${JSON.stringify({ ...beat, ...options.process })}\n`),
@@ -97,11 +109,15 @@ function hairpinOptions({ iproute2, nft, sysctlRoot }: AgentOptions): HairpinOpt
 }
 
 /** Remembers the last good form of every item, so that an edit that breaks one does not unprotect it. */
-function modeller({ nodeName, childSaScope }: AgentOptions): AgentEffects['model'] {
+function modeller(options: AgentOptions, remembers: boolean): AgentEffects['model'] {
+  const { nodeName, childSaScope, nodeTraffic, strict, protectUnlisted } = options;
+  const enabling = createEnabling(remembers, Date.now);
   let knownItems: KnownItems = new Map();
   return (snapshot, previous: NodeCache | null) => {
-    const model = buildNodeCache({ objects: snapshot.objects, nodeName, childSaScope, previous, knownItems });
+    const phases = enabling.phases(snapshot.objects.policies);
+    const settings = { nodeName, childSaScope, nodeTraffic, strict, protectUnlisted };
+    const model = buildNodeCache({ ...settings, objects: snapshot.objects, previous, knownItems, phases });
     knownItems = model.knownItems;
-    return model;
+    return { ...model, phases };
   };
 }

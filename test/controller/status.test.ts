@@ -1,5 +1,7 @@
 import test from 'ava';
-import { type IPsecNode, type PolicyStatus, policyStatuses } from '../../src/controller/status.ts';
+import type { EnablingState } from '../../src/controller/enabling.ts';
+import type { IPsecNode } from '../../src/controller/report.ts';
+import { type PolicyStatus, policyStatuses } from '../../src/controller/status.ts';
 import type { ClusterObjects } from '../../src/watcher/objects.ts';
 import { cluster, item, policy, service, slice } from '../watcher/model/cluster.ts';
 
@@ -10,17 +12,19 @@ interface Report {
   readonly healthy?: string;
   readonly silentMs?: number;
   readonly uid?: string;
+  readonly phase?: 'accept' | 'send' | 'require' | undefined;
 }
 
 /** What a node's agent says of policy `p`. */
 function reportOf(
   name: string,
-  { generation = 2, healthy = '', silentMs = 0, uid = 'u' }: Report = {},
+  { generation = 2, healthy = '', silentMs = 0, uid = 'u', phase = 'require' }: Report = {},
 ): IPsecNode {
   return {
-    metadata: { name },
+    metadata: { name, uid: '' },
     status: {
-      observedPolicies: [{ name: 'p', uid, generation }],
+      observedPolicies: [{ name: 'p', uid, generation, phase }],
+      failures: [],
       lastHeartbeat: new Date(NOW - silentMs).toISOString(),
       conditions: [{ type: 'Healthy', status: healthy === '' ? 'True' : 'False', message: healthy }],
     },
@@ -36,8 +40,13 @@ const p = (...items: object[]) => ({
   metadata: { name: 'p', uid: 'u', generation: 2 },
 });
 
+const REQUIRED: EnablingState = { uid: 'u', generation: 2, phase: 'Required', since: 0 };
+
 function statusOf(objects: Partial<ClusterObjects>, reports: readonly IPsecNode[]): PolicyStatus {
-  const status = policyStatuses(cluster({ ...web, ...objects }), reports, NOW).get('p');
+  const status = policyStatuses(cluster({ ...web, ...objects }), reports, {
+    now: NOW,
+    enabling: new Map([['p', REQUIRED]]),
+  }).get('p');
   if (status === undefined) {
     throw new Error('no status');
   }

@@ -34,7 +34,9 @@ function harness(overrides: Partial<AgentEffects> = {}): Harness {
     run: (signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
     load: async () => undefined,
     prune: async () => undefined,
-    report: async () => ({ ikeSas: 0, childSas: 0, certificateUntil: null }),
+    forgetRebooted: async () => undefined,
+    bringUp: async () => undefined,
+    report: async () => ({ ikeSas: 0, childSas: 0, certificateUntil: null, failures: [] }),
   };
   const { schema: _s, generation: _g, writtenAt: _w, ...content } = seedCache();
   const effects: AgentEffects = {
@@ -46,7 +48,7 @@ function harness(overrides: Partial<AgentEffects> = {}): Harness {
     },
     charon,
     wake: createWake(),
-    model: () => ({ content, problems: [] }),
+    model: () => ({ content, problems: [], phases: new Map() }),
     async enforce(cache) {
       enforced.push(cache);
       for (const waiter of waiters.filter(({ count }) => enforced.length >= count)) {
@@ -55,6 +57,7 @@ function harness(overrides: Partial<AgentEffects> = {}): Harness {
       return nothing;
     },
     keepHairpin: async () => undefined,
+    warmUp: async () => undefined,
     watchAttachments: () => undefined,
     publish: () => undefined,
     writeHeartbeat: (beat) => void beats.push(beat),

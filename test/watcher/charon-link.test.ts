@@ -9,7 +9,9 @@ function session(): CharonSession & { die: (reason: string) => void } {
   const value = {
     load: async () => undefined,
     prune: async () => undefined,
-    report: async () => ({ ikeSas: 1, childSas: 2, certificateUntil: null }),
+    forgetRebooted: async () => undefined,
+    bringUp: async () => undefined,
+    report: async () => ({ ikeSas: 1, childSas: 2, certificateUntil: null, failures: [] }),
     closed,
     close: () => die('closed'),
     die,

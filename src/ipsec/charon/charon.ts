@@ -1,10 +1,11 @@
 import type { ConnectionConfig } from '../types.ts';
 import type { ViciSession } from '../vici/session.ts';
+import { type Failure, failureIn } from './failures.ts';
 import { type Identity, loadIdentity } from './identity.ts';
 import type { Leftovers } from './leftovers.ts';
 import { emptyMemory, load } from './load.ts';
 import type { Profile } from './profile.ts';
-import { prune } from './prune.ts';
+import { prune, tolerant } from './prune.ts';
 import { listConnections, listSas, listTraps } from './query.ts';
 import {
   type CharonStats,
@@ -51,6 +52,10 @@ export interface Charon {
   stats(): Promise<CharonStats>;
   /** Subscribes to SAs coming up and going down; resolves to the subscription's end. */
   onUpdown(listener: (event: Updown) => void): Promise<() => Promise<void>>;
+  /** Subscribes to negotiations that fail. */
+  onFailure(listener: (failure: Failure) => void): Promise<() => Promise<void>>;
+  /** Ends IKE_SAs without a word to the peer, which knows nothing of them. */
+  forget(uniqueIds: readonly number[]): Promise<void>;
 }
 
 export function createCharon(session: ViciSession, profile: Profile = 'modern'): Charon {
@@ -84,6 +89,18 @@ export function createCharon(session: ViciSession, profile: Profile = 'modern'):
     version: async () => parseVersion(await session.request('version')),
     stats: async () => parseStats(await session.request('stats')),
     onUpdown: (listener) => onUpdown(session, listener),
+    onFailure: (listener) =>
+      session.on('log', (message) => {
+        const failure = failureIn(message);
+        if (failure !== undefined) {
+          listener(failure);
+        }
+      }),
+    forget: async (uniqueIds) => {
+      for (const id of uniqueIds) {
+        await tolerant(session, 'terminate', { 'ike-id': String(id), force: 'yes', timeout: '-1' });
+      }
+    },
   };
 }
 

@@ -51,7 +51,7 @@ export async function prune(
 }
 
 /** What is gone already need not be removed. */
-async function tolerant(session: ViciSession, command: string, message: ViciMessage): Promise<void> {
+export async function tolerant(session: ViciSession, command: string, message: ViciMessage): Promise<void> {
   try {
     await session.request(command, message);
   } catch (error) {

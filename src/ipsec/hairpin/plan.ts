@@ -20,20 +20,34 @@ export interface Hairpin {
   /** Sorted, without overlaps. */
   readonly ports: readonly PortRange[];
   /** Pod CIDRs of the peers, sorted. */
-  readonly podCidrs: { readonly 4: readonly string[]; readonly 6: readonly string[] };
+  readonly podCidrs: CidrsByFamily;
+  /** Pod CIDRs of this node, sorted: no masquerading changes these addresses on their way into a tunnel. */
+  readonly ownCidrs: CidrsByFamily;
+}
+
+export interface CidrsByFamily {
+  readonly 4: readonly string[];
+  readonly 6: readonly string[];
 }
 
 const PROTOCOLS = ['tcp', 'udp', 'sctp'] as const;
 
-/** Null if no pod of a peer is protected: there is no tunnel to wait for. */
+/** Null if nothing is protected: there is no tunnel to wait for, and no fragment to reassemble. */
 export function planHairpin(cache: NodeCache): Hairpin | null {
   const cidrs = [...new Set(cache.peers.flatMap(({ podCidrs }) => podCidrs))].sort();
-  const ports = protectedRanges(cache);
-  if (cidrs.length === 0 || ports.length === 0) {
+  if (cidrs.length === 0 || cache.children.length === 0) {
     return null;
   }
+  return {
+    ports: protectedRanges(cache),
+    podCidrs: byFamily(cidrs),
+    ownCidrs: byFamily([...cache.node.podCidrs].sort()),
+  };
+}
+
+function byFamily(cidrs: readonly string[]): CidrsByFamily {
   const of = (family: 4 | 6): string[] => cidrs.filter((cidr) => familyOf(cidr) === family);
-  return { ports, podCidrs: { 4: of(4), 6: of(6) } };
+  return { 4: of(4), 6: of(6) };
 }
 
 function protectedRanges(cache: NodeCache): PortRange[] {

@@ -18,16 +18,21 @@ const [OUT, IN] = LINKS;
 const MARK_SELECTOR = `fwmark ${hex(MARK)}/${hex(MARK)}`;
 
 /**
- * The whole table for `nft -f -`, in the place of what is there, in one transaction. Its conntrack expression makes the node reassemble
+ * The whole table for `nft -f -`, in the place of what is there, in one transaction. The first NAT rule that a flow meets binds its addresses: what
+ * goes into a tunnel keeps the pod's, whatever masquerading comes after. With another address it would miss its policy. Its conntrack expression makes the node reassemble
  * fragments before the XFRM look-up as well: fragments carry no ports and would miss a port selector.
  */
-export function renderTable({ ports, podCidrs }: Hairpin): string {
+export function renderTable({ ports, podCidrs, ownCidrs }: Hairpin): string {
   const rule = (family: string, set: string): string =>
     `iifname != "${IN}" ct state new ct status dnat meta mark & ${hex(KUBE_MASQUERADE)} == 0 ` +
     `${family} daddr @${set} meta l4proto . th dport @ports meta mark set meta mark | ${hex(MARK)}`;
   const families = [
-    ...(podCidrs[4].length > 0 ? [{ key: 'ip', type: 'ipv4_addr', set: 'pods4', cidrs: podCidrs[4] }] : []),
-    ...(podCidrs[6].length > 0 ? [{ key: 'ip6', type: 'ipv6_addr', set: 'pods6', cidrs: podCidrs[6] }] : []),
+    ...(podCidrs[4].length > 0
+      ? [{ key: 'ip', type: 'ipv4_addr', set: 'pods4', cidrs: podCidrs[4], own: ownCidrs[4].join(', ') }]
+      : []),
+    ...(podCidrs[6].length > 0
+      ? [{ key: 'ip6', type: 'ipv6_addr', set: 'pods6', cidrs: podCidrs[6], own: ownCidrs[6].join(', ') }]
+      : []),
   ];
   const lines = [
     `table ${TABLE}`,
@@ -44,6 +49,14 @@ export function renderTable({ ports, podCidrs }: Hairpin): string {
     ...families.map(({ key, set }) => rule(key, set)),
     '}',
     ...(podCidrs[6].length > 0 ? GUARD_6 : []),
+    'chain addresses {',
+    'type nat hook postrouting priority srcnat - 10; policy accept;',
+    ...families.flatMap(({ key, set, own }) =>
+      own === ''
+        ? []
+        : [`${key} saddr { ${own} } ${key} daddr @${set} rt ipsec exists snat ${key} to ${key} saddr`],
+    ),
+    '}',
     '}',
   ];
   return `${lines.join('\n')}\n`;
@@ -57,7 +70,8 @@ const GUARD_6 = [
 ];
 
 function renderSet(name: string, type: string, elements: readonly string[]): string {
-  return `set ${name} { type ${type}; flags interval; elements = { ${elements.join(', ')} }; }`;
+  const content = elements.length === 0 ? '' : ` elements = { ${elements.join(', ')} };`;
+  return `set ${name} { type ${type}; flags interval;${content} }`;
 }
 
 function renderRange({ proto, first, last }: PortRange): string {

@@ -29,6 +29,8 @@ export interface TablePolicy {
   readonly ifId?: number;
   /** Printed with `-s` only. */
   readonly index?: number;
+  /** A packet has met the policy. Printed with `-s` only. */
+  readonly used?: true;
 }
 
 /**

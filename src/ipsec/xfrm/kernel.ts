@@ -23,6 +23,15 @@ export async function listPolicies(iproute2: Iproute2): Promise<KernelPolicy[]> 
 }
 
 /**
+ * As `listPolicies`, with `used` and `index`.
+ *
+ * @throws XfrmError as `listPolicies`
+ */
+export async function listUsedPolicies(iproute2: Iproute2): Promise<KernelPolicy[]> {
+  return parsePolicies(await read(iproute2, ['-s', 'xfrm', 'policy']));
+}
+
+/**
  * All SAs of the network namespace with their counters. The keys stay in the kernel (`nokeys`).
  *
  * @throws XfrmError as `listPolicies`

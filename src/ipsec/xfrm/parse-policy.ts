@@ -18,6 +18,7 @@ const MARK = /^\tmark (\S+)\/(\S+)\s*$/;
 const IF_ID = /^\tif_id (\S+)\s*$/;
 const NO_MATTER =
   /^\t\t(?:enc|auth|comp)-mask |^\t(?:lifetime |lastused | {2}(?:limit:|expire |add |\d+\(bytes\)))/;
+const USED = /^\t {2}add .+ use (.+)$/;
 const NEVER_OURS = /^\tsecurity context /;
 
 type Parts = { -readonly [K in keyof TablePolicy]: TablePolicy[K] } & { templates: KernelTemplate[] };
@@ -93,6 +94,9 @@ function parseSelector(line: string): Selector | undefined {
 }
 
 function parseAttribute(line: string, policy: Parts): void {
+  if ((USED.exec(line)?.[1] ?? '-').trim() !== '-') {
+    policy.used = true;
+  }
   if (NO_MATTER.test(line)) {
     return;
   }

@@ -5,6 +5,7 @@ import { renderTable } from '../../../src/ipsec/hairpin/render.ts';
 import { seedCache } from '../../helpers/cache.ts';
 
 const child = 'udp_kube-dns';
+const OWN = { 4: seedCache().node.podCidrs, 6: [] };
 const CIDRS = { 4: ['172.16.166.128/26', '172.16.192.64/26'], 6: [] };
 
 function cache(ports: NodeCache['endpoints'][number]['ports'], more: Partial<NodeCache> = {}): NodeCache {
@@ -34,6 +35,7 @@ test(
       { proto: 'udp', first: 53, last: 54 },
     ],
     podCidrs: CIDRS,
+    ownCidrs: OWN,
   },
 );
 test(
@@ -43,22 +45,52 @@ test(
     { proto: 'tcp', port: 0, child },
     { proto: 'tcp', port: 80, child },
   ]),
-  { ports: [{ proto: 'tcp', first: 0, last: 65535 }], podCidrs: CIDRS },
+  { ports: [{ proto: 'tcp', first: 0, last: 65535 }], podCidrs: CIDRS, ownCidrs: OWN },
 );
 const every = (['tcp', 'udp', 'sctp'] as const).map((proto) => ({ proto, first: 0, last: 65535 }));
 test('all ports of every protocol', planned, cache([{ proto: 'any', port: 0, child }]), {
   ports: every,
   podCidrs: CIDRS,
+  ownCidrs: OWN,
 });
-test('mesh without endpoints', planned, cache([], { mesh: true }), { ports: every, podCidrs: CIDRS });
-test('nothing protected elsewhere', planned, cache([]), null);
+test('mesh without endpoints', planned, cache([], { mesh: true }), {
+  ports: every,
+  podCidrs: CIDRS,
+  ownCidrs: OWN,
+});
+test(
+  'ports of endpoints that no slice lists yet',
+  planned,
+  cache([], { unlisted: [{ proto: 'udp', port: 53, child }] }),
+  {
+    ports: [{ proto: 'udp', first: 53, last: 53 }],
+    podCidrs: CIDRS,
+    ownCidrs: OWN,
+  },
+);
+test('a node that serves alone reassembles fragments and keeps addresses', planned, cache([]), {
+  ports: [],
+  podCidrs: CIDRS,
+  ownCidrs: OWN,
+});
+test('nothing protected', planned, cache([], { children: [] }), null);
 test('no peers', planned, cache([{ proto: 'udp', port: 53, child }], { peers: [] }), null);
 
 test('families are told apart, and one that nobody uses has no set and no rule', (t) => {
   const ports = [{ proto: 'udp', first: 53, last: 54 }] as const;
-  const four = renderTable({ ports, podCidrs: { 4: ['10.2.0.0/24'], 6: [] } });
+  const four = renderTable({
+    ports,
+    podCidrs: { 4: ['10.2.0.0/24'], 6: [] },
+    ownCidrs: { 4: ['10.1.0.0/24'], 6: [] },
+  });
   t.regex(four, /elements = \{ udp \. 53-54 \}/);
   t.notRegex(four, /ip6|pods6/);
-  const both = renderTable({ ports, podCidrs: { 4: ['10.2.0.0/24'], 6: ['fd00:2::/64'] } });
+  const both = renderTable({
+    ports,
+    podCidrs: { 4: ['10.2.0.0/24'], 6: ['fd00:2::/64'] },
+    ownCidrs: { 4: [], 6: ['fd00:1::/64'] },
+  });
   t.regex(both, /ip6 daddr @pods6/);
+  t.regex(both, /ip6 saddr \{ fd00:1::\/64 \} ip6 daddr @pods6 rt ipsec exists snat/);
+  t.notRegex(both, /ip saddr \{ *\}/);
 });

@@ -1,0 +1,82 @@
+import * as z from 'zod';
+import type { PolicyItem } from '../watcher/model/items.ts';
+import type { EnablingState } from './enabling.ts';
+
+export const conditionSchema = z.object({
+  type: z.enum(['Accepted', 'Enforced']),
+  status: z.enum(['True', 'False']),
+  observedGeneration: z.number(),
+  reason: z.string(),
+  message: z.string(),
+  lastTransitionTime: z.string(),
+});
+
+export type Condition = Readonly<Omit<z.infer<typeof conditionSchema>, 'lastTransitionTime'>>;
+
+/** Nodes, items and the like that a message names at most. */
+const NAMED = 5;
+
+/** Accepted says whether all of it can be in force: what is refused in one item leaves the others alone. */
+export function acceptedCondition(
+  observedGeneration: number,
+  problems: readonly string[],
+  remarks: readonly string[],
+): Condition {
+  const condition = (status: Condition['status'], reason: string, message: string): Condition => ({
+    type: 'Accepted',
+    status,
+    observedGeneration,
+    reason,
+    message,
+  });
+  const [first] = problems;
+  if (first === undefined) {
+    return condition('True', 'Accepted', ['every item is in force as written', ...remarks].join('; '));
+  }
+  const reason = /^(ServiceNotFound|PortNotFound)/.exec(first)?.[1] ?? 'InvalidItem';
+  return condition('False', reason, named(problems));
+}
+
+interface Enforcement {
+  readonly items: readonly PolicyItem[];
+  /** Why each node that does not enforce the policy does not. */
+  readonly missing: readonly string[];
+  readonly nodes: number;
+  readonly phase: EnablingState['phase'];
+}
+
+export function enforcedCondition(
+  observedGeneration: number,
+  { items, missing, nodes, phase }: Enforcement,
+): Condition {
+  const condition = (status: Condition['status'], reason: string, message: string): Condition => ({
+    type: 'Enforced',
+    status,
+    observedGeneration,
+    reason,
+    message,
+  });
+  if (items.length === 0) {
+    return condition('False', 'NothingToEnforce', 'no item is valid');
+  }
+  if (nodes === 0) {
+    return condition('False', 'NoNodes', 'no node has an InternalIP and pod CIDRs');
+  }
+  if (phase !== 'Required') {
+    return condition('False', 'Enabling', PHASE_MESSAGES[phase]);
+  }
+  return missing.length === 0
+    ? condition('True', 'AllNodes', `enforced on ${nodes} of ${nodes} nodes`)
+    : condition('False', 'NodeNotReady', named(missing));
+}
+
+function named(texts: readonly string[]): string {
+  const more = texts.length > NAMED ? `; and ${texts.length - NAMED} more` : '';
+  return `${texts.slice(0, NAMED).join('; ')}${more}`;
+}
+
+const PHASE_MESSAGES = {
+  Accepting:
+    'phase 1 of 3: every node begins to let in ESP and plaintext of new ports, and still sends plaintext',
+  Sending: 'phase 2 of 3: every node begins to send ESP, and still lets plaintext in',
+} as const;

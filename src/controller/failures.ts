@@ -1,0 +1,39 @@
+import { type EventOptions, writeEvent } from './events.ts';
+import type { IPsecNode } from './report.ts';
+
+/** `<peer>: <reason>` of the failures that were announced, by node. */
+export type Announced = Map<string, ReadonlySet<string>>;
+
+/** An Event for each negotiation that begins to fail, or fails for another reason, and for a node with which all works again. */
+export async function announceFailures(
+  options: EventOptions,
+  nodes: Iterable<IPsecNode>,
+  announced: Announced,
+): Promise<void> {
+  for (const { metadata, status } of nodes) {
+    const { name, uid } = metadata;
+    const regarding = { apiVersion: 'trapline.io/v1alpha1', kind: 'IPsecNode', name, uid };
+    const before = announced.get(name) ?? new Set();
+    const now = new Set((status?.failures ?? []).map(({ peer, reason }) => `${peer}: ${reason}`));
+    announced.set(name, now);
+    for (const note of [...now].filter((each) => !before.has(each))) {
+      await writeEvent(options, {
+        regarding,
+        type: 'Warning',
+        reason: 'NegotiationFailed',
+        action: 'Negotiate',
+        note,
+      });
+    }
+    if (now.size === 0 && before.size > 0) {
+      const note = 'every negotiation that failed has succeeded since';
+      await writeEvent(options, {
+        regarding,
+        type: 'Normal',
+        reason: 'Negotiated',
+        action: 'Negotiate',
+        note,
+      });
+    }
+  }
+}
