@@ -18,6 +18,8 @@ export const heartbeatSchema = z.object({
   hairpinError: z.string(),
   /** What the source or the cluster model refused, `<object>: <message>`; the first PROBLEMS_KEPT of them. */
   problems: z.array(z.string()),
+  /** `<peer>: <reason>` of negotiations that fail. */
+  failures: z.array(z.string()).optional(),
 });
 
 export type Heartbeat = z.infer<typeof heartbeatSchema>;

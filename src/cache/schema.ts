@@ -19,6 +19,8 @@ const node = z.object({
   addresses: z.array(z.string()).min(1),
   /** Canonical CIDRs of all pod blocks, any family. */
   podCidrs: z.array(z.string()),
+  /** Pod CIDRs that it had a while ago, kept until then (milliseconds since the epoch). */
+  formerCidrs: z.array(z.object({ cidr: z.string(), until: z.number() })).optional(),
 });
 
 const peer = node.extend({
@@ -93,6 +95,8 @@ export const nodeCacheSchema = z.object({
   strict: z.boolean().optional(),
   node,
   peers: z.array(peer),
+  /** Pod CIDRs of peers that left, with their last peer: nothing may be sent there in the clear until then. */
+  departed: z.array(peer.extend({ until: z.number() })).optional(),
   children: z.array(child),
   entries: z.array(entry),
   pods: z.array(pod),

@@ -16,6 +16,7 @@ export interface Part {
     | 'source'
     | 'reconcile'
     | 'hairpin'
+    | 'peers'
     | 'objects'
     | 'cache'
     | 'attachments'
@@ -52,7 +53,7 @@ function agentParts({ heartbeat, cache, now }: NodeView): Part[] {
     return [{ name: 'agent', facts: 'not alive', problem: heartbeat.message }];
   }
   const { at, pid, version, charonError, sourceError, reconcileError, enforcedGeneration } = heartbeat.value;
-  const { hairpinError, problems } = heartbeat.value;
+  const { hairpinError, problems, failures = [] } = heartbeat.value;
   const silence = now - at;
   if (silence > HEARTBEAT_STALE_MS) {
     return [{ name: 'agent', facts: 'not alive', problem: `pid ${pid} silent for ${seconds(silence)}` }];
@@ -73,6 +74,11 @@ function agentParts({ heartbeat, cache, now }: NodeView): Part[] {
       name: 'hairpin',
       facts: hairpinError === '' ? 'in step' : 'first packets through DNAT are lost',
       problem: hairpinError,
+    },
+    {
+      name: 'peers',
+      facts: failures.length === 0 ? 'no negotiation fails' : 'negotiations fail',
+      problem: failures.join('; '),
     },
     {
       name: 'objects',

@@ -1,5 +1,6 @@
 import type { NodeCache } from '../cache/schema.ts';
 import { planConnections } from './connections.ts';
+import { icmpPolicies } from './icmp.ts';
 import { policyKey } from './identity.ts';
 import { clientPolicies, meshPolicies, servingPolicies } from './policies.ts';
 import { attachedAddresses, localAddresses, type PlannedAttachment } from './served.ts';
@@ -27,8 +28,9 @@ export function plan(cache: NodeCache, attachments: readonly PlannedAttachment[]
 /** Every XFRM policy of this node, sorted by key, each key once. Throws PlanError. */
 export function planPolicies(cache: NodeCache, attachments: readonly PlannedAttachment[]): XfrmPolicy[] {
   const policies = cache.mesh
-    ? meshPolicies(cache)
+    ? [...icmpPolicies(cache), ...meshPolicies(cache)]
     : [
+        ...icmpPolicies(cache),
         ...localAddresses(cache, attachments).flatMap((served) => servingPolicies(cache, served)),
         ...clientPolicies(cache),
         ...unlistedPolicies(cache),

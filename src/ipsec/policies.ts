@@ -1,7 +1,7 @@
 import type { NodeCache } from '../cache/schema.ts';
 import { familyOf, hostCidr } from './address.ts';
 import { PODS_CHILD } from './child.ts';
-import { cidrsOf, clientsHere, clientsOn, policyMaker } from './policy-maker.ts';
+import { cidrsOf, clientsHere, clientsOn, ownCidrs, peersOf, policyMaker } from './policy-maker.ts';
 import { type PortSelector, portSelectors } from './selectors.ts';
 import type { ServedAddress } from './served.ts';
 import { strangerPolicies } from './strict.ts';
@@ -16,7 +16,7 @@ export function servingPolicies(cache: NodeCache, served: ServedAddress): XfrmPo
     return [];
   }
   const inbound = served.host ? 'in' : 'fwd';
-  const towardsPeers = cache.peers.flatMap((peer) => {
+  const towardsPeers = peersOf(cache).flatMap((peer) => {
     const lay = policyMaker(cache, { peer, side: 'ingress', kind: 'address' });
     return clientsOn(cache, peer, family).flatMap((cidr) =>
       selectors.flatMap((port) => [
@@ -56,14 +56,14 @@ export function meshPolicies(cache: NodeCache): XfrmPolicy[] {
     child: PODS_CHILD,
     phase: cache.meshPhase ?? 'require',
   };
-  return cache.peers.flatMap((peer) => {
+  return peersOf(cache).flatMap((peer) => {
     const lay = policyMaker(cache, { peer, side: 'ingress', kind: 'address' });
     const pair = (own: string, other: string, inbound: 'fwd' | 'in'): XfrmPolicy[] => [
       ...lay(everything, 'out', { src: own, dst: other, proto: 'any', sport: 0, dport: 0 }),
       ...lay(everything, inbound, { src: other, dst: own, proto: 'any', sport: 0, dport: 0 }),
     ];
     return ([4, 6] as const).flatMap((family) => [
-      ...cidrsOf(cache.node.podCidrs, family).flatMap((own) =>
+      ...cidrsOf(ownCidrs(cache), family).flatMap((own) =>
         clientsOn(cache, peer, family).flatMap((other) => pair(own, other, 'fwd')),
       ),
       ...clientsHere(cache, family)

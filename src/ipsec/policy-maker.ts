@@ -16,9 +16,17 @@ export class PlanError extends Error {
  */
 export const KINDS = { address: 0, unlisted: 2, unlistedAnswer: 3, own: 4, stranger: 5 } as const;
 
+/** A peer, or one that has left: then no SA will ever be there, and what is sent to it goes nowhere. */
+export type PlannedPeer = CachePeer & { readonly until?: number };
+
+/** Peers, and those that have left. */
+export function peersOf({ peers, departed = [] }: NodeCache): PlannedPeer[] {
+  return [...peers, ...departed];
+}
+
 /** What the policies towards one peer have in common. */
 export interface Towards {
-  readonly peer: CachePeer;
+  readonly peer: PlannedPeer;
   readonly side: Side;
   readonly kind: 'address' | 'unlisted' | 'unlistedAnswer';
 }
@@ -44,6 +52,9 @@ export function policyMaker(cache: NodeCache, { peer, side, kind }: Towards): Po
   return (port, dir, selector) => {
     const config = configName(port.child, side);
     const reqid = peer.reqids[config];
+    if (reqid === undefined && peer.until !== undefined) {
+      return [];
+    }
     if (reqid === undefined) {
       throw new PlanError(`node cache: peers[${peer.name}].reqids has no ${config}`);
     }
@@ -69,9 +80,14 @@ export function clientsHere(
 ): { readonly cidr: string; readonly inbound: 'fwd' | 'in' }[] {
   const own = cache.nodeTraffic === true ? cache.node.addresses.map(hostCidr) : [];
   return [
-    ...cidrsOf(cache.node.podCidrs, family).map((cidr) => ({ cidr, inbound: 'fwd' as const })),
+    ...cidrsOf(ownCidrs(cache), family).map((cidr) => ({ cidr, inbound: 'fwd' as const })),
     ...cidrsOf(own, family).map((cidr) => ({ cidr, inbound: 'in' as const })),
   ];
+}
+
+/** Of this node's pods, those of before included. */
+export function ownCidrs({ node }: NodeCache): string[] {
+  return [...node.podCidrs, ...(node.formerCidrs ?? []).map(({ cidr }) => cidr)];
 }
 
 export function cidrsOf(cidrs: readonly string[], family: Family): string[] {

@@ -1,7 +1,7 @@
 import type { NodeCache } from '../cache/schema.ts';
 import { familyOf, hostCidr } from './address.ts';
 import { PRIORITY_FIRST, REQID_STRANGER } from './identity.ts';
-import { cidrsOf, KINDS } from './policy-maker.ts';
+import { cidrsOf, KINDS, ownCidrs } from './policy-maker.ts';
 import type { PortSelector } from './selectors.ts';
 import type { ServedAddress } from './served.ts';
 import type { XfrmPolicy } from './types.ts';
@@ -32,7 +32,7 @@ export function strangerPolicies(
     .filter(({ proto, phase }) => phase === 'require' && proto !== 'icmp' && proto !== 'icmpv6')
     .flatMap((port) => [
       policy(port, family === 4 ? '0.0.0.0/0' : '::/0', 'stranger'),
-      ...cidrsOf([...cache.node.podCidrs, ...cache.node.addresses.map(hostCidr)], family).map((own) =>
+      ...cidrsOf([...ownCidrs(cache), ...cache.node.addresses.map(hostCidr)], family).map((own) =>
         policy(port, own, 'own'),
       ),
     ]);

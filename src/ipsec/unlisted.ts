@@ -1,30 +1,29 @@
-import type { CachePeer, NodeCache } from '../cache/schema.ts';
-import { cidrsOf, clientsHere, policyMaker } from './policy-maker.ts';
+import type { NodeCache } from '../cache/schema.ts';
+import { cidrsOf, clientsHere, type PlannedPeer, peersOf, policyMaker } from './policy-maker.ts';
 import { type PortSelector, portSelectors } from './selectors.ts';
 import type { Family, XfrmPolicy } from './types.ts';
 
 /**
  * For endpoints that a peer serves already and this node has not read of yet: what this node's pods send to a protected port number of any pod
  * of a peer goes as ESP, whoever the pod is. A pod that is not protected gets it out of the tunnel and answers in the
- * clear, so that inbound both are let in; what may be a request comes before what may be an answer. Ports that are protected as a whole (`tcp/*`) are not among these. Throws PlanError.
+ * clear, so that inbound both are let in; what may be a request comes before what may be an answer. Ports that are protected
+ * as a whole (`tcp/*`) are not among these. Throws PlanError.
  */
 export function unlistedPolicies(cache: NodeCache): XfrmPolicy[] {
   const ports = cache.unlisted ?? [];
   return ports.length === 0
     ? []
-    : cache.peers.flatMap((peer) =>
+    : peersOf(cache).flatMap((peer) =>
         ([4, 6] as const).flatMap((family) =>
-          portSelectors(ports, family).flatMap((port) =>
-            port.port === 0
-              ? icmpPolicies(cache, { peer, family, port })
-              : portPolicies(cache, { peer, family, port }),
-          ),
+          portSelectors(ports, family)
+            .filter(({ port }) => port !== 0)
+            .flatMap((port) => portPolicies(cache, { peer, family, port })),
         ),
       );
 }
 
 interface Place {
-  readonly peer: CachePeer;
+  readonly peer: PlannedPeer;
   readonly family: Family;
   readonly port: PortSelector;
 }
@@ -41,19 +40,6 @@ function portPolicies(cache: NodeCache, { peer, family, port }: Place): XfrmPoli
       ...(inbound === 'in'
         ? []
         : asServer(port, 'fwd', { src: there, dst: here, proto, sport: 0, dport: port.port })),
-    ]),
-  );
-}
-
-/** ICMP has no ports that tell who serves: the child is that of the node whose name sorts first, on both nodes. */
-function icmpPolicies(cache: NodeCache, { peer, family, port }: Place): XfrmPolicy[] {
-  const side = cache.node.name < peer.name ? 'ingress' : 'egress';
-  const lay = policyMaker(cache, { peer, side, kind: 'unlisted' });
-  const proto = port.proto;
-  return cidrsOf(peer.podCidrs, family).flatMap((there) =>
-    cidrsOf(cache.node.podCidrs, family).flatMap((here) => [
-      ...lay(port, 'out', { src: here, dst: there, proto, sport: 0, dport: 0 }),
-      ...lay(port, 'fwd', { src: there, dst: here, proto, sport: 0, dport: 0 }),
     ]),
   );
 }

@@ -177,6 +177,12 @@ export async function runAgent(
   };
 
   const beat = async (): Promise<void> => {
+    const { failures: failed, ...sas } = await charon.report().catch(() => NO_CHARON);
+    const failures = failed.map(({ connection, reason }) => ({
+      peer: connection.slice(CONNECTION_PREFIX.length),
+      reason,
+    }));
+    const problems = state.problems.slice(0, PROBLEMS_KEPT);
     effects.writeHeartbeat({
       at: effects.now(),
       charonError: charon.error(),
@@ -184,20 +190,17 @@ export async function runAgent(
       enforcedGeneration: state.enforcedGeneration,
       reconcileError: state.reconcileError,
       hairpinError: state.hairpinError,
-      problems: state.problems.slice(0, PROBLEMS_KEPT),
+      problems,
+      failures: failures.map(({ peer, reason }) => `${peer}: ${reason}`),
     });
-    const { failures, ...report } = await charon.report().catch(() => NO_CHARON);
     effects.publish({
-      ...report,
-      failures: failures.map(({ connection, reason }) => ({
-        peer: connection.slice(CONNECTION_PREFIX.length),
-        reason,
-      })),
+      ...sas,
+      failures,
       addresses: state.cache?.node.addresses ?? [],
       podCidrs: state.cache?.node.podCidrs ?? [],
       policies: acceptance.told(state.enforcedPolicies),
       xfrmPolicies: state.planned,
-      problems: state.problems.slice(0, PROBLEMS_KEPT),
+      problems,
       error: [charon.error(), state.reconcileError, state.sourceError]
         .filter((error) => error !== '')
         .join('; '),

@@ -116,7 +116,14 @@ function modeller(options: AgentOptions, remembers: boolean): AgentEffects['mode
   return (snapshot, previous: NodeCache | null) => {
     const phases = enabling.phases(snapshot.objects.policies);
     const settings = { nodeName, childSaScope, nodeTraffic, strict, protectUnlisted };
-    const model = buildNodeCache({ ...settings, objects: snapshot.objects, previous, knownItems, phases });
+    const model = buildNodeCache({
+      ...settings,
+      objects: snapshot.objects,
+      previous,
+      knownItems,
+      phases,
+      now: Date.now(),
+    });
     knownItems = model.knownItems;
     return { ...model, phases };
   };

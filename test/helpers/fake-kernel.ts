@@ -21,7 +21,7 @@ export interface FakeKernel {
 
 const LINE =
   /^xfrm policy (add|update|delete) dir (\S+) (src \S+ dst \S+(?: proto \d+)?(?: [sd]port \d+)*)(?: (.*))?$/;
-const BODY = /^priority (\d+) tmpl (src \S+ dst \S+) proto esp reqid (\d+) mode tunnel level required$/;
+const BODY = /^priority (\d+) tmpl (src \S+ dst \S+) proto esp reqid (\d+) mode tunnel level (required|use)$/;
 
 export function createFakeKernel(): FakeKernel {
   const kernel: FakeKernel = {
@@ -88,8 +88,9 @@ function apply(table: Map<string, string>, line: string): string | undefined {
 function list({ table }: FakeKernel): RunResult {
   const blocks = [...table].map(([key, body]) => {
     const [, dir, selector = ''] = /^(\S+) (.*)$/.exec(key) ?? [];
-    const [, priority, ends, reqid] = BODY.exec(body) ?? [];
-    return `${selector} \n\tdir ${dir} priority ${priority} ptype main \n\ttmpl ${ends}\n\t\tproto esp reqid ${reqid} mode tunnel\n`;
+    const [, priority, ends, reqid, level] = BODY.exec(body) ?? [];
+    const optional = level === 'use' ? '\t\tlevel use \n' : '';
+    return `${selector} \n\tdir ${dir} priority ${priority} ptype main \n\ttmpl ${ends}\n\t\tproto esp reqid ${reqid} mode tunnel\n${optional}`;
   });
   return ok(blocks.join(''));
 }

@@ -220,6 +220,7 @@ function planOf({ objects, pods, scope }: World, nodeName: NodeName): NodePlan {
     childSaScope: scope,
     previous: null,
     knownItems: new Map(),
+    now: 0,
   });
   const cache = { schema: 1 as const, generation: 1, writtenAt: 0, ...content };
   const attachments = pods

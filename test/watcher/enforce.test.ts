@@ -58,7 +58,7 @@ test('a kernel in step is left alone', async (t) => {
   const record = { ...attachment, policies: planAttachment(cache, attachment) };
   const { applied, written, effects } = node(planPolicies(cache, [record]), [record]);
   t.deepEqual(await enforce(cache, effects), {
-    planned: 24,
+    planned: 28,
     added: 0,
     updated: 0,
     deleted: 0,

@@ -39,3 +39,29 @@ export const canonicalAddress = remembering((text) => {
   const url = URL.parse(trimmed.includes(':') ? `http://[${trimmed}]/` : `http://${trimmed}/`);
   return url?.hostname.replace(/^\[|\]$/g, '');
 });
+
+/** The bits of a canonical address. */
+export function numberOf(address: string): bigint {
+  if (!address.includes(':')) {
+    return address.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n);
+  }
+  const [head = '', tail] = address.split('::');
+  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
+  const [before, after] = [groups(head), groups(tail ?? '')];
+  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
+  return [...before, ...Array<string>(zeros).fill('0'), ...after].reduce(
+    (sum, group) => (sum << 16n) | BigInt(`0x${group}`),
+    0n,
+  );
+}
+
+/** Whether two canonical CIDRs have an address in common. */
+export function overlap(a: string, b: string): boolean {
+  const [[networkA = '', bitsA = ''], [networkB = '', bitsB = '']] = [a.split('/'), b.split('/')];
+  if (networkA.includes(':') !== networkB.includes(':')) {
+    return false;
+  }
+  const width = networkA.includes(':') ? 128 : 32;
+  const shift = BigInt(width - Math.min(Number(bitsA), Number(bitsB)));
+  return numberOf(networkA) >> shift === numberOf(networkB) >> shift;
+}

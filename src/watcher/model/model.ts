@@ -4,6 +4,7 @@ import { configNames, PODS_CHILD } from '../../ipsec/child.ts';
 import type { Phase } from '../../ipsec/types.ts';
 import type { ClusterObjects, ObjectProblem } from '../objects.ts';
 import { buildChildren, unlistedPorts } from './children.ts';
+import { departedPeers, formerCidrs } from './departed.ts';
 import { placeEndpoints } from './endpoints.ts';
 import { resolveEntries } from './entries.ts';
 import { type KnownItems, parseItems } from './items.ts';
@@ -24,7 +25,12 @@ export interface ModelInput {
   /** How far each IPsecPolicy's new ports are; a policy that is missing here is required. */
   readonly phases?: ReadonlyMap<string, Phase>;
   /** What was computed before: it keeps reqids stable, and what was required once stays required. */
-  readonly previous: Pick<NodeCacheContent, 'peers' | 'entries' | 'mesh' | 'meshPhase'> | null;
+  readonly previous: Pick<
+    NodeCacheContent,
+    'peers' | 'departed' | 'node' | 'entries' | 'mesh' | 'meshPhase'
+  > | null;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
   /** What was accepted before: it stays in force if an edit breaks it. */
   readonly knownItems: KnownItems;
 }
@@ -73,19 +79,23 @@ export function buildNodeCache(input: ModelInput): Model {
     children.flatMap(({ name }) => configNames(name)).sort(),
     new Map(input.previous?.peers.map((peer) => [peer.name, peer.reqids])),
   );
+  const withReqids = peers.map((peer) => ({ ...peer, reqids: reqids.get(peer.name) ?? {} }));
   const meshPhase = mesh ? phaseOfMesh(parsed.items, input) : 'require';
   const unlisted =
     mesh || input.protectUnlisted === false
       ? []
       : unlistedPorts(entries, podsOfCluster(objects.pods), { childSaScope, children });
+  const former = formerCidrs(node, withReqids, input);
+  const departed = departedPeers(withReqids, node, input);
   const content: NodeCacheContent = {
     childSaScope,
     mesh,
     ...(meshPhase === 'require' ? {} : { meshPhase }),
     ...(input.nodeTraffic === true ? { nodeTraffic: true } : {}),
     ...(input.strict === true ? { strict: true } : {}),
-    node,
-    peers: peers.map((peer) => ({ ...peer, reqids: reqids.get(peer.name) ?? {} })),
+    node: former.length === 0 ? node : { ...node, formerCidrs: former },
+    peers: withReqids,
+    ...(departed.length === 0 ? {} : { departed }),
     children,
     entries: mesh ? [] : entries.map(({ entry }) => entry),
     pods,

@@ -87,6 +87,7 @@ export function build(objects: Partial<ClusterObjects>, input: Partial<ModelInpu
     childSaScope: 'service',
     previous: null,
     knownItems: new Map(),
+    now: 0,
     ...input,
   });
 }

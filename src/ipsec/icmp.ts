@@ -1,0 +1,61 @@
+import type { NodeCache } from '../cache/schema.ts';
+import { hostCidr } from './address.ts';
+import { compareChildren } from './child.ts';
+import { strongest } from './phase.ts';
+import { cidrsOf, ownCidrs, type PlannedPeer, peersOf, policyMaker } from './policy-maker.ts';
+import type { PortSelector } from './selectors.ts';
+import type { Family, XfrmPolicy } from './types.ts';
+
+/**
+ * ICMP errors quote the packet that they are about (RFC 792, RFC 4443), and come from whoever dropped it: a node on the way, with its own address, or a pod
+ * that nobody has read of yet. What a peer's node and pods send to our pods may come as ESP, ours goes as ESP. There are no
+ * ports that tell who serves: the child is the first of those of the node whose name sorts first, on both nodes.
+ * Throws PlanError.
+ */
+export function icmpPolicies(cache: NodeCache): XfrmPolicy[] {
+  const [child] = [...cache.children].sort((a, b) => compareChildren(a.name, b.name));
+  if (child === undefined) {
+    return [];
+  }
+  const phases = cache.mesh
+    ? [cache.meshPhase]
+    : cache.entries.flatMap(({ ports }) => ports.map(({ phase }) => phase));
+  const phase = strongest(phases.length === 0 ? ['require'] : phases);
+  return peersOf(cache).flatMap((peer) =>
+    ([4, 6] as const).flatMap((family) => {
+      const proto = family === 4 ? 'icmp' : 'icmpv6';
+      return towards(cache, { peer, family, icmp: { proto, port: 0, child: child.name, phase } });
+    }),
+  );
+}
+
+interface Place {
+  readonly peer: PlannedPeer;
+  readonly family: Family;
+  readonly icmp: PortSelector;
+}
+
+function towards(cache: NodeCache, { peer, family, icmp }: Place): XfrmPolicy[] {
+  const side = cache.node.name < peer.name ? 'ingress' : 'egress';
+  const lay = policyMaker(cache, { peer, side, kind: 'unlisted' });
+  const selector = (src: string, dst: string): XfrmPolicy['selector'] => ({
+    src,
+    dst,
+    proto: icmp.proto,
+    sport: 0,
+    dport: 0,
+  });
+  const unlisted = (cache.unlisted ?? []).length > 0;
+  const [here, there] = [cidrsOf(ownCidrs(cache), family), cidrsOf(peer.podCidrs, family)];
+  const [us, them] = [cache.node.addresses, peer.addresses].map((addresses) =>
+    cidrsOf(addresses.map(hostCidr), family),
+  );
+  return [
+    ...there.flatMap((dst) =>
+      [...(unlisted ? here : []), ...(us ?? [])].flatMap((src) => lay(icmp, 'out', selector(src, dst))),
+    ),
+    ...here.flatMap((dst) =>
+      [...(unlisted ? there : []), ...(them ?? [])].flatMap((src) => lay(icmp, 'fwd', selector(src, dst))),
+    ),
+  ];
+}
