@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { type Charon, createCharon } from '../ipsec/charon/charon.ts';
 import type { Failure } from '../ipsec/charon/failures.ts';
 import type { Profile } from '../ipsec/charon/profile.ts';
@@ -27,6 +28,8 @@ export interface CharonSessionOptions {
 
 const CONNECT_MS = 5_000;
 const INITIATE_MS = 15_000;
+/** How long a packet may be on its way. */
+const IN_FLIGHT_MS = 2_000;
 /** A node tells its boot before it negotiates: what is older than the news is from before. */
 const SINCE_BOOT_S = 2;
 /** Live traffic waits for the slowest of the children that it uses. */
@@ -127,6 +130,7 @@ async function replaceWith(
     listKernel: () => listStates(iproute2),
     listSas: () => charon.listSas(),
     initiate: (connection, child) => charon.initiate(connection, child, INITIATE_MS),
+    settle: () => setTimeout(IN_FLIGHT_MS),
     deleteKernel: (sa) => deleteState(iproute2, sa),
   });
 }

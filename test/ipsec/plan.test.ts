@@ -51,6 +51,64 @@ test('mesh.txt', matchesGolden, 'mesh.txt', () =>
   text({ ...nodeScope(), mesh: true, entries: [], endpoints: [] }),
 );
 
+const withPort = (more: Partial<NodeCache>): NodeCache =>
+  seedCache({
+    unlisted: [
+      { proto: 'tcp', port: 9153, child: 'tcp_kube-dns' },
+      { proto: 'udp', port: 53, child: 'udp_kube-dns' },
+    ],
+    ...more,
+  });
+
+test('unlisted.txt', matchesGolden, 'unlisted.txt', () => text(withPort({})));
+test('node-traffic.txt', matchesGolden, 'node-traffic.txt', () => text(withPort({ nodeTraffic: true })));
+test('strict.txt', matchesGolden, 'strict.txt', () => text(seedCache({ strict: true })));
+
+const inPhase = (phase: 'accept' | 'send' | 'require'): NodeCache => {
+  const cache = withPort({});
+  const ports = <T extends object>(list: readonly T[]): (T & { phase: typeof phase })[] =>
+    list.map((port) => ({ ...port, phase }));
+  return {
+    ...cache,
+    entries: cache.entries.map((entry) => ({ ...entry, ports: ports(entry.ports) })),
+    endpoints: cache.endpoints.map((endpoint) => ({ ...endpoint, ports: ports(endpoint.ports) })),
+    unlisted: ports(cache.unlisted ?? []),
+  };
+};
+const levels = (phase: 'accept' | 'send' | 'require', dirs: readonly string[]): Set<string> =>
+  new Set(
+    planPolicies(inPhase(phase), [corednsAttachment])
+      .filter(({ dir, priority }) => dirs.includes(dir) && priority < 1_102)
+      .map(({ template }) => template.level),
+  );
+
+test('the phases of enabling: let both in and send nothing, send, require', (t) => {
+  t.deepEqual(levels('accept', ['out']), new Set());
+  t.deepEqual(levels('accept', ['fwd', 'in']), new Set(['use']));
+  t.deepEqual(levels('send', ['out']), new Set(['required']));
+  t.deepEqual(levels('send', ['fwd', 'in']), new Set(['use']));
+  t.deepEqual(levels('require', ['fwd', 'in']), new Set(['required']));
+  t.is(planPolicies(inPhase('accept'), []).filter(({ dir }) => dir === 'out').length, 0);
+  t.deepEqual(
+    planPolicies(inPhase('require'), [corednsAttachment]),
+    planPolicies(withPort({}), [corednsAttachment]),
+    'a port without a phase is required',
+  );
+});
+
+test('of two ports that one policy covers, the one that is further decides', (t) => {
+  const cache = withPort({});
+  const ports = cache.endpoints[0]?.ports ?? [];
+  const wide = { proto: 'udp' as const, port: 0, child: 'pods_udp', phase: 'accept' as const };
+  const endpoints = cache.endpoints.map((endpoint) => ({ ...endpoint, ports: [wide, ...ports] }));
+  const peers = cache.peers.map((peer) => ({ ...peer, reqids: { ...peer.reqids, pods_udp: 10_000_777 } }));
+  const found = planPolicies({ ...cache, endpoints, peers }, []).filter(
+    ({ dir, selector, priority }) => dir !== 'out' && selector.proto === 'udp' && priority < 1_102,
+  );
+  t.true(found.length > 0);
+  t.true(found.every(({ selector, template }) => selector.sport === 0 && template.level === 'required'));
+});
+
 test('ADD lays exactly what the whole plan holds for the address', (t) => {
   const address = '172.16.166.178/32';
   const whole = planPolicies(seedCache(), [corednsAttachment]).filter(

@@ -8,6 +8,8 @@ export interface OrphanEffects {
   listSas(): Promise<readonly IkeSa[]>;
   /** @throws ViciError if the CHILD_SA does not come up */
   initiate(connection: string, child: string): Promise<void>;
+  /** Waits until what the peer has sent through an orphan has come in. */
+  settle(): Promise<void>;
   /** An SA that is gone is not an error. */
   deleteKernel(sa: KernelSa): Promise<void>;
 }
@@ -33,6 +35,9 @@ export async function replaceOrphans(
       }
     }),
   );
+  if (orphans.length > 0) {
+    await effects.settle();
+  }
   for (const orphan of orphans) {
     await effects.deleteKernel(orphan);
   }

@@ -17,7 +17,8 @@ export interface Lab {
   readonly cluster: LabCluster;
   readonly childSaScope: string;
   readonly wire: Wire;
-  readonly nodes: readonly LabNode[];
+  readonly nodes: LabNode[];
+  agentFlags: readonly string[];
   readonly pods: Map<PodName, LabPod>;
   readonly servers: Daemon[];
 }
@@ -30,7 +31,7 @@ export async function createLab(childSaScope: string, source: LabCluster['kind']
     nodes.push(await createNode(base, wire.namespace, spec));
   }
   const cluster = source === 'directory' ? directoryCluster(base) : await kubernetesCluster(base, wire);
-  return { base, cluster, childSaScope, wire, nodes, pods: new Map(), servers: [] };
+  return { base, cluster, childSaScope, wire, nodes, agentFlags: [], pods: new Map(), servers: [] };
 }
 
 /** `trapline-agent pki init` and `issue` for every node. */
@@ -70,12 +71,13 @@ export function podOf(lab: Lab, name: PodName): LabPod {
   return pod;
 }
 
-export async function attachAll(lab: Lab): Promise<void> {
+/** The pods of a node, or of all nodes. */
+export async function attachAll(lab: Lab, node?: string): Promise<void> {
   for (const [name, spec] of Object.entries(PODS)) {
-    lab.pods.set(
-      name as PodName,
-      await attachPod(nodeOf(lab, spec.node), spec, await lab.cluster.uidOf(spec.namespace, spec.name)),
-    );
+    if (node === undefined || spec.node === node) {
+      const uid = await lab.cluster.uidOf(spec.namespace, spec.name);
+      lab.pods.set(name as PodName, await attachPod(nodeOf(lab, spec.node), spec, uid));
+    }
   }
 }
 

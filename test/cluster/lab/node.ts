@@ -19,9 +19,9 @@ export interface LabNode {
 const IP = '/usr/sbin/ip';
 export const CHARON_CONF = join(ROOT, 'conf/strongswan/strongswan.conf');
 
-/** An executable as `make build` leaves it. */
+/** An executable as `make build` leaves it, or one that stands in for it. */
 export function executable(name: string): string {
-  const path = join(ROOT, 'pkg/dist', name);
+  const path = join(process.env.TRAPLINE_DIST ?? join(ROOT, 'pkg/dist'), name);
   if (!existsSync(path)) {
     throw new Error(`${path} is missing: run make build`);
   }
@@ -104,13 +104,15 @@ export async function startCharon(node: LabNode): Promise<void> {
 export interface AgentSettings {
   readonly cluster: { readonly agentArgs: readonly string[] };
   readonly childSaScope: string;
+  /** More options of `trapline-agent run`. */
+  readonly agentFlags?: readonly string[];
 }
 
-export function startAgent(node: LabNode, { cluster, childSaScope }: AgentSettings): void {
+export function startAgent(node: LabNode, { cluster, childSaScope, agentFlags = [] }: AgentSettings): void {
   const args = ['--node-name', node.spec.name, ...cluster.agentArgs, '--pki-dir', join(node.folder, 'pki')];
   node.agent = startIn(
     node.enter,
-    [executable('trapline-agent'), 'run', ...args, '--child-sa-scope', childSaScope],
+    [executable('trapline-agent'), 'run', ...args, '--child-sa-scope', childSaScope, ...agentFlags],
     join(node.folder, 'agent.log'),
   );
 }

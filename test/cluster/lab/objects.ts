@@ -1,16 +1,17 @@
 import { stringify } from 'yaml';
-import { CERT_IP, DNS_IP, NODES, OPEN_PORT, PODS, type PodSpec } from './topology.ts';
+import { CERT_IP, DNS_IP, NODES, type NodeSpec, OPEN_PORT, PODS, type PodSpec } from './topology.ts';
 
 /** The cluster's objects as an API server would give them, a manifest per file. */
 
-export function nodesManifest(): string {
+export function nodesManifest(nodes: readonly NodeSpec[] = NODES): string {
   return documents(
-    NODES.map(({ name, address, podCidr }) => ({
+    nodes.map(({ name, address, podCidr, bootId }) => ({
       apiVersion: 'v1',
       kind: 'Node',
       // An API server takes the status from kubelets alone.
       metadata: { name, annotations: { 'trapline.io/addresses': address } },
       spec: { podCIDR: podCidr, podCIDRs: [podCidr] },
+      ...(bootId === undefined ? {} : { status: { nodeInfo: { bootID: bootId } } }),
     })),
   );
 }
@@ -22,11 +23,12 @@ const DNS_PORTS = [
   { name: 'open', protocol: 'TCP', port: OPEN_PORT },
 ];
 
-export function servicesManifest(): string {
+/** `more`: further pods of the DNS service. */
+export function servicesManifest(more: readonly PodSpec[] = []): string {
   return documents([
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'cert-manager' } },
     service('kube-dns', 'kube-system', { clusterIP: DNS_IP, selector: PODS.dns0.labels, ports: DNS_PORTS }),
-    slice('kube-dns', 'kube-system', { pods: [PODS.dns0, PODS.dns1], ports: DNS_PORTS }),
+    slice('kube-dns', 'kube-system', { pods: [PODS.dns0, PODS.dns1, ...more], ports: DNS_PORTS }),
     service('cm-cert-manager', 'cert-manager', {
       clusterIP: CERT_IP,
       selector: PODS.cert.labels,
@@ -40,11 +42,11 @@ export function servicesManifest(): string {
 }
 
 /** Pods as the scheduler leaves them: bound to a node, without an address yet. */
-export function podsManifest(): string {
+export function podsManifest(more: readonly PodSpec[] = []): string {
   const named = (spec: PodSpec): object[] =>
     spec.namespace === 'cert-manager' ? [{ name: 'http-metrics', containerPort: 9402, protocol: 'TCP' }] : [];
   return documents(
-    Object.values(PODS).map((spec) => ({
+    [...Object.values(PODS), ...more].map((spec) => ({
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { name: spec.name, namespace: spec.namespace, uid: `uid-${spec.name}`, labels: spec.labels },

@@ -3,6 +3,8 @@ export interface NodeSpec {
   readonly name: string;
   readonly address: string;
   readonly podCidr: string;
+  /** Changes when the node boots. */
+  readonly bootId?: string;
 }
 
 export const NODES: readonly NodeSpec[] = [

@@ -7,6 +7,8 @@ export interface Wire {
   readonly namespace: string;
   /** Its own address among the nodes. */
   readonly address: string;
+  /** Path of the capture. */
+  readonly pcap: string;
   /** Packets so far that match a pcap filter. */
   count(filter: string): Promise<number>;
   /** The matching packets, a line each. */
@@ -60,6 +62,7 @@ export async function createWire(base: string): Promise<Wire> {
   return {
     namespace,
     address: OWN,
+    pcap,
     show,
     count: async (filter) => (await show(filter)).length,
     async destroy() {

@@ -44,12 +44,14 @@ test('new SAs first, then the orphans go; what cannot be brought up goes as well
         throw new ViciError('refused', 'no answer');
       }
     },
+    settle: async () => void calls.push('settle'),
     deleteKernel: async (sa) => void calls.push(`delete ${sa.spi}`),
   });
   t.is(count, 3);
   t.deepEqual(calls, [
     'initiate k8s-node-b udp_dns_egress',
     'initiate k8s-node-b udp_dns_ingress',
+    'settle',
     'delete 1',
     'delete 2',
     'delete 4',
@@ -62,6 +64,7 @@ test('a child that runs already is not brought up twice', async (t) => {
     listKernel: async () => [kernelSa({ spi: 1 })],
     listSas: async () => running,
     initiate: async () => void calls.push('initiate'),
+    settle: async () => undefined,
     deleteKernel: async (sa) => void calls.push(`delete ${sa.spi}`),
   });
   t.deepEqual(calls, ['delete 1']);
@@ -75,6 +78,7 @@ test('orphans stay if charon dies meanwhile', async (t) => {
     initiate: async () => {
       throw new ViciError('closed', 'charon closed the connection');
     },
+    settle: async () => undefined,
     deleteKernel: async (sa) => void deleted.push(sa.spi),
   });
   await t.throwsAsync(work, { message: /closed/ });

@@ -1,0 +1,87 @@
+import { nodeOf } from '../../lab/lab.ts';
+import { startAgent, startCharon, swanctl } from '../../lab/node.ts';
+import { nodesManifest } from '../../lab/objects.ts';
+import { STRETCH, sasOf } from '../../lab/probe.ts';
+import { sleep, until } from '../../lab/process.ts';
+import { NODES } from '../../lab/topology.ts';
+import type { Row } from '../table.ts';
+import { inStep, rebootNode, type World } from '../world.ts';
+
+const SERVER = 'controller-1';
+const CLIENT = 'worker-0';
+
+const agentEnds =
+  (signal: 'SIGTERM' | 'SIGKILL') =>
+  async ({ lab }: World): Promise<undefined> => {
+    const node = nodeOf(lab, SERVER);
+    await node.agent?.stop(signal);
+    await sleep(2_000);
+    startAgent(node, lab);
+    await inStep(node);
+  };
+
+const charonEnds =
+  (signal: 'SIGTERM' | 'SIGKILL', name: string) =>
+  async ({ lab }: World): Promise<undefined> => {
+    const node = nodeOf(lab, name);
+    await node.charon?.stop(signal);
+    await sleep(1_000);
+    await startCharon(node);
+  };
+
+/** Row 2: whatever dies or starts anew. */
+export const daemonRows: readonly Row[] = [
+  {
+    id: '2a',
+    title: 'agent of the server stopped, started again',
+    lossless: true,
+    event: agentEnds('SIGTERM'),
+  },
+  {
+    id: '2b',
+    title: 'agent of the server killed, started again',
+    lossless: true,
+    event: agentEnds('SIGKILL'),
+  },
+  { id: '2c', title: 'charon of the server stopped, started again', event: charonEnds('SIGTERM', SERVER) },
+  { id: '2d', title: 'charon of the server killed, started again', event: charonEnds('SIGKILL', SERVER) },
+  { id: '2e', title: 'charon of the client killed, started again', event: charonEnds('SIGKILL', CLIENT) },
+  {
+    id: '2f',
+    title: 'agent and charon killed, charon started first',
+    async event({ lab }) {
+      const node = nodeOf(lab, SERVER);
+      await node.agent?.stop('SIGKILL');
+      await node.charon?.stop('SIGKILL');
+      await sleep(1_000);
+      await startCharon(node);
+      await sleep(2_000);
+      startAgent(node, lab);
+      await inStep(node);
+      return undefined;
+    },
+  },
+  {
+    id: '2g',
+    title: 'node rebooted: namespaces torn down and rebuilt, /run empty; its peers hear of the new bootID',
+    async event(world) {
+      const { lab } = world;
+      const before = NODES.map((node) => ({ ...node, bootId: `first-${node.name}` }));
+      await lab.cluster.put('nodes.yaml', nodesManifest(before));
+      await sleep(1_000);
+      const peer = nodeOf(lab, CLIENT);
+      const old = new Set((await sasOf(peer)).map(({ spi }) => spi));
+      await rebootNode(world, SERVER);
+      const booted = before.map((node) => (node.name === SERVER ? { ...node, bootId: 'second' } : node));
+      await lab.cluster.put('nodes.yaml', nodesManifest(booted));
+      const gone = await until('the IKE_SAs of before', 20_000 * STRETCH, async () => {
+        const { stdout } = await swanctl(peer, '--list-sas', '--ike', `k8s-node-${SERVER}`);
+        const spis = [...stdout.matchAll(/^ +(?:in|out) +([0-9a-f]+),/gm)].map(([, spi]) =>
+          Number.parseInt(spi ?? '', 16),
+        );
+        return spis.every((spi) => !old.has(spi));
+      });
+      return `SAs of before gone ${(gone / 1_000).toFixed(1)} s after the news`;
+    },
+  },
+];

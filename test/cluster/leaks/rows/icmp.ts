@@ -1,0 +1,72 @@
+import { nodeOf, podOf } from '../../lab/lab.ts';
+import { mustIn, runIn, sleep } from '../../lab/process.ts';
+import { PODS } from '../../lab/topology.ts';
+import type { Row } from '../table.ts';
+import { MARKER } from '../traffic.ts';
+import type { World } from '../world.ts';
+
+const SOCAT = '/usr/bin/socat';
+
+/** ICMP messages that a pod has received (`InMsgs`, IPv4). */
+async function received(world: World, pod: 'client2' | 'dns1'): Promise<number> {
+  const snmp = await mustIn(podOf(world.lab, pod).enter, ['/bin/cat', '/proc/net/snmp']);
+  const [names = [], values = []] = snmp
+    .split('\n')
+    .filter((line) => line.startsWith('Icmp:'))
+    .map((line) => line.split(' '));
+  return Number(values[names.indexOf('InMsgs')]);
+}
+
+/** The event must make an ICMP error arrive: otherwise the row says nothing. */
+const provoking =
+  (pod: 'client2' | 'dns1', provoke: (world: World) => Promise<void>) =>
+  async (world: World): Promise<string> => {
+    const before = await received(world, pod);
+    await provoke(world);
+    await sleep(2_000);
+    const errors = (await received(world, pod)) - before;
+    if (errors === 0) {
+      throw new Error(`${pod} got no ICMP error`);
+    }
+    return `${errors} ICMP errors arrived at ${pod}`;
+  };
+
+async function datagram({ lab }: World, options: string, to: string, bytes = 200): Promise<void> {
+  const text = `${MARKER} icmp 1 `.repeat(Math.ceil(bytes / 20)).slice(0, bytes);
+  await runIn(podOf(lab, 'client2').enter, [SOCAT, '-u', '-b', '2000', '-', `UDP:${to}${options}`], text);
+}
+
+/** Row 7: ICMP errors quote what they are about. */
+export const icmpRows: readonly Row[] = [
+  {
+    id: '7a',
+    title: 'port unreachable from a protected pod (its server is gone)',
+    event: provoking('client2', async (world) => {
+      const { daemons } = world;
+      await daemons.get('dns0')?.stop('SIGKILL');
+      await datagram(world, '', `${PODS.dns0.address}:53`);
+    }),
+  },
+  {
+    id: '7b',
+    title: 'port unreachable from a client that is gone before its answer',
+    event: provoking('dns1', (world) => datagram(world, '', `${PODS.dns1.address}:53`)),
+  },
+  {
+    id: '7c',
+    title: "time exceeded at the server's node, which has an address of its own",
+    event: provoking('client2', (world) => datagram(world, ',ttl=2', `${PODS.dns1.address}:53`)),
+  },
+  {
+    id: '7d',
+    title: "fragmentation needed at the server's node",
+    event: provoking('client2', async (world) => {
+      const node = nodeOf(world.lab, 'controller-1');
+      const route = ['/usr/sbin/ip', 'route'];
+      const to = [`${PODS.dns1.address}/32`, 'dev', 'cni0'];
+      await mustIn(node.enter, [...route, 'add', ...to, 'mtu', 'lock', '600']);
+      await datagram(world, ',mtudiscover=2', `${PODS.dns1.address}:53`, 900);
+      await mustIn(node.enter, [...route, 'del', ...to]);
+    }),
+  },
+];

@@ -1,0 +1,82 @@
+import { podOf } from '../../lab/lab.ts';
+import { mustIn, runIn, sleep } from '../../lab/process.ts';
+import { PODS } from '../../lab/topology.ts';
+import type { Row } from '../table.ts';
+import { MARKER } from '../traffic.ts';
+import { ledgerOf, runSender, type World } from '../world.ts';
+
+const IP = '/usr/sbin/ip';
+const BULK_BYTES = 1_000_000;
+
+/** A bulk transfer there and back; what comes back must be all of it. */
+async function bulk({ lab }: World): Promise<string> {
+  const started = performance.now();
+  const script = `head -c ${BULK_BYTES} /dev/zero | socat -t 20 - TCP:${PODS.dns1.address}:9153 | wc -c`;
+  const { stdout } = await runIn(podOf(lab, 'client2').enter, ['/bin/sh', '-c', script]);
+  if (Number(stdout.trim()) !== BULK_BYTES) {
+    throw new Error(`${stdout.trim()} of ${BULK_BYTES} bytes came back`);
+  }
+  return `TCP ${BULK_BYTES / 1e6} MB there and back in ${((performance.now() - started) / 1_000).toFixed(1)} s`;
+}
+
+async function largeUdp(world: World, bytes: number): Promise<string> {
+  const name = `udp-${bytes}`;
+  const from = Date.now();
+  const spec = {
+    name,
+    kind: 'udp',
+    address: PODS.dns1.address,
+    port: 53,
+    bytes,
+    everyMs: 200,
+    marker: MARKER,
+  } as const;
+  const sender = runSender(world, 'client2', [spec]);
+  await sleep(8_000);
+  const { sent, lost } = ledgerOf(world).passage(name, from, Date.now() - 2_000);
+  await sender.stop('SIGKILL');
+  if (sent === 0 || lost > 0) {
+    throw new Error(`UDP of ${bytes} bytes: ${lost} of ${sent} lost`);
+  }
+  return `UDP of ${bytes} bytes: ${sent} sent, none lost`;
+}
+
+async function setMtu({ lab }: World, mtu: number): Promise<void> {
+  const value = String(mtu);
+  const wire = [IP, '-n', lab.wire.namespace];
+  for (const { spec, enter } of lab.nodes) {
+    await mustIn(wire, ['link', 'set', `p-${spec.name}`, 'mtu', value]);
+    await mustIn(enter, [IP, 'link', 'set', 'eth0', 'mtu', value]);
+    const links = await mustIn(enter, [IP, '-o', 'link', 'show', 'master', 'cni0']);
+    for (const [, link = ''] of links.matchAll(/^\d+: ([^@:]+)/gm)) {
+      await mustIn(enter, [IP, 'link', 'set', link, 'mtu', value]);
+    }
+    await mustIn(enter, [IP, 'link', 'set', 'cni0', 'mtu', value]);
+  }
+  for (const { enter } of lab.pods.values()) {
+    await mustIn(enter, [IP, 'link', 'set', 'eth0', 'mtu', value]);
+  }
+  await mustIn(wire, ['link', 'set', 'br0', 'mtu', value]);
+}
+
+/** Row 8: sizes. The stream of 3,000-byte datagrams runs in every row. */
+export const mtuRows: readonly Row[] = [
+  {
+    id: '8a',
+    title: 'bulk through the tunnel, link MTU 1500',
+    event: async (world) =>
+      [await bulk(world), await largeUdp(world, 1_472), await largeUdp(world, 8_000)].join(', '),
+  },
+  {
+    id: '8b',
+    title: 'bulk through the tunnel, link MTU 9000',
+    async event(world) {
+      await setMtu(world, 9_000);
+      const remark = [await bulk(world), await largeUdp(world, 8_972), await largeUdp(world, 20_000)].join(
+        ', ',
+      );
+      await setMtu(world, 1_500);
+      return remark;
+    },
+  },
+];

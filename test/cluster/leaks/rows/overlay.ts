@@ -1,0 +1,96 @@
+import { readFileSync } from 'node:fs';
+import { mustIn, sleep } from '../../lab/process.ts';
+import { NODES, PODS } from '../../lab/topology.ts';
+import type { Row } from '../table.ts';
+import { MARKER } from '../traffic.ts';
+import { ledgerOf, outputOf, runSender, type World } from '../world.ts';
+
+const IP = '/usr/sbin/ip';
+const NFT = '/usr/sbin/nft';
+const overlayAddress = (address: string): string => address.replace(/^192\.168\.206\./, '10.5.0.');
+
+/** As flannel does: a VXLAN between the nodes, and routes to pod CIDRs through it. */
+async function layOverlay({ lab }: World): Promise<void> {
+  for (const { spec, enter } of lab.nodes) {
+    const peers = NODES.filter(({ name }) => name !== spec.name);
+    const link = ['link', 'add', 'flannel.1', 'type', 'vxlan', 'id', '1', 'local', spec.address];
+    await mustIn(enter, [IP, ...link, 'dstport', '8472', 'dev', 'eth0']);
+    for (const peer of peers) {
+      const entry = ['00:00:00:00:00:00', 'dev', 'flannel.1', 'dst', peer.address];
+      await mustIn(enter, ['/usr/sbin/bridge', 'fdb', 'append', ...entry]);
+    }
+    await mustIn(enter, [IP, 'addr', 'add', `${overlayAddress(spec.address)}/24`, 'dev', 'flannel.1']);
+    await mustIn(enter, [IP, 'link', 'set', 'flannel.1', 'up']);
+    for (const peer of peers) {
+      const via = ['via', overlayAddress(peer.address), 'dev', 'flannel.1'];
+      await mustIn(enter, [IP, 'route', 'replace', peer.podCidr, ...via]);
+    }
+  }
+}
+
+async function removeOverlay({ lab }: World): Promise<void> {
+  for (const { spec, enter } of lab.nodes) {
+    await mustIn(enter, [IP, 'link', 'del', 'flannel.1']);
+    for (const peer of NODES.filter(({ name }) => name !== spec.name)) {
+      await mustIn(enter, [IP, 'route', 'replace', peer.podCidr, 'via', peer.address]);
+    }
+  }
+}
+
+/** A new flow of client2; resolves to who the server took it for. */
+async function newFlow(world: World, name: string): Promise<string[]> {
+  const spec = {
+    name,
+    kind: 'tcp',
+    address: PODS.dns1.address,
+    port: 53,
+    bytes: 100,
+    everyMs: 200,
+    marker: MARKER,
+  } as const;
+  const from = Date.now();
+  const sender = runSender(world, 'client2', [spec]);
+  await sleep(6_000);
+  await sender.stop('SIGKILL');
+  const { sent, lost } = ledgerOf(world).passage(name, from, Date.now() - 2_000);
+  if (sent === 0 || lost === sent) {
+    throw new Error(`a new flow: ${lost} of ${sent} lost`);
+  }
+  const seen = readFileSync(outputOf(world.lab, PODS.dns1.name), 'utf8');
+  return [...seen.matchAll(/^tcp\/53 (\S+)$/gm)].map(([, address = '']) => address);
+}
+
+/** Row 12: how pods reach each other otherwise. */
+export const overlayRows: readonly Row[] = [
+  {
+    id: '12a',
+    title: 'the pod network is an overlay (VXLAN, as flannel lays it)',
+    async event(world) {
+      await layOverlay(world);
+      await sleep(4_000);
+      const seen = await newFlow(world, 'vxlan');
+      await removeOverlay(world);
+      return `servers see ${seen.join(', ')}`;
+    },
+  },
+  {
+    id: '12b',
+    title: 'masquerading of everything that leaves the node, as ipMasq of bridge does it',
+    async event(world) {
+      for (const { spec, enter } of world.lab.nodes) {
+        const rules = `table ip masq { chain post { type nat hook postrouting priority srcnat;
+          ip saddr ${spec.podCidr} ip daddr != ${spec.podCidr} masquerade } }`;
+        await mustIn(enter, [NFT, '-f', '-'], rules);
+      }
+      const seen = await newFlow(world, 'masquerade');
+      for (const { enter } of world.lab.nodes) {
+        await mustIn(enter, [NFT, 'delete', 'table', 'ip', 'masq']);
+      }
+      const wrong = seen.filter((address) => !address.startsWith('172.16.'));
+      if (wrong.length > 0) {
+        throw new Error(`servers see ${wrong.join(', ')}`);
+      }
+      return `servers see ${seen.join(', ')}`;
+    },
+  },
+];

@@ -1,0 +1,86 @@
+import { createSocket } from 'node:dgram';
+import { appendFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { parsePayload, payloadOf, type StreamSpec } from './traffic.ts';
+
+/**
+ * In a client pod: sends the streams until it is ended. `node send.js <log> <specs as JSON>`. The log has a line for each message,
+ * `s <stream> <seq> <ms>` when it was sent and `r <stream> <seq> <ms>` when its echo came.
+ */
+const [log = '', json = '[]'] = process.argv.slice(2);
+const FLUSH_MS = 100;
+/** A connection without an answer for this long is opened anew. */
+const STALLED_MS = 5_000;
+
+let lines = '';
+const note = (what: 's' | 'r', name: string, seq: number): void => {
+  lines += `${what} ${name} ${seq} ${Date.now()}\n`;
+};
+setInterval(() => {
+  if (lines !== '') {
+    appendFileSync(log, lines);
+    lines = '';
+  }
+}, FLUSH_MS);
+
+for (const spec of JSON.parse(json) as StreamSpec[]) {
+  if (spec.kind === 'udp') {
+    streamUdp(spec);
+  } else {
+    streamTcp(spec);
+  }
+}
+
+function received(text: string): void {
+  const message = parsePayload(text);
+  if (message !== undefined) {
+    note('r', message.name, message.seq);
+  }
+}
+
+function streamUdp(spec: StreamSpec): void {
+  const socket = createSocket(spec.address.includes(':') ? 'udp6' : 'udp4');
+  socket.on('message', (data) => received(data.toString('latin1', 0, 200)));
+  socket.on('error', () => undefined);
+  let seq = 0;
+  setInterval(() => {
+    seq += 1;
+    note('s', spec.name, seq);
+    socket.send(payloadOf(spec, seq), spec.port, spec.address, () => undefined);
+  }, spec.everyMs);
+}
+
+/** One connection, opened anew when it breaks or stalls. What was sent through it and not answered is lost. */
+function streamTcp(spec: StreamSpec): void {
+  let seq = 0;
+  let answered = Date.now();
+  let current: Socket | undefined;
+  const open = (): void => {
+    const socket = connect(spec.port, spec.address);
+    let rest = '';
+    answered = Date.now();
+    current = socket;
+    socket.setNoDelay(true);
+    socket.on('data', (data) => {
+      answered = Date.now();
+      const parts = (rest + data.toString('latin1')).split('\n');
+      rest = parts.pop() ?? '';
+      for (const line of parts) {
+        received(line);
+      }
+    });
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => setTimeout(open, 200));
+  };
+  open();
+  setInterval(() => {
+    if (Date.now() - answered > STALLED_MS) {
+      current?.destroy();
+    }
+    if (current?.readyState === 'open') {
+      seq += 1;
+      note('s', spec.name, seq);
+      current.write(Buffer.concat([payloadOf(spec, seq), Buffer.from('\n')]));
+    }
+  }, spec.everyMs);
+}

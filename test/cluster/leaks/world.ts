@@ -1,0 +1,168 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from '../../helpers/root.ts';
+import {
+  attachAll,
+  createLab,
+  issueCertificates,
+  type Lab,
+  nodeOf,
+  type PodName,
+  podOf,
+  startDaemons,
+} from '../lab/lab.ts';
+import { createNode, destroyNode, type LabNode, startAgent, startCharon } from '../lab/node.ts';
+import type { LabPod } from '../lab/pod.ts';
+import { lagOf, STRETCH } from '../lab/probe.ts';
+import { type Daemon, type Entrance, sleep, startIn, until } from '../lab/process.ts';
+import { OPEN_PORT, PODS } from '../lab/topology.ts';
+import { type Ledger, readLedger } from './ledger.ts';
+import { CONTROL, MARKER, type StreamSpec } from './traffic.ts';
+
+/** Three nodes with streams between their pods. */
+export interface World {
+  readonly lab: Lab;
+  /** Streams that a row waits for. */
+  readonly streams: string[];
+  /** Sender or server, by pod. */
+  readonly daemons: Map<string, Daemon>;
+  readonly logs: string[];
+}
+
+const script = (name: string): string => join(ROOT, 'build/test/cluster/leaks', name);
+const stream = (
+  name: string,
+  more: Partial<StreamSpec> & Pick<StreamSpec, 'address' | 'port'>,
+): StreamSpec => ({
+  name,
+  kind: 'udp',
+  bytes: 100,
+  everyMs: 200,
+  marker: MARKER,
+  ...more,
+});
+
+/** From worker-0 to controller-1, and from there to worker-0. */
+const SENDERS: Readonly<Partial<Record<PodName, readonly StreamSpec[]>>> = {
+  client2: [
+    stream('udp', { address: PODS.dns1.address, port: 53, everyMs: 100 }),
+    stream('large', { address: PODS.dns1.address, port: 53, bytes: 3_000, everyMs: 500 }),
+    stream('tcp', { kind: 'tcp', address: PODS.dns1.address, port: 53 }),
+    stream('control', { address: PODS.dns1.address, port: OPEN_PORT, everyMs: 500, marker: CONTROL }),
+  ],
+  client1: [stream('back', { kind: 'tcp', address: PODS.cert.address, port: 9402, everyMs: 300 })],
+};
+const SERVERS: Readonly<Partial<Record<PodName, readonly string[]>>> = {
+  dns0: ['udp/53', 'tcp/53'],
+  dns1: ['udp/53', 'tcp/53', 'tcp/9153', `udp/${OPEN_PORT}`, 'udp/5353', 'tcp/5353'],
+  cert: ['tcp/9402'],
+};
+
+export interface WorldOptions {
+  readonly source?: 'directory' | 'kubernetes';
+  readonly policy?: string;
+  readonly agentFlags?: readonly string[];
+}
+
+export async function createWorld({
+  source = 'directory',
+  policy,
+  agentFlags = [],
+}: WorldOptions): Promise<World> {
+  const lab = await createLab('service', source);
+  lab.agentFlags = agentFlags;
+  await issueCertificates(lab);
+  if (policy !== undefined) {
+    await lab.cluster.applyPolicy(policy);
+  }
+  await startDaemons(lab);
+  for (const node of lab.nodes) {
+    await inStep(node, policy === undefined ? 0 : 2);
+  }
+  await attachAll(lab);
+  const world: World = { lab, streams: [], daemons: new Map(), logs: [] };
+  for (const name of Object.keys(PODS)) {
+    start(world, name as PodName);
+  }
+  world.streams.push('udp', 'large', 'tcp', 'back', 'control');
+  return world;
+}
+
+export async function inStep(node: LabNode, entries = 2): Promise<void> {
+  let lag = '';
+  await until(`${node.spec.name}: in step`, 15_000 * STRETCH, async () => {
+    lag = lagOf(node, entries);
+    return lag === '';
+  }).catch((error: Error) => {
+    throw new Error(`${error.message}: ${lag}`);
+  });
+}
+
+/** A server in a pod; what it says goes to `<pod>.out`. */
+export function runServer({ lab }: World, pod: LabPod, ports: readonly string[]): Daemon {
+  const argv = [process.execPath, script('echo.js'), ...ports];
+  return startIn(pod.enter, argv, outputOf(lab, pod.spec.name));
+}
+
+export function outputOf({ base }: Lab, pod: string): string {
+  return join(base, `${pod}.out`);
+}
+
+/** Sends from a pod, or from the node that the entrance leads to. */
+export function runSender(world: World, from: PodName | Entrance, specs: readonly StreamSpec[]): Daemon {
+  const { lab, logs } = world;
+  const log = join(lab.base, `${logs.length}.ledger`);
+  logs.push(log);
+  const argv = [process.execPath, script('send.js'), log, JSON.stringify(specs)];
+  const enter = typeof from === 'string' ? podOf(lab, from).enter : from;
+  return startIn(enter, argv, join(lab.base, 'senders.out'));
+}
+
+function start(world: World, pod: PodName): void {
+  const [server, sender] = [SERVERS[pod], SENDERS[pod]];
+  if (server !== undefined) {
+    world.daemons.set(pod, runServer(world, podOf(world.lab, pod), server));
+  }
+  if (sender !== undefined) {
+    world.daemons.set(pod, runSender(world, pod, sender));
+  }
+}
+
+export function ledgerOf({ logs }: World): Ledger {
+  return readLedger(logs);
+}
+
+/** Waits until every stream gets answers to what it sends from now on. Resolves to the time that took. */
+export async function recovered(world: World, limitMs = 60_000 * STRETCH): Promise<number> {
+  const since = Date.now();
+  let missing: string[] = [];
+  return await until('traffic', limitMs, async () => {
+    await sleep(200);
+    const ledger = ledgerOf(world);
+    missing = world.streams.filter((name) => !ledger.answeredSince(name, since));
+    return missing.length === 0;
+  }).catch((error: Error) => {
+    throw new Error(`${error.message}: ${missing.join(', ')}`);
+  });
+}
+
+/** The node goes and comes back: its namespaces, /run, policies and SAs are new. */
+export async function rebootNode(world: World, name: string): Promise<void> {
+  const { lab, daemons } = world;
+  const pods = Object.entries(PODS).filter(([, { node }]) => node === name);
+  for (const [pod] of pods) {
+    await daemons.get(pod)?.stop('SIGKILL');
+  }
+  const old = nodeOf(lab, name);
+  await destroyNode(old);
+  rmSync(old.run, { recursive: true });
+  const node = await createNode(lab.base, lab.wire.namespace, old.spec);
+  lab.nodes[lab.nodes.indexOf(old)] = node;
+  await startCharon(node);
+  startAgent(node, lab);
+  await inStep(node);
+  await attachAll(lab, name);
+  for (const [pod] of pods) {
+    start(world, pod as PodName);
+  }
+}
