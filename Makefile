@@ -1,10 +1,13 @@
 # All of it runs on the Node that the project pins (node_modules/.bin/node), whatever the system has.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 ARGS ?=
+ROWS ?=
+MUTATE ?=
 
-.PHONY: help setup build lint test bench demo image clean
+.PHONY: help setup build lint test bench demo leaks image clean
 help:
 	@echo "make demo    the main job on three nodes (ARGS=--keep leaves them up)"
+	@echo "make leaks   what could put protected traffic in the clear, row by row; writes docs/leaks.md (ROWS='2 6a', MUTATE=all)"
 	@echo "make test    every tier of tests that can run here (ARGS=--demand: a skip is a failure)"
 	@echo "make bench   trapline beside Go plugins; writes docs/benchmarks.md"
 	@echo "make build   pkg/dist/trapline, trapline-agent, traplinectl"
@@ -32,6 +35,10 @@ bench: build
 
 demo: build
 	@node build/test/cluster/run.js demo.js $(ARGS)
+
+leaks: build
+	@sh scripts/kube-assets.sh > /dev/null || true
+	@node build/test/cluster/leaks/main.js $(ROWS) $(if $(MUTATE),--mutate=$(MUTATE))
 
 image: build
 	@sh scripts/image.sh $(ARGS)

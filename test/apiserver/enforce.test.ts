@@ -157,7 +157,7 @@ async function seedPolicyEnforced(t: ExecutionContext, { server, nodes }: KubeLa
   const accepted = await condition(server, name, 'Accepted');
   t.is(accepted?.status, 'True', accepted?.message);
   const table = await server.kubectl(['get', 'ipsecpolicies']);
-  t.regex(table, /ipsecpolicy-kube-dns-sample +True +True +3\/3 +2 +2 /);
+  t.regex(table, /ipsecpolicy-kube-dns-sample +True +True +Required +3\/3 +2 +2 /);
   const events = await server.kubectl([
     'get',
     'events',

@@ -17,7 +17,8 @@ export interface LabNode {
 }
 
 const IP = '/usr/sbin/ip';
-export const CHARON_CONF = join(ROOT, 'conf/strongswan/strongswan.conf');
+const charonConf = (): string =>
+  process.env.TRAPLINE_STRONGSWAN_CONF ?? join(ROOT, 'conf/strongswan/strongswan.conf');
 
 /** An executable as `make build` leaves it, or one that stands in for it. */
 export function executable(name: string): string {
@@ -90,7 +91,7 @@ async function serviceAddresses({ spec, enter }: LabNode): Promise<void> {
 export async function startCharon(node: LabNode): Promise<void> {
   const socket = join(node.run, 'charon.vici');
   node.charon = startIn(
-    [...node.enter, '/usr/bin/env', `STRONGSWAN_CONF=${CHARON_CONF}`],
+    [...node.enter, '/usr/bin/env', `STRONGSWAN_CONF=${charonConf()}`],
     ['/usr/lib/ipsec/charon'],
     join(node.folder, 'charon.log'),
   );
@@ -108,8 +109,13 @@ export interface AgentSettings {
   readonly agentFlags?: readonly string[];
 }
 
-export function startAgent(node: LabNode, { cluster, childSaScope, agentFlags = [] }: AgentSettings): void {
-  const args = ['--node-name', node.spec.name, ...cluster.agentArgs, '--pki-dir', join(node.folder, 'pki')];
+/** `pki`: another folder of keys than the node's own. */
+export function startAgent(
+  node: LabNode,
+  { cluster, childSaScope, agentFlags = [] }: AgentSettings,
+  pki = join(node.folder, 'pki'),
+): void {
+  const args = ['--node-name', node.spec.name, ...cluster.agentArgs, '--pki-dir', pki];
   node.agent = startIn(
     node.enter,
     [executable('trapline-agent'), 'run', ...args, '--child-sa-scope', childSaScope, ...agentFlags],
@@ -119,7 +125,7 @@ export function startAgent(node: LabNode, { cluster, childSaScope, agentFlags = 
 
 /** swanctl against the node's charon. */
 export function swanctl(node: LabNode, ...args: string[]): ReturnType<typeof runIn> {
-  const env = ['/usr/bin/env', `STRONGSWAN_CONF=${CHARON_CONF}`];
+  const env = ['/usr/bin/env', `STRONGSWAN_CONF=${charonConf()}`];
   return runIn([...node.enter, ...env], ['/usr/sbin/swanctl', ...args]);
 }
 

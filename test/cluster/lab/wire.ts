@@ -9,6 +9,10 @@ export interface Wire {
   readonly address: string;
   /** Path of the capture. */
   readonly pcap: string;
+  /** Of the bridge: what it sends itself has this source. */
+  readonly mac: string;
+  /** When packets so far that match a pcap filter were seen: milliseconds since the epoch. */
+  times(filter: string): Promise<number[]>;
   /** Packets so far that match a pcap filter. */
   count(filter: string): Promise<number>;
   /** The matching packets, a line each. */
@@ -38,7 +42,7 @@ export async function createWire(base: string): Promise<Wire> {
   const log = join(base, 'tcpdump.log');
   const capture: Daemon = startIn(
     enter,
-    [TCPDUMP, '-i', 'br0', '-U', '--immediate-mode', '-s', '200', '-w', pcap, '-Z', 'root'],
+    [TCPDUMP, '-i', 'br0', '-U', '--immediate-mode', '-s', '400', '-w', pcap, '-Z', 'root'],
     log,
   );
   await until('the capture', LIMIT_MS, async () => readFileSync(log, 'utf8').includes('listening on'));
@@ -46,6 +50,8 @@ export async function createWire(base: string): Promise<Wire> {
     const text = await mustIn([], [TCPDUMP, '-nn', '-r', pcap, filter]);
     return text.split('\n').filter((line) => line !== '');
   };
+  const link = await mustIn([IP, '-n', namespace], ['-o', 'link', 'show', 'br0']);
+  const mac = /link\/ether (\S+)/.exec(link)?.[1] ?? '';
   let marker = FIRST_MARKER;
   // Whatever went over the wire before the marker is in the file once the marker is.
   const settle = async (): Promise<void> => {
@@ -63,7 +69,13 @@ export async function createWire(base: string): Promise<Wire> {
     namespace,
     address: OWN,
     pcap,
+    mac,
     show,
+    async times(filter) {
+      await settle();
+      const text = await mustIn([], [TCPDUMP, '-nn', '-tt', '-r', pcap, filter]);
+      return [...text.matchAll(/^(\d+\.\d+) /gm)].map(([, at]) => Number(at) * 1_000);
+    },
     count: async (filter) => (await show(filter)).length,
     async destroy() {
       await capture.stop('SIGTERM');

@@ -1,54 +1,90 @@
 import { writeFileSync } from 'node:fs';
-import { destroyLab } from '../lab/lab.ts';
-import { daemonRows } from './rows/daemons.ts';
-import { icmpRows } from './rows/icmp.ts';
-import { mtuRows } from './rows/mtu.ts';
-import { nodeRows } from './rows/nodes.ts';
-import { overlayRows } from './rows/overlay.ts';
-import { podRows } from './rows/pods.ts';
-import { saRows } from './rows/sas.ts';
+import { tmpdir } from 'node:os';
+import { CHAPTERS, type Chapter } from './chapters.ts';
+import type { MutationOutcome } from './document.ts';
+import { MUTATIONS, type Mutation, makeMutant, useMutant } from './mutations.ts';
 import { formatOutcome, type Outcome, type Row, runRow } from './table.ts';
-import { createWorld, type WorldOptions } from './world.ts';
+import { createWorld, destroyWorld } from './world.ts';
 
-/** Rows that share three nodes. */
-interface Chapter {
-  readonly world: WorldOptions;
-  readonly rows: readonly Row[];
-}
-
-const POLICY = 'ipsecpolicy-kube-dns-sample.yaml';
-const CHAPTERS: readonly Chapter[] = [
-  {
-    world: { policy: POLICY },
-    rows: [...podRows, ...daemonRows, ...nodeRows, ...saRows, ...icmpRows, ...mtuRows, ...overlayRows],
-  },
-];
-
-/** `leaks.js [<row> …]`: the leak table, or some of its rows. Results go to the file in TRAPLINE_RESULTS as well. */
-const only = process.argv.slice(2).filter((word) => !word.startsWith('--'));
-const outcomes: Outcome[] = [];
-for (const { world: options, rows } of CHAPTERS) {
-  const wanted = rows.filter(({ id }) => only.length === 0 || only.some((word) => id.startsWith(word)));
-  if (wanted.length === 0) {
-    continue;
+/**
+ * `leaks.js [<row> …] [--mutate=all|<mutation>]`: the leak table, some of its rows, or its mutations. Results go to the file in
+ * TRAPLINE_RESULTS as well.
+ */
+const words = process.argv.slice(2);
+const only = words.filter((word) => !word.startsWith('--'));
+const mutate = words.flatMap((word) => /^--mutate=(.+)$/.exec(word)?.[1] ?? [])[0];
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const keep = (results: object): void => {
+  if (process.env.TRAPLINE_RESULTS !== undefined) {
+    writeFileSync(process.env.TRAPLINE_RESULTS, JSON.stringify(results));
   }
+};
+
+async function runRows({ world: options }: Chapter, rows: readonly Row[]): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
   const world = await createWorld(options);
   try {
-    for (const row of wanted) {
+    for (const row of rows) {
       const outcome = await runRow(world, row);
       outcomes.push(outcome);
-      process.stdout.write(`${formatOutcome(outcome)}\n`);
+      say(formatOutcome(outcome));
     }
   } finally {
-    for (const daemon of world.daemons.values()) {
-      await daemon.stop('SIGKILL');
+    await destroyWorld(world);
+  }
+  return outcomes;
+}
+
+async function runTable(): Promise<boolean> {
+  const outcomes: Outcome[] = [];
+  for (const chapter of CHAPTERS) {
+    const rows = chapter.rows.filter(
+      ({ id }) => only.length === 0 || only.some((word) => id.startsWith(word)),
+    );
+    outcomes.push(...(rows.length === 0 ? [] : await runRows(chapter, rows)));
+  }
+  const failed = outcomes.filter(({ ok }) => !ok).length;
+  say(`${outcomes.length - failed} passed, ${failed} failed in the leak table`);
+  keep({ outcomes });
+  return failed === 0;
+}
+
+async function runMutation(mutation: Mutation): Promise<MutationOutcome> {
+  const { mechanism, row } = mutation;
+  useMutant(makeMutant(mutation, tmpdir()));
+  try {
+    for (const chapter of CHAPTERS) {
+      const rows = chapter.rows.filter(({ id }) => id === row);
+      if (rows.length > 0) {
+        const [outcome] = await runRows(chapter, rows);
+        const caught = outcome?.ok === false;
+        return { mechanism, row, caught, said: outcome === undefined ? '' : formatOutcome(outcome).slice(5) };
+      }
     }
-    await destroyLab(world.lab);
+    throw new Error(`mutation ${mutation.name}: there is no row ${row}`);
+  } catch (error) {
+    return { mechanism, row, caught: true, said: `not even set up: ${(error as Error).message}` };
+  } finally {
+    useMutant(undefined);
   }
 }
-const failed = outcomes.filter(({ ok }) => !ok).length;
-process.stdout.write(`${outcomes.length - failed} passed, ${failed} failed in the leak table\n`);
-if (process.env.TRAPLINE_RESULTS !== undefined) {
-  writeFileSync(process.env.TRAPLINE_RESULTS, JSON.stringify(outcomes));
+
+async function runMutations(which: string): Promise<boolean> {
+  const mutations: MutationOutcome[] = [];
+  for (const mutation of MUTATIONS.filter(({ name }) => which === 'all' || name === which)) {
+    const outcome = await runMutation(mutation);
+    mutations.push(outcome);
+    say(
+      `${outcome.caught ? 'caught' : 'MISSED'} ${mutation.name}: without "${mutation.mechanism}" row ${mutation.row} ${outcome.caught ? 'fails' : 'passes'}`,
+    );
+  }
+  const missed = mutations.filter(({ caught }) => !caught).length;
+  say(`${mutations.length - missed} mutations caught, ${missed} missed`);
+  if (which === 'all') {
+    keep({ mutations });
+  }
+  return missed === 0;
 }
-process.exit(failed === 0 ? 0 : 1);
+
+const good = mutate === undefined ? await runTable() : await runMutations(mutate);
+process.exit(good ? 0 : 1);

@@ -1,3 +1,4 @@
+import { STRETCH } from '../lab/probe.ts';
 import { sleep } from '../lab/process.ts';
 import { countText, readCapture } from './capture.ts';
 import { CONTROL, MARKER } from './traffic.ts';
@@ -10,6 +11,12 @@ export interface Row {
   readonly title: string;
   /** No message may be lost. */
   readonly lossless?: boolean;
+  /** Streams that are never in the clear; all of them if not told. */
+  readonly watched?: readonly string[];
+  /** Streams that are not in the clear once the event is over; all of them if not told. */
+  readonly after?: readonly string[];
+  /** All must be answered again this soon after the event; stretched in QEMU. Milliseconds. */
+  readonly recoversWithin?: number;
   /** Provokes it. Resolves to a remark for the table. */
   readonly event: (world: World) => Promise<string | undefined>;
 }
@@ -31,36 +38,65 @@ export interface Outcome {
   readonly ok: boolean;
 }
 
-/** Between pods, by addresses and ports: what carries no payload, too. */
-const CLEAR = 'net 172.16.0.0/16 and (udp port 53 or tcp port 53 or tcp port 9153 or tcp port 9402 or icmp)';
-const PROTECTED = ['udp', 'large', 'tcp', 'back'];
+/** Streams, and how a capture shows their packets between pods by addresses and ports: what carries no payload, too. */
+const PROTECTED: Readonly<Record<string, string>> = {
+  udp: 'udp port 53',
+  large: 'udp port 53',
+  tcp: 'tcp port 53 or tcp port 9153',
+  back: 'tcp port 9402',
+};
+const ALL = Object.keys(PROTECTED);
+
+interface Stretch {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Packets in the clear: with the payload of one of the streams (of any, for all), or between its ports. */
+async function inTheClear(
+  { lab }: World,
+  streams: readonly string[],
+  { from, to }: Stretch,
+): Promise<number> {
+  if (streams.length === 0) {
+    return 0;
+  }
+  const everything = streams.length === ALL.length;
+  const ports = [...new Set(streams.map((name) => PROTECTED[name])), ...(everything ? ['icmp'] : [])];
+  // What the wire itself sends are the rows' strangers.
+  const filter = `net 172.16.0.0/16 and not ether src ${lab.wire.mac} and (${ports.join(' or ')})`;
+  const byAddress = (await lab.wire.times(filter)).filter((at) => at >= from && at < to).length;
+  const packets = readCapture(lab.wire.pcap);
+  const texts = everything ? [MARKER] : streams.map((name) => `${MARKER} ${name} `);
+  return Math.max(byAddress, ...texts.map((text) => countText(packets, text, from, to)));
+}
 
 /** Runs a row between two moments at which all streams are answered. A row that throws has failed. */
 export async function runRow(world: World, row: Row): Promise<Outcome> {
-  const { wire } = world.lab;
   let from = Date.now();
-  let [remark, failure, recoveryMs, clearBefore] = ['', '', 0, 0];
+  let [remark, failure, recoveryMs, over] = ['', '', 0, 0];
   try {
     await recovered(world);
-    clearBefore = await wire.count(CLEAR);
     from = Date.now();
     remark = (await row.event(world)) ?? '';
+    over = Date.now();
     recoveryMs = await recovered(world);
   } catch (error) {
     failure = error instanceof Error ? error.message : String(error);
   }
   await sleep(1_500);
-  const byAddress = (await wire.count(CLEAR)) - clearBefore;
   // What was sent a moment ago may still be answered.
   const to = Date.now() - 1_500;
-  const packets = readCapture(wire.pcap);
-  const clear = Math.max(byAddress, countText(packets, MARKER, from, Date.now()));
-  const control = countText(packets, CONTROL, from, to);
+  const clear =
+    (await inTheClear(world, row.watched ?? ALL, { from, to })) +
+    (await inTheClear(world, row.after ?? ALL, { from: row.watched === undefined ? to : over, to }));
+  const control = countText(readCapture(world.lab.wire.pcap), CONTROL, from, to);
   const ledger = ledgerOf(world);
-  const passages = PROTECTED.map((name) => ledger.passage(name, from, to));
+  const passages = ALL.map((name) => ledger.passage(name, from, to));
   const sum = (key: 'sent' | 'lost'): number => passages.reduce((total, passage) => total + passage[key], 0);
   const lost = sum('lost');
   const lossless = row.lossless !== true || lost === 0;
+  const prompt = recoveryMs <= (row.recoversWithin ?? Number.POSITIVE_INFINITY) * STRETCH;
   return {
     id: row.id,
     title: row.title,
@@ -71,7 +107,7 @@ export async function runRow(world: World, row: Row): Promise<Outcome> {
     gapMs: passages[0]?.gapMs ?? 0,
     recoveryMs,
     remark: [remark, failure].filter((text) => text !== '').join('; '),
-    ok: clear === 0 && control > 0 && failure === '' && lossless,
+    ok: clear === 0 && control > 0 && failure === '' && lossless && prompt,
   };
 }
 

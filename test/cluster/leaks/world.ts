@@ -4,6 +4,7 @@ import { ROOT } from '../../helpers/root.ts';
 import {
   attachAll,
   createLab,
+  destroyLab,
   issueCertificates,
   type Lab,
   nodeOf,
@@ -86,6 +87,13 @@ export async function createWorld({
   }
   world.streams.push('udp', 'large', 'tcp', 'back', 'control');
   return world;
+}
+
+export async function destroyWorld({ lab, daemons }: World): Promise<void> {
+  for (const daemon of daemons.values()) {
+    await daemon.stop('SIGKILL');
+  }
+  await destroyLab(lab);
 }
 
 export async function inStep(node: LabNode, entries = 2): Promise<void> {

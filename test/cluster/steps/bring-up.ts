@@ -57,7 +57,7 @@ export async function shownByKubectl(lab: Lab, report: Report): Promise<boolean>
     let table = '';
     await until('Enforced', 30_000 * STRETCH, async () => {
       table = await lab.cluster.get('ipsecpolicies');
-      return /True +True +3\/3/.test(table);
+      return /True +True +Required +3\/3/.test(table);
     }).catch((error: Error) => {
       throw new Error(`${error.message}:\n${table}`);
     });

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildInitrd } from './initrd.ts';
@@ -13,6 +13,8 @@ export interface GuestJob {
   readonly timeoutMs: number;
   /** Leave a shell on the terminal after the job. */
   readonly keep: boolean;
+  /** Where the file that the job leaves as `/lab/results.json` goes. */
+  readonly results?: string;
 }
 
 const QEMU = '/usr/bin/qemu-system-x86_64';
@@ -46,6 +48,10 @@ export async function runInGuest(job: GuestJob): Promise<number> {
   if (!existsSync(status)) {
     process.stderr.write(`the guest did not finish; its console:\n${tail(join(lab, 'console'))}\n`);
     return 125;
+  }
+  const left = join(lab, 'results.json');
+  if (job.results !== undefined && existsSync(left)) {
+    copyFileSync(left, job.results);
   }
   const exitCode = Number(readFileSync(status, 'utf8'));
   if (existsSync(join(lab, 'logs'))) {

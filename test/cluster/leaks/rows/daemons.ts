@@ -1,7 +1,7 @@
 import { nodeOf } from '../../lab/lab.ts';
 import { startAgent, startCharon, swanctl } from '../../lab/node.ts';
 import { nodesManifest } from '../../lab/objects.ts';
-import { STRETCH, sasOf } from '../../lab/probe.ts';
+import { sasOf } from '../../lab/probe.ts';
 import { sleep, until } from '../../lab/process.ts';
 import { NODES } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
@@ -71,16 +71,19 @@ export const daemonRows: readonly Row[] = [
       await sleep(1_000);
       const peer = nodeOf(lab, CLIENT);
       const old = new Set((await sasOf(peer)).map(({ spi }) => spi));
-      await rebootNode(world, SERVER);
+      const booting = rebootNode(world, SERVER);
+      await sleep(1_000);
       const booted = before.map((node) => (node.name === SERVER ? { ...node, bootId: 'second' } : node));
       await lab.cluster.put('nodes.yaml', nodesManifest(booted));
-      const gone = await until('the IKE_SAs of before', 20_000 * STRETCH, async () => {
+      // Dead peer detection takes 10 s to ask and 11 s to give up.
+      const gone = await until('the IKE_SAs of before are gone', 9_000, async () => {
         const { stdout } = await swanctl(peer, '--list-sas', '--ike', `k8s-node-${SERVER}`);
         const spis = [...stdout.matchAll(/^ +(?:in|out) +([0-9a-f]+),/gm)].map(([, spi]) =>
           Number.parseInt(spi ?? '', 16),
         );
         return spis.every((spi) => !old.has(spi));
       });
+      await booting;
       return `SAs of before gone ${(gone / 1_000).toFixed(1)} s after the news`;
     },
   },

@@ -6,6 +6,7 @@ import { MARKER } from '../traffic.ts';
 import { ledgerOf, runSender, type World } from '../world.ts';
 
 const IP = '/usr/sbin/ip';
+const NFT = '/usr/sbin/nft';
 const BULK_BYTES = 1_000_000;
 
 /** A bulk transfer there and back; what comes back must be all of it. */
@@ -77,6 +78,22 @@ export const mtuRows: readonly Row[] = [
       );
       await setMtu(world, 1_500);
       return remark;
+    },
+  },
+  {
+    id: '8c',
+    title: 'no conntrack rule in the nodes but our own: fragments are reassembled all the same',
+    async event({ lab }) {
+      const saved: string[] = [];
+      for (const { enter } of lab.nodes) {
+        saved.push(await mustIn(enter, [NFT, 'list', 'table', 'ip', 'kube-proxy']));
+        await mustIn(enter, [NFT, 'delete', 'table', 'ip', 'kube-proxy']);
+      }
+      await sleep(8_000);
+      for (const [index, { enter }] of lab.nodes.entries()) {
+        await mustIn(enter, [NFT, '-f', '-'], saved[index]);
+      }
+      return undefined;
     },
   },
 ];

@@ -52,6 +52,11 @@ export const nodeRows: readonly Row[] = [
       const [old, next] = ['192.168.206.66', '192.168.206.67'];
       const move = async (from: string, to: string): Promise<void> => {
         const node = nodeOf(lab, 'worker-0');
+        await mustIn(node.enter, [
+          '/bin/sh',
+          '-c',
+          'echo 1 > /proc/sys/net/ipv4/conf/eth0/promote_secondaries',
+        ]);
         await mustIn(node.enter, [IP, 'addr', 'add', `${to}/24`, 'dev', 'eth0']);
         await put(world, to === old ? NODES : changed('worker-0', { address: to }));
         for (const peer of lab.nodes.filter(({ spec }) => spec.name !== 'worker-0')) {

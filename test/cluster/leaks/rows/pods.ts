@@ -4,7 +4,7 @@ import { nodeOf } from '../../lab/lab.ts';
 import { podsManifest, servicesManifest } from '../../lab/objects.ts';
 import { attachPod, detachPod, type LabPod } from '../../lab/pod.ts';
 import { STRETCH } from '../../lab/probe.ts';
-import { mustIn, sleep, until } from '../../lab/process.ts';
+import { mustIn, runIn, sleep, until } from '../../lab/process.ts';
 import { PODS, type PodSpec } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
 import { MARKER } from '../traffic.ts';
@@ -12,9 +12,15 @@ import { inStep, ledgerOf, runSender, runServer, type World } from '../world.ts'
 
 const SERVER = 'controller-1';
 const CLIENT = 'worker-0';
-const LATE: PodSpec = { ...PODS.dns1, name: 'coredns-late', address: '172.16.166.150' };
+/** Each row has an address of its own: neighbours remember where an address was for a while. */
+const late = (last: number): PodSpec => ({
+  ...PODS.dns1,
+  name: 'coredns-late',
+  address: `172.16.166.${last}`,
+});
+
 /** Backs no service. */
-const OTHER: PodSpec = { ...LATE, name: 'other', namespace: 'default', labels: {} };
+const other = (last: number): PodSpec => ({ ...late(last), name: 'other', namespace: 'default', labels: {} });
 
 async function announce({ lab }: World, pods: readonly PodSpec[]): Promise<void> {
   const backing = pods.filter(({ labels }) => Object.keys(labels).length > 0);
@@ -28,13 +34,13 @@ const attach = async ({ lab }: World, spec: PodSpec): Promise<LabPod> =>
 /** A stream from client2 to the late address for as long as the body runs. */
 async function withStream(
   world: World,
-  name: string,
+  { name, address }: { readonly name: string; readonly address: string },
   body: () => Promise<string | undefined>,
 ): Promise<string | undefined> {
   const stream = {
     name,
     kind: 'udp',
-    address: LATE.address,
+    address,
     port: 53,
     bytes: 100,
     everyMs: 100,
@@ -51,19 +57,24 @@ async function withStream(
 const answered = async (world: World, name: string, since: number): Promise<number> =>
   await until(`answers of ${name}`, 20_000 * STRETCH, async () => ledgerOf(world).answeredSince(name, since));
 
+/** As a pod's gratuitous ARP does it. */
+async function forgetNeighbour({ lab }: World, { address }: PodSpec): Promise<void> {
+  await runIn(nodeOf(lab, SERVER).enter, ['/usr/sbin/ip', 'neigh', 'del', address, 'dev', 'cni0']);
+}
+
 /** Rows 1 and 4: pods come and go. */
 export const podRows: readonly Row[] = [
   {
     id: '1a',
     title: 'server pod starts while clients send to it already',
     event: async (world) =>
-      await withStream(world, 'start', async () => {
-        await announce(world, [LATE]);
+      await withStream(world, { name: 'start', address: late(150).address }, async () => {
+        await announce(world, [late(150)]);
         await sleep(2_000);
         const from = Date.now();
-        const pod = await attach(world, LATE);
+        const pod = await attach(world, late(150));
         const server = runServer(world, pod, ['udp/53']);
-        const ms = (await answered(world, 'start', from)) + 0;
+        const ms = await answered(world, 'start', from);
         await server.stop('SIGKILL');
         await detachPod(pod);
         await announce(world, []);
@@ -77,11 +88,11 @@ export const podRows: readonly Row[] = [
       const agent = nodeOf(world.lab, CLIENT).agent;
       process.kill(agent?.pid ?? 0, 'SIGSTOP');
       try {
-        await announce(world, [LATE]);
+        await announce(world, [late(151)]);
         await inStep(nodeOf(world.lab, SERVER));
-        const pod = await attach(world, LATE);
+        const pod = await attach(world, late(151));
         const server = runServer(world, pod, ['udp/53']);
-        const remark = await withStream(world, 'unlisted', async () => {
+        const remark = await withStream(world, { name: 'unlisted', address: late(151).address }, async () => {
           const ms = await answered(world, 'unlisted', Date.now());
           await sleep(5_000);
           process.kill(agent?.pid ?? 0, 'SIGCONT');
@@ -137,15 +148,16 @@ export const podRows: readonly Row[] = [
     id: '4a',
     title: 'protected pod deleted, its address reused at once by another protected pod',
     event: async (world) =>
-      await withStream(world, 'reused', async () => {
-        await announce(world, [LATE]);
-        const first = await attach(world, LATE);
+      await withStream(world, { name: 'reused', address: late(152).address }, async () => {
+        await announce(world, [late(152)]);
+        const first = await attach(world, late(152));
         const echo = runServer(world, first, ['udp/53']);
         await answered(world, 'reused', Date.now());
         await echo.stop('SIGKILL');
         await detachPod(first);
-        const next = { ...LATE, name: 'coredns-next' };
+        const next = { ...late(152), name: 'coredns-next' };
         await announce(world, [next]);
+        await forgetNeighbour(world, next);
         const second = await attach(world, next);
         const again = runServer(world, second, ['udp/53']);
         await answered(world, 'reused', Date.now());
@@ -159,23 +171,21 @@ export const podRows: readonly Row[] = [
     id: '4b',
     title: 'its address reused at once by a pod that is not protected; DEL of the first never came',
     event: async (world) =>
-      await withStream(world, 'taken', async () => {
-        await announce(world, [LATE]);
-        const first = await attach(world, LATE);
+      await withStream(world, { name: 'taken', address: late(153).address }, async () => {
+        await announce(world, [late(153)]);
+        const first = await attach(world, late(153));
         const echo = runServer(world, first, ['udp/53']);
         await answered(world, 'taken', Date.now());
         await echo.stop('SIGKILL');
         const node = nodeOf(world.lab, SERVER);
-        await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'del', LATE.name]);
-        rmSync(join(node.run, 'ipam/pods', LATE.address), { force: true });
-        const second = await attach({ ...world }, OTHER).catch(async (error: Error) => {
-          await announce(world, [OTHER]);
-          if (!/"code":\s*11|code 11/.test(error.message)) {
-            throw error;
-          }
-          return await attach(world, OTHER);
-        });
-        await announce(world, [OTHER]);
+        await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'del', late(153).name]);
+        rmSync(join(node.run, 'ipam/pods', late(153).address), { force: true });
+        // The slices still list the address.
+        await world.lab.cluster.put('pods.yaml', podsManifest([other(153)]));
+        await sleep(2_000);
+        await forgetNeighbour(world, other(153));
+        const second = await attach(world, other(153));
+        await announce(world, [other(153)]);
         await sleep(5_000);
         await detachPod(second);
         await announce(world, []);

@@ -1,0 +1,59 @@
+import type { Outcome } from './table.ts';
+
+const HEAD = `# The leak table
+
+Written by \`make leaks\`: three nodes with real charon, real kernel policies and ESP, and a capture on the wire between them. In every row streams with
+recognisable payload run (UDP, UDP of 3,000 bytes, TCP there and TCP back, some 20 messages a second) while the event is provoked.
+
+- **clear**: packets on the wire with protected payload anywhere in them, or between protected ports.
+- **control**: packets of a stream that no policy names, seen in the clear in the same row by the same capture.
+- **lost**: messages that were never answered. **gap**: the longest time without an answer to the UDP stream, which sends every 100 ms.
+- **recovered**: from the end of the event until every stream was answered.
+`;
+
+const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
+
+/** docs/leaks.md. */
+export function renderLeaks(
+  outcomes: readonly Outcome[],
+  mutations: readonly MutationOutcome[],
+  where: string,
+): string {
+  const rows = outcomes.map(
+    ({ id, title, clear, control, sent, lost, gapMs, recoveryMs, remark, ok }) =>
+      `| ${[id, title, clear, control, `${lost} of ${sent}`, seconds(gapMs), seconds(recoveryMs), ok ? remark : `**FAILED** ${remark}`].map((cell) => String(cell).replaceAll('|', '/')).join(' | ')} |`,
+  );
+  const table = [
+    '| row | event | clear | control | lost | gap | recovered | |',
+    '| --- | --- | --- | --- | --- | --- | --- | --- |',
+    ...rows,
+  ];
+  return [HEAD, `Taken on ${where}.`, '', ...table, '', ...mutationSection(mutations)].join('\n');
+}
+
+/** A mechanism switched off, and what its row said then. */
+export interface MutationOutcome {
+  readonly mechanism: string;
+  readonly row: string;
+  readonly caught: boolean;
+  readonly said: string;
+}
+
+function mutationSection(mutations: readonly MutationOutcome[]): string[] {
+  if (mutations.length === 0) {
+    return [];
+  }
+  return [
+    '## Mechanisms switched off',
+    '',
+    '`make leaks MUTATE=all`: each mechanism is taken out of the code, and its row must fail.',
+    '',
+    '| mechanism | row | the row then |',
+    '| --- | --- | --- |',
+    ...mutations.map(
+      ({ mechanism, row, caught, said }) =>
+        `| ${mechanism} | ${row} | ${caught ? 'fails' : '**passes all the same**'}: ${said.replaceAll('|', '/')} |`,
+    ),
+    '',
+  ];
+}

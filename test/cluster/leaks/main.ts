@@ -1,0 +1,35 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, release, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ROOT } from '../../helpers/root.ts';
+import { hasEsp } from '../vm/esp.ts';
+import { runWithEsp } from '../vm/scenario.ts';
+import { type MutationOutcome, renderLeaks } from './document.ts';
+import type { Outcome } from './table.ts';
+
+/**
+ * `make leaks`: all rows, and writes docs/leaks.md and docs/leaks.json. `make leaks ROWS="2 6a"`: those rows, and writes nothing.
+ * `make leaks MUTATE=all`: the mutations, and writes their section anew.
+ */
+interface Results {
+  readonly outcomes?: readonly Outcome[];
+  readonly mutations?: readonly MutationOutcome[];
+}
+
+const TIMEOUT_MS = 60 * 60_000;
+const json = join(ROOT, 'docs/leaks.json');
+const args = process.argv.slice(2).filter((word) => word !== '');
+const folder = mkdtempSync(join(tmpdir(), 'trapline-leaks-'));
+const results = join(folder, 'results.json');
+process.exitCode = await runWithEsp({ argv: ['leaks/leaks.js', ...args], results, timeoutMs: TIMEOUT_MS });
+const partial = args.some((word) => !word.startsWith('--'));
+if (existsSync(results) && !partial) {
+  const known: Results = existsSync(json) ? JSON.parse(readFileSync(json, 'utf8')) : {};
+  const all = { ...known, ...(JSON.parse(readFileSync(results, 'utf8')) as Results) };
+  const where = (await hasEsp())
+    ? `Linux ${release()}, ${cpus().length} cores`
+    : `Debian's kernel in QEMU without acceleration, on ${cpus().length} cores: times are some ten times what they are otherwise`;
+  writeFileSync(json, `${JSON.stringify(all, null, 2)}\n`);
+  writeFileSync(join(ROOT, 'docs/leaks.md'), renderLeaks(all.outcomes ?? [], all.mutations ?? [], where));
+}
+rmSync(folder, { recursive: true });
