@@ -26,6 +26,8 @@ git:git
 /usr/lib/cni/bridge:containernetworking-plugins
 /usr/bin/time:time
 iptables:iptables
+buildah:buildah
+/usr/sbin/debootstrap:debootstrap
 '
 PATH=$PATH:/usr/sbin:/sbin
 missing=''

@@ -54,6 +54,7 @@ const tiers: readonly Tier[] = [
       ...ava,
       '!build/test/netns/**',
       '!build/test/apiserver/**',
+      '!build/test/image/**',
       'build/test/**/*.test.js',
     ],
     unavailable: undefined,
@@ -65,6 +66,12 @@ const tiers: readonly Tier[] = [
     // An API server to a file, and figures to keep: one file at a time.
     argv: [...avaWith(1), 'build/test/apiserver/**/*.test.js'],
     unavailable: 'why' in kubeAssets ? kubeAssets.why : undefined,
+    count: countTap,
+  },
+  {
+    name: 'image',
+    argv: [...avaWith(1), 'build/test/image/**/*.test.js'],
+    unavailable: undefined,
     count: countTap,
   },
   {

@@ -141,7 +141,7 @@ export function ledgerOf({ logs }: World): Ledger {
 }
 
 /** Waits until every stream gets answers to what it sends from now on. Resolves to the time that took. */
-export async function recovered(world: World, limitMs = 60_000 * STRETCH): Promise<number> {
+export async function recovered(world: World, limitMs = 20_000 * STRETCH): Promise<number> {
   const since = Date.now();
   let missing: string[] = [];
   return await until('traffic', limitMs, async () => {

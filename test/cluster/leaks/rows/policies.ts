@@ -2,7 +2,7 @@ import { stringify } from 'yaml';
 import { nodeOf } from '../../lab/lab.ts';
 import { podsManifest, servicesManifest } from '../../lab/objects.ts';
 import { attachPod, detachPod } from '../../lab/pod.ts';
-import { STRETCH } from '../../lab/probe.ts';
+import { policiesOf, STRETCH } from '../../lab/probe.ts';
 import { sleep, until } from '../../lab/process.ts';
 import { PODS, type PodSpec } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
@@ -124,13 +124,23 @@ export const serviceRows: readonly Row[] = [
         'services.yaml',
         before.replaceAll('port: 9153', `port: 9153\n      targetPort: ${RETARGETED}`),
       );
-      await sleep(3_000);
+      await until('the new target on every node', 20_000 * STRETCH, async () => {
+        for (const node of lab.nodes) {
+          const ports = (await policiesOf(node)).flatMap(({ selector: { sport, dport } }) => [sport, dport]);
+          if (!ports.includes(RETARGETED)) {
+            return false;
+          }
+        }
+        return true;
+      });
       const from = Date.now();
       const sender = runSender(world, 'client2', [spec]);
       await until('answers of the new target', 20_000 * STRETCH, async () =>
         ledgerOf(world).answeredSince(spec.name, from),
       );
       await sender.stop('SIGKILL');
+      // The connection ends.
+      await sleep(3_000);
       await lab.cluster.put('services.yaml', before);
       return undefined;
     },
@@ -150,7 +160,10 @@ export const serviceRows: readonly Row[] = [
       const server = runServer(world, pod, ['udp/53']);
       await lab.cluster.put('pods.yaml', podsManifest([JOINED]));
       await lab.cluster.put('services.yaml', servicesManifest([JOINED]));
-      await sleep(3_000);
+      await until('its policies', 20_000 * STRETCH, async () => {
+        const policies = await policiesOf(nodeOf(lab, 'controller-1'));
+        return policies.some(({ selector }) => selector.src === `${JOINING.address}/32`);
+      });
       const from = Date.now();
       const spec = {
         name: 'joining',

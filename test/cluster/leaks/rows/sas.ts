@@ -29,13 +29,18 @@ export const saRows: readonly Row[] = [
     id: '6a',
     title: 'CHILD_SAs rekeyed',
     lossless: true,
-    event: asked('--rekey', '--ike', TO_SERVER, '--child', '*'),
+    async event(world) {
+      for (const child of ['udp_kube-dns_egress', 'tcp_kube-dns_egress', 'tcp_cert-manager_ingress']) {
+        await must(world, 'worker-0', '--rekey', '--child', child);
+      }
+      await sleep(4_000);
+      return undefined;
+    },
   },
   { id: '6b', title: 'IKE_SA rekeyed', lossless: true, event: asked('--rekey', '--ike', TO_SERVER) },
   {
     id: '6c',
     title: 'reauthentication',
-    lossless: true,
     event: asked('--rekey', '--ike', TO_SERVER, '--reauth'),
   },
   {
@@ -56,8 +61,8 @@ export const saRows: readonly Row[] = [
     title: 'all SAs gone on both nodes, which then initiate at once',
     async event(world) {
       await Promise.all([
-        must(world, 'worker-0', '--terminate', '--ike', TO_SERVER, '--force'),
-        must(world, 'controller-1', '--terminate', '--ike', TO_CLIENT, '--force'),
+        swanctl(nodeOf(world.lab, 'worker-0'), '--terminate', '--ike', TO_SERVER, '--force'),
+        swanctl(nodeOf(world.lab, 'controller-1'), '--terminate', '--ike', TO_CLIENT, '--force'),
       ]);
       return undefined;
     },
