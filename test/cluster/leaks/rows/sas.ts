@@ -69,10 +69,10 @@ export const saRows: readonly Row[] = [
   },
   {
     id: '6f',
-    title: "SAs expire hard: the client's kernel drops its own without a word",
+    title: "the client's kernel loses its outbound SAs without a word",
     async event({ lab }) {
       const node = nodeOf(lab, 'worker-0');
-      const sas = await sasOf(node);
+      const sas = (await sasOf(node)).filter(({ src }) => src === node.spec.address);
       for (const { src, dst, spi } of sas) {
         const id = ['src', src, 'dst', dst, 'proto', 'esp', 'spi', `0x${spi.toString(16)}`];
         await mustIn(node.enter, [IP, 'xfrm', 'state', 'delete', ...id]);
