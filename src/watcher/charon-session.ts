@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { type Charon, createCharon } from '../ipsec/charon/charon.ts';
 import type { Failure } from '../ipsec/charon/failures.ts';
+import { findGhosts } from '../ipsec/charon/ghosts.ts';
 import type { Profile } from '../ipsec/charon/profile.ts';
 import { replaceOrphans } from '../ipsec/charon/replace-orphans.ts';
 import { CONNECTION_PREFIX } from '../ipsec/connections.ts';
@@ -28,6 +29,8 @@ export interface CharonSessionOptions {
 
 const CONNECT_MS = 5_000;
 const INITIATE_MS = 15_000;
+/** How often charon's SAs are looked for in the kernel. */
+const GHOSTS_MS = 20_000;
 /** How long a packet may be on its way. */
 const IN_FLIGHT_MS = 2_000;
 /** A node tells its boot before it negotiates: what is older than the news is from before. */
@@ -62,6 +65,7 @@ export async function openCharonSession(
       }
     });
     let loaded = false;
+    let looked = performance.now();
     return {
       load: async (connections) => void (await charon.load(connections)),
       async prune(connections) {
@@ -69,6 +73,11 @@ export async function openCharonSession(
         if (!loaded) {
           loaded = true;
           adoptOrphans(options, connections, signal);
+        }
+        if (performance.now() - looked >= GHOSTS_MS) {
+          looked = performance.now();
+          const sas = await charon.listSas();
+          await charon.endChildren(findGhosts(sas, await listStates(options.iproute2)));
         }
       },
       async report() {

@@ -54,6 +54,8 @@ export interface Charon {
   onUpdown(listener: (event: Updown) => void): Promise<() => Promise<void>>;
   /** Subscribes to negotiations that fail. */
   onFailure(listener: (failure: Failure) => void): Promise<() => Promise<void>>;
+  /** Ends CHILD_SAs, and tells their peers. */
+  endChildren(uniqueIds: readonly number[]): Promise<void>;
   /** Ends IKE_SAs without a word to the peer, which knows nothing of them. */
   forget(uniqueIds: readonly number[]): Promise<void>;
 }
@@ -96,6 +98,11 @@ export function createCharon(session: ViciSession, profile: Profile = 'modern'):
           listener(failure);
         }
       }),
+    endChildren: async (uniqueIds) => {
+      for (const id of uniqueIds) {
+        await tolerant(session, 'terminate', { 'child-id': String(id), timeout: '-1' });
+      }
+    },
     forget: async (uniqueIds) => {
       for (const id of uniqueIds) {
         await tolerant(session, 'terminate', { 'ike-id': String(id), force: 'yes', timeout: '-1' });

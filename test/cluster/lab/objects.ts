@@ -23,12 +23,20 @@ const DNS_PORTS = [
   { name: 'open', protocol: 'TCP', port: OPEN_PORT },
 ];
 
-/** `more`: further pods of the DNS service. */
-export function servicesManifest(more: readonly PodSpec[] = []): string {
+/** `more`: further pods of the DNS service; `target`: where its port 9153 leads. */
+export function servicesManifest(more: readonly PodSpec[] = [], target = 9153): string {
+  const servicePorts = DNS_PORTS.map((port) =>
+    port.port === 9153 && target !== port.port ? { ...port, targetPort: target } : port,
+  );
+  const slicePorts = DNS_PORTS.map((port) => (port.port === 9153 ? { ...port, port: target } : port));
   return documents([
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'cert-manager' } },
-    service('kube-dns', 'kube-system', { clusterIP: DNS_IP, selector: PODS.dns0.labels, ports: DNS_PORTS }),
-    slice('kube-dns', 'kube-system', { pods: [PODS.dns0, PODS.dns1, ...more], ports: DNS_PORTS }),
+    service('kube-dns', 'kube-system', {
+      clusterIP: DNS_IP,
+      selector: PODS.dns0.labels,
+      ports: servicePorts,
+    }),
+    slice('kube-dns', 'kube-system', { pods: [PODS.dns0, PODS.dns1, ...more], ports: slicePorts }),
     service('cm-cert-manager', 'cert-manager', {
       clusterIP: CERT_IP,
       selector: PODS.cert.labels,

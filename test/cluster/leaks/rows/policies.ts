@@ -119,11 +119,7 @@ export const serviceRows: readonly Row[] = [
         everyMs: 200,
         marker: MARKER,
       } as const;
-      const before = servicesManifest();
-      await lab.cluster.put(
-        'services.yaml',
-        before.replaceAll('port: 9153', `port: 9153\n      targetPort: ${RETARGETED}`),
-      );
+      await lab.cluster.put('services.yaml', servicesManifest([], RETARGETED));
       await until('the new target on every node', 20_000 * STRETCH, async () => {
         for (const node of lab.nodes) {
           const ports = (await policiesOf(node)).flatMap(({ selector: { sport, dport } }) => [sport, dport]);
@@ -141,7 +137,7 @@ export const serviceRows: readonly Row[] = [
       await sender.stop('SIGKILL');
       // The connection ends.
       await sleep(3_000);
-      await lab.cluster.put('services.yaml', before);
+      await lab.cluster.put('services.yaml', servicesManifest());
       return undefined;
     },
   },

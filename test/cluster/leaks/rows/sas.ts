@@ -69,10 +69,10 @@ export const saRows: readonly Row[] = [
   },
   {
     id: '6f',
-    title: "the client's kernel loses its outbound SAs without a word",
+    title: "somebody flushes the SAs of the client's kernel",
     async event({ lab }) {
       const node = nodeOf(lab, 'worker-0');
-      const sas = (await sasOf(node)).filter(({ src }) => src === node.spec.address);
+      const sas = await sasOf(node);
       for (const { src, dst, spi } of sas) {
         const id = ['src', src, 'dst', dst, 'proto', 'esp', 'spi', `0x${spi.toString(16)}`];
         await mustIn(node.enter, [IP, 'xfrm', 'state', 'delete', ...id]);
