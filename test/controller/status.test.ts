@@ -18,12 +18,12 @@ interface Report {
 /** What a node's agent says of policy `p`. */
 function reportOf(
   name: string,
-  { generation = 2, healthy = '', silentMs = 0, uid = 'u', phase = 'require' }: Report = {},
+  { generation = 2, healthy = '', silentMs = 0, uid = 'u', ...more }: Report = {},
 ): IPsecNode {
   return {
     metadata: { name, uid: '' },
     status: {
-      observedPolicies: [{ name: 'p', uid, generation, phase }],
+      observedPolicies: [{ name: 'p', uid, generation, phase: 'phase' in more ? more.phase : 'require' }],
       failures: [],
       lastHeartbeat: new Date(NOW - silentMs).toISOString(),
       conditions: [{ type: 'Healthy', status: healthy === '' ? 'True' : 'False', message: healthy }],
@@ -69,6 +69,24 @@ test('enforced when every node says so', (t) => {
   });
   t.like(condition(status, 'Enforced'), { status: 'True', reason: 'AllNodes', observedGeneration: 2 });
   t.like(condition(status, 'Accepted'), { status: 'True', reason: 'Accepted' });
+});
+
+test('not enforced while it is being enabled, and the phase is said', (t) => {
+  const objects = cluster({ ...web, policies: [p(item('web', 'tcp/80'))] });
+  const enabling = new Map<string, EnablingState>();
+  const status = (phase: Report['phase']): PolicyStatus | undefined =>
+    policyStatuses(
+      objects,
+      ['a', 'b', 'c'].map((name) => reportOf(name, { phase })),
+      { now: NOW, enabling },
+    ).get('p');
+  const said = (given: PolicyStatus | undefined): unknown =>
+    given === undefined ? undefined : [given.phase, condition(given, 'Enforced')?.reason];
+  t.deepEqual(said(status(undefined)), ['Accepting', 'Enabling']);
+  t.deepEqual(said(status(undefined)), ['Accepting', 'Enabling']);
+  t.deepEqual(said(status('accept')), ['Sending', 'Enabling']);
+  t.deepEqual(said(status('send')), ['Required', 'NodeNotReady']);
+  t.deepEqual(said(status('require')), ['Required', 'AllNodes']);
 });
 
 const missing = test.macro<[report: IPsecNode | undefined, says: RegExp]>({

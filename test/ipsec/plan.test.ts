@@ -96,6 +96,15 @@ test('the phases of enabling: let both in and send nothing, send, require', (t) 
   );
 });
 
+test('strangers are refused only where ESP is required', (t) => {
+  const strangers = (phase: 'accept' | 'send' | 'require'): number =>
+    planPolicies({ ...inPhase(phase), strict: true }, [corednsAttachment]).filter(
+      ({ selector }) => selector.src === '0.0.0.0/0',
+    ).length;
+  t.deepEqual([strangers('accept'), strangers('send')], [0, 0]);
+  t.true(strangers('require') > 0);
+});
+
 test('of two ports that one policy covers, the one that is further decides', (t) => {
   const cache = withPort({});
   const ports = cache.endpoints[0]?.ports ?? [];

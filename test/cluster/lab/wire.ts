@@ -25,6 +25,7 @@ const SOCAT = '/usr/bin/socat';
 const TCPDUMP = '/usr/bin/tcpdump';
 /** The bridge's own address, for markers and the API server. */
 const OWN = '192.168.206.1';
+const OWN_MAC = '02:00:00:00:00:01';
 const BROADCAST = '192.168.206.255';
 const FIRST_MARKER = 20_000;
 const LIMIT_MS = 60_000;
@@ -35,6 +36,8 @@ export async function createWire(base: string): Promise<Wire> {
   const pcap = join(base, 'wire.pcap');
   await mustIn([IP], ['netns', 'add', namespace]);
   await mustIn([IP, '-n', namespace], ['link', 'add', 'br0', 'type', 'bridge']);
+  // Otherwise it has that of one of its ports.
+  await mustIn([IP, '-n', namespace], ['link', 'set', 'br0', 'address', OWN_MAC]);
   await mustIn([IP, '-n', namespace], ['link', 'set', 'lo', 'up']);
   await mustIn([IP, '-n', namespace], ['link', 'set', 'br0', 'up']);
   await mustIn([IP, '-n', namespace], ['addr', 'add', `${OWN}/24`, 'broadcast', BROADCAST, 'dev', 'br0']);
@@ -50,8 +53,6 @@ export async function createWire(base: string): Promise<Wire> {
     const text = await mustIn([], [TCPDUMP, '-nn', '-r', pcap, filter]);
     return text.split('\n').filter((line) => line !== '');
   };
-  const link = await mustIn([IP, '-n', namespace], ['-o', 'link', 'show', 'br0']);
-  const mac = /link\/ether (\S+)/.exec(link)?.[1] ?? '';
   let marker = FIRST_MARKER;
   // Whatever went over the wire before the marker is in the file once the marker is.
   const settle = async (): Promise<void> => {
@@ -69,7 +70,7 @@ export async function createWire(base: string): Promise<Wire> {
     namespace,
     address: OWN,
     pcap,
-    mac,
+    mac: OWN_MAC,
     show,
     async times(filter) {
       await settle();

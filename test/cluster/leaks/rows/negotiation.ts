@@ -119,8 +119,13 @@ export const negotiationRows: readonly Row[] = [
     event: broken({
       says: /does not answer/,
       async damage({ lab }) {
-        const rules =
-          'table ip block { chain in { type filter hook input priority 0; udp dport { 500, 4500 } drop } }';
+        const rules = `table ip block {
+          chain in {
+            type filter hook input priority 0
+            udp dport { 500, 4500 } drop
+          }
+        }
+`;
         await mustIn(nodeOf(lab, SERVER).enter, [NFT, '-f', '-'], rules);
       },
       mend: async ({ lab }) =>

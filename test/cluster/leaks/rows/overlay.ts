@@ -78,8 +78,13 @@ export const overlayRows: readonly Row[] = [
     title: 'masquerading of everything that leaves the node, as ipMasq of bridge does it',
     async event(world) {
       for (const { spec, enter } of world.lab.nodes) {
-        const rules = `table ip masq { chain post { type nat hook postrouting priority srcnat;
-          ip saddr ${spec.podCidr} ip daddr != ${spec.podCidr} masquerade } }`;
+        const rules = `table ip masq {
+          chain post {
+            type nat hook postrouting priority srcnat
+            ip saddr ${spec.podCidr} ip daddr != ${spec.podCidr} masquerade
+          }
+        }
+`;
         await mustIn(enter, [NFT, '-f', '-'], rules);
       }
       const seen = await newFlow(world, 'masquerade');

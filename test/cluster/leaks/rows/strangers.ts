@@ -71,9 +71,16 @@ export const strangerRows: readonly Row[] = [
     async event(world) {
       const { enter, spec } = nodeOf(world.lab, 'worker-0');
       const rules = `table ip nodeport {
-        chain pre { type nat hook prerouting priority dstnat; udp dport ${NODE_PORT} dnat to ${PODS.dns1.address}:53 }
-        chain post { type nat hook postrouting priority srcnat; ip daddr ${PODS.dns1.address} ct status dnat ip saddr ${world.lab.wire.address} masquerade }
-      }`;
+        chain pre {
+          type nat hook prerouting priority dstnat
+          udp dport ${NODE_PORT} dnat to ${PODS.dns1.address}:53
+        }
+        chain post {
+          type nat hook postrouting priority srcnat
+          ip saddr ${world.lab.wire.address} ip daddr ${PODS.dns1.address} masquerade
+        }
+      }
+`;
       await mustIn(enter, ['/usr/sbin/nft', '-f', '-'], rules);
       const between = `host ${spec.address} and host ${PODS.dns1.address}`;
       const before = await world.lab.wire.count(between);
