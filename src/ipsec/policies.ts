@@ -42,7 +42,9 @@ export function clientPolicies(cache: NodeCache): XfrmPolicy[] {
     return clientsHere(cache, family).flatMap(({ cidr, inbound }) =>
       portSelectors(endpoint.ports, family).flatMap((port) => [
         ...lay(port, 'out', { src: cidr, dst: remote, proto: port.proto, sport: 0, dport: port.port }),
-        ...lay(port, inbound, { src: remote, dst: cidr, proto: port.proto, sport: port.port, dport: 0 }),
+        ...inbound.flatMap((dir) =>
+          lay(port, dir, { src: remote, dst: cidr, proto: port.proto, sport: port.port, dport: 0 }),
+        ),
       ]),
     );
   });
@@ -58,17 +60,21 @@ export function meshPolicies(cache: NodeCache): XfrmPolicy[] {
   };
   return peersOf(cache).flatMap((peer) => {
     const lay = policyMaker(cache, { peer, side: 'ingress', kind: 'address' });
-    const pair = (own: string, other: string, inbound: 'fwd' | 'in'): XfrmPolicy[] => [
+    const pair = (own: string, other: string, inbound: readonly ('fwd' | 'in')[]): XfrmPolicy[] => [
       ...lay(everything, 'out', { src: own, dst: other, proto: 'any', sport: 0, dport: 0 }),
-      ...lay(everything, inbound, { src: other, dst: own, proto: 'any', sport: 0, dport: 0 }),
+      ...inbound.flatMap((dir) =>
+        lay(everything, dir, { src: other, dst: own, proto: 'any', sport: 0, dport: 0 }),
+      ),
     ];
     return ([4, 6] as const).flatMap((family) => [
       ...cidrsOf(ownCidrs(cache), family).flatMap((own) =>
-        clientsOn(cache, peer, family).flatMap((other) => pair(own, other, 'fwd')),
+        clientsOn(cache, peer, family).flatMap((other) => pair(own, other, ['fwd'])),
       ),
       ...clientsHere(cache, family)
-        .filter(({ inbound }) => inbound === 'in')
-        .flatMap(({ cidr }) => cidrsOf(peer.podCidrs, family).flatMap((other) => pair(cidr, other, 'in'))),
+        .filter(({ inbound }) => inbound.includes('in'))
+        .flatMap(({ cidr, inbound }) =>
+          cidrsOf(peer.podCidrs, family).flatMap((other) => pair(cidr, other, inbound)),
+        ),
     ]);
   });
 }

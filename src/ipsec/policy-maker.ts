@@ -73,15 +73,18 @@ export function clientsOn(cache: NodeCache, peer: CachePeer, family: Family): st
   return cidrsOf([...peer.podCidrs, ...own], family);
 }
 
-/** This node's clients, and the direction in which they get their answers. */
+/**
+ * This node's clients, and the directions in which they get their answers: what the node has masqueraded is answered to its address, and
+ * forwarded.
+ */
 export function clientsHere(
   cache: NodeCache,
   family: Family,
-): { readonly cidr: string; readonly inbound: 'fwd' | 'in' }[] {
+): { readonly cidr: string; readonly inbound: readonly ('fwd' | 'in')[] }[] {
   const own = cache.nodeTraffic === true ? cache.node.addresses.map(hostCidr) : [];
   return [
-    ...cidrsOf(ownCidrs(cache), family).map((cidr) => ({ cidr, inbound: 'fwd' as const })),
-    ...cidrsOf(own, family).map((cidr) => ({ cidr, inbound: 'in' as const })),
+    ...cidrsOf(ownCidrs(cache), family).map((cidr) => ({ cidr, inbound: ['fwd'] as const })),
+    ...cidrsOf(own, family).map((cidr) => ({ cidr, inbound: ['in', 'fwd'] as const })),
   ];
 }
 

@@ -36,8 +36,10 @@ function portPolicies(cache: NodeCache, { peer, family, port }: Place): XfrmPoli
   return cidrsOf(peer.podCidrs, family).flatMap((there) =>
     clientsHere(cache, family).flatMap(({ cidr: here, inbound }) => [
       ...asClient(port, 'out', { src: here, dst: there, proto, sport: 0, dport: port.port }),
-      ...answer(port, inbound, { src: there, dst: here, proto, sport: port.port, dport: 0 }),
-      ...(inbound === 'in'
+      ...inbound.flatMap((dir) =>
+        answer(port, dir, { src: there, dst: here, proto, sport: port.port, dport: 0 }),
+      ),
+      ...(inbound.includes('in')
         ? []
         : asServer(port, 'fwd', { src: there, dst: here, proto, sport: 0, dport: port.port })),
     ]),

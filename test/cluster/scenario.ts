@@ -53,7 +53,7 @@ function explainKept({ nodes, servers, base }: Lab): void {
 }
 
 /** Logs and the capture of a run that failed, where whoever started it can find them. */
-function keepLogs({ base, nodes }: Lab): void {
+export function keepLogs({ base, nodes }: Lab): void {
   const target = process.env.TRAPLINE_LAB_LOGS ?? `${base}.logs`;
   const wanted = [
     'tcpdump.log',

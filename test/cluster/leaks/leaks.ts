@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { keepLogs } from '../scenario.ts';
 import { CHAPTERS, type Chapter } from './chapters.ts';
 import type { MutationOutcome } from './document.ts';
 import { MUTATIONS, type Mutation, makeMutant, useMutant } from './mutations.ts';
@@ -30,6 +31,9 @@ async function runRows({ world: options }: Chapter, rows: readonly Row[]): Promi
       say(formatOutcome(outcome));
     }
   } finally {
+    if (mutate === undefined && outcomes.some(({ ok }) => !ok)) {
+      keepLogs(world.lab);
+    }
     await destroyWorld(world);
   }
   return outcomes;

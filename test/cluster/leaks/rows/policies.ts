@@ -58,7 +58,14 @@ const applied =
 
 /** Row 3, with an API server: enabling on live traffic, and what comes after. */
 export const policyRows: readonly Row[] = [
-  { id: '3a', title: 'policy created', lossless: true, watched: [], event: applied('udp/53') },
+  {
+    id: '3a',
+    title: 'policy created',
+    lossless: true,
+    watched: [],
+    after: ['udp', 'large', 'back'],
+    event: applied('udp/53'),
+  },
   {
     id: '3b',
     title: 'ports added (tcp/53, tcp/9153)',

@@ -70,14 +70,15 @@ export const strangerRows: readonly Row[] = [
     title: 'nodeTraffic: NodePort through another node, masqueraded',
     async event(world) {
       const { enter, spec } = nodeOf(world.lab, 'worker-0');
+      // As kube-proxy does it, its mark included.
       const rules = `table ip nodeport {
         chain pre {
           type nat hook prerouting priority dstnat
-          udp dport ${NODE_PORT} dnat to ${PODS.dns1.address}:53
+          udp dport ${NODE_PORT} meta mark set meta mark | 0x4000 dnat to ${PODS.dns1.address}:53
         }
         chain post {
           type nat hook postrouting priority srcnat
-          ip saddr ${world.lab.wire.address} ip daddr ${PODS.dns1.address} masquerade
+          meta mark & 0x4000 != 0 masquerade
         }
       }
 `;
