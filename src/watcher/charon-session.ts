@@ -1,9 +1,10 @@
 import { setTimeout } from 'node:timers/promises';
 import { type Charon, createCharon } from '../ipsec/charon/charon.ts';
-import type { Failure } from '../ipsec/charon/failures.ts';
+import { type Failure, failureIn } from '../ipsec/charon/failures.ts';
 import { findGhosts } from '../ipsec/charon/ghosts.ts';
 import type { Profile } from '../ipsec/charon/profile.ts';
 import { replaceOrphans } from '../ipsec/charon/replace-orphans.ts';
+import { createStuckTraps } from '../ipsec/charon/stuck.ts';
 import { CONNECTION_PREFIX } from '../ipsec/connections.ts';
 import type { ConnectionConfig } from '../ipsec/types.ts';
 import { connectVici } from '../ipsec/vici/session.ts';
@@ -50,24 +51,38 @@ export async function openCharonSession(
     const identity = await options.readIdentity();
     await charon.loadIdentity(identity);
     const failures = new Map<string, Failure>();
+    const traps = createStuckTraps();
+    let planned: readonly ConnectionConfig[] = [];
     await charon.onUpdown(({ kind, up, sa }) => {
+      for (const { reqid } of sa.children) {
+        traps.moved(reqid);
+      }
       if (up && kind === 'child' && failures.delete(sa.connection)) {
         options.onFailures();
       } else if (!up) {
         options.onDown();
       }
     });
-    await charon.onFailure((failure) => {
-      const known = failures.get(failure.connection);
-      failures.set(failure.connection, failure);
-      if (known?.reason !== failure.reason) {
+    await charon.onLog((message) => {
+      const failure = failureIn(message);
+      if (failure !== undefined && failures.get(failure.connection)?.reason !== failure.reason) {
+        failures.set(failure.connection, failure);
         options.onFailures();
+      }
+      const stuck = traps.note(String(message.msg ?? ''), performance.now());
+      for (const { name, children } of stuck === undefined ? [] : planned) {
+        for (const child of children.filter(({ reqid }) => reqid === stuck)) {
+          charon.resetTrap(name, child.name).catch(options.onError);
+        }
       }
     });
     let loaded = false;
     let looked = performance.now();
     return {
-      load: async (connections) => void (await charon.load(connections)),
+      async load(connections) {
+        planned = connections;
+        await charon.load(connections);
+      },
       async prune(connections) {
         await charon.prune(connections);
         if (!loaded) {

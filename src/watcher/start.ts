@@ -68,7 +68,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
           onDown: wake.notify,
           onFailures: wake.notify,
           onOrphans: (replaced) => log.info({ replaced }, 'SAs of a former charon replaced'),
-          onError: (error) => log.warn({ err: error }, 'SAs of a former charon not replaced'),
+          onError: (error) => log.warn({ err: error }, 'charon not brought in step'),
         },
         aborted,
       ),

@@ -1,6 +1,6 @@
 import type { ConnectionConfig } from '../types.ts';
+import type { ViciMessage } from '../vici/message.ts';
 import type { ViciSession } from '../vici/session.ts';
-import { type Failure, failureIn } from './failures.ts';
 import { type Identity, loadIdentity } from './identity.ts';
 import type { Leftovers } from './leftovers.ts';
 import { emptyMemory, load } from './load.ts';
@@ -52,8 +52,10 @@ export interface Charon {
   stats(): Promise<CharonStats>;
   /** Subscribes to SAs coming up and going down; resolves to the subscription's end. */
   onUpdown(listener: (event: Updown) => void): Promise<() => Promise<void>>;
-  /** Subscribes to negotiations that fail. */
-  onFailure(listener: (failure: Failure) => void): Promise<() => Promise<void>>;
+  /** Subscribes to what charon logs. */
+  onLog(listener: (message: ViciMessage) => void): Promise<() => Promise<void>>;
+  /** Takes a trap out and puts it back: what it waited for is forgotten. */
+  resetTrap(connection: string, child: string): Promise<void>;
   /** Ends CHILD_SAs, and tells their peers. */
   endChildren(uniqueIds: readonly number[]): Promise<void>;
   /** Ends IKE_SAs without a word to the peer, which knows nothing of them. */
@@ -91,13 +93,11 @@ export function createCharon(session: ViciSession, profile: Profile = 'modern'):
     version: async () => parseVersion(await session.request('version')),
     stats: async () => parseStats(await session.request('stats')),
     onUpdown: (listener) => onUpdown(session, listener),
-    onFailure: (listener) =>
-      session.on('log', (message) => {
-        const failure = failureIn(message);
-        if (failure !== undefined) {
-          listener(failure);
-        }
-      }),
+    onLog: (listener) => session.on('log', listener),
+    resetTrap: async (ike, child) => {
+      await tolerant(session, 'uninstall', { ike, child });
+      await session.request('install', { ike, child });
+    },
     endChildren: async (uniqueIds) => {
       for (const id of uniqueIds) {
         await tolerant(session, 'terminate', { 'child-id': String(id), timeout: '-1' });
