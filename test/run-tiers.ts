@@ -80,6 +80,23 @@ const tiers: readonly Tier[] = [
     unavailable: noNetns,
     count: countLab,
   },
+  {
+    name: 'leaks',
+    // The rows that go by what is on the wire alone, whatever the machine is doing; make leaks has the rest.
+    argv: [
+      process.execPath,
+      'build/test/cluster/run.js',
+      'leaks/leaks.js',
+      '1b',
+      '5b',
+      '7',
+      '8c',
+      '10c',
+      '12b',
+    ],
+    unavailable: noNetns,
+    count: countLab,
+  },
 ];
 
 const demand = process.argv.includes('--demand');

@@ -104,7 +104,9 @@ export async function openCharonSession(
           ikeSas: sas.length,
           childSas,
           certificateUntil: identity.notAfter,
-          failures: [...failures.values()].sort((a, b) => (a.connection < b.connection ? -1 : 1)),
+          failures: [...failures.values()]
+            .filter(({ connection }) => planned.some(({ name }) => name === connection))
+            .sort((a, b) => (a.connection < b.connection ? -1 : 1)),
         };
       },
       async forgetRebooted(peers) {

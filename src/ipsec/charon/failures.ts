@@ -41,8 +41,14 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
+/** charon logs hundreds of lines a second on a large node: most are turned away by this alone. */
+const ANY = new RegExp(REASONS.map(([pattern]) => pattern.source).join('|'));
+
 /** The failure that an event `log` of VICI tells of, if it is one. */
 export function failureIn(message: ViciMessage): Failure | undefined {
+  if (typeof message.msg !== 'string' || !ANY.test(message.msg)) {
+    return undefined;
+  }
   const { 'ikesa-name': connection, msg } = logSchema.parse(message);
   const reason = REASONS.find(([pattern]) => pattern.test(msg))?.[1];
   return connection === '' || reason === undefined ? undefined : { connection, reason };

@@ -66,19 +66,26 @@ async function forgetNeighbour({ lab }: World, { address }: PodSpec): Promise<vo
 export const podRows: readonly Row[] = [
   {
     id: '1a',
-    title: 'server pod starts while clients send to it already',
+    title: 'server pod starts while clients send to it already, and its agent stands still',
     event: async (world) =>
       await withStream(world, { name: 'start', address: late(150).address }, async () => {
         await announce(world, [late(150)]);
-        await sleep(2_000);
-        const from = Date.now();
-        const pod = await attach(world, late(150));
-        const server = runServer(world, pod, ['udp/53']);
-        const ms = await answered(world, 'start', from);
-        await server.stop('SIGKILL');
-        await detachPod(pod);
-        await announce(world, []);
-        return `answers ${(ms / 1_000).toFixed(1)} s after ADD began`;
+        await inStep(nodeOf(world.lab, SERVER));
+        const agent = nodeOf(world.lab, SERVER).agent;
+        process.kill(agent?.pid ?? 0, 'SIGSTOP');
+        try {
+          const from = Date.now();
+          const pod = await attach(world, late(150));
+          const server = runServer(world, pod, ['udp/53']);
+          const ms = await answered(world, 'start', from);
+          process.kill(agent?.pid ?? 0, 'SIGCONT');
+          await server.stop('SIGKILL');
+          await detachPod(pod);
+          await announce(world, []);
+          return `answers ${(ms / 1_000).toFixed(1)} s after ADD began`;
+        } finally {
+          process.kill(agent?.pid ?? 0, 'SIGCONT');
+        }
       }),
   },
   {
