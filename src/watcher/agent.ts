@@ -78,8 +78,8 @@ export async function runAgent(
         continue;
       }
       state.snapshot = snapshot;
-      await forgetRebooted(bootIdsOf(snapshot.objects.nodes));
       remodel(snapshot);
+      await forgetRebooted(bootIdsOf(snapshot.objects.nodes));
     }
   };
 
@@ -143,7 +143,10 @@ export async function runAgent(
       state.enforcedPolicies = policies;
       state.planned = done.planned;
       report(done);
-      void acceptance.prepare(cache, policies, running).then((done) => (done ? beat() : undefined));
+      void acceptance
+        .prepare(cache, policies, running)
+        .then((done) => (done ? beat() : undefined))
+        .catch((error) => log.error({ err: error }, 'acceptance not told'));
     } catch (error) {
       state.reconcileError = error instanceof Error ? error.message : String(error);
       log.error({ err: error, generation: cache.generation }, 'reconcile failed');

@@ -153,8 +153,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
   };
 }
 
-function urgentPart({ ikeSas: _ike, childSas: _child, ...rest }: NodeReport): string {
-  return JSON.stringify(rest);
+/** Of a failure the peer alone: its reason can change with each packet. */
+function urgentPart({ ikeSas: _ike, childSas: _child, failures, ...rest }: NodeReport): string {
+  return JSON.stringify({ ...rest, failing: failures.map(({ peer }) => peer) });
 }
 
 function renderStatus(

@@ -77,7 +77,12 @@ export function buildNodeCache(input: ModelInput): Model {
   const reqids = assignReqids(
     peers.map(({ name }) => name),
     children.flatMap(({ name }) => configNames(name)).sort(),
-    new Map(input.previous?.peers.map((peer) => [peer.name, peer.reqids])),
+    new Map(
+      [...(input.previous?.departed ?? []), ...(input.previous?.peers ?? [])].map((peer) => [
+        peer.name,
+        peer.reqids,
+      ]),
+    ),
   );
   const withReqids = peers.map((peer) => ({ ...peer, reqids: reqids.get(peer.name) ?? {} }));
   const meshPhase = mesh ? phaseOfMesh(parsed.items, input) : 'require';

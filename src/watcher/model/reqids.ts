@@ -7,10 +7,12 @@ const RANGE = REQID_STRANGER - REQID_FIRST;
 
 /**
  * A reqid for every child configuration towards every peer, unique on this node. What had one keeps it: SAs in the kernel carry it.
- * A new one starts from a hash of its name, so the same number usually comes out even if the cache was lost.
+ * Those of peers that have left stay theirs: policies carry them for a while. A new one starts from a hash of its name, so the same number usually comes out even if the cache was lost.
  */
 export function assignReqids(peers: readonly string[], configs: readonly string[], previous: Reqids): Reqids {
-  const taken = new Set<number>();
+  const present = new Set(peers);
+  const gone = [...previous].filter(([peer]) => !present.has(peer));
+  const taken = new Set(gone.flatMap(([, reqids]) => Object.values(reqids)));
   const assigned = new Map<string, Record<string, number>>();
   for (const peer of peers) {
     const kept = configs.flatMap((config) => {

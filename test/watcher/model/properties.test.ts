@@ -170,3 +170,9 @@ test('two configurations that hash alike get two reqids, and a former reqid that
   t.deepEqual(reqids, { w: hashed, x: hashed === REQID_LAST ? REQID_FIRST : hashed + 1 });
   t.deepEqual(assignReqids(['b'], ['x'], new Map([['b', { x: 7 }]])).get('b'), { x: hashed });
 });
+
+test('what a peer that left had as a reqid is nobody else’s', (t) => {
+  const hashed = assignReqids(['b'], ['x'], new Map()).get('b')?.x ?? 0;
+  const reqids = assignReqids(['b'], ['x'], new Map([['gone', { x: hashed }]])).get('b');
+  t.not(reqids?.x, hashed);
+});
