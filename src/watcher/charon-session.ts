@@ -69,10 +69,11 @@ export async function openCharonSession(
         failures.set(failure.connection, failure);
         options.onFailures();
       }
+      // With its IKE_SA, charon forgets what it waited for.
       const stuck = traps.note(String(message.msg ?? ''), performance.now());
       for (const { name, children } of stuck === undefined ? [] : planned) {
-        for (const child of children.filter(({ reqid }) => reqid === stuck)) {
-          charon.resetTrap(name, child.name).catch(options.onError);
+        if (children.some(({ reqid }) => reqid === stuck)) {
+          charon.rekeyIke(name).catch(options.onError);
         }
       }
     });

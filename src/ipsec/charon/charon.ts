@@ -54,8 +54,8 @@ export interface Charon {
   onUpdown(listener: (event: Updown) => void): Promise<() => Promise<void>>;
   /** Subscribes to what charon logs. */
   onLog(listener: (message: ViciMessage) => void): Promise<() => Promise<void>>;
-  /** Takes a trap out and puts it back: what it waited for is forgotten. */
-  resetTrap(connection: string, child: string): Promise<void>;
+  /** Rekeys the IKE_SAs of a connection. */
+  rekeyIke(connection: string): Promise<void>;
   /** Ends CHILD_SAs, and tells their peers. */
   endChildren(uniqueIds: readonly number[]): Promise<void>;
   /** Ends IKE_SAs without a word to the peer, which knows nothing of them. */
@@ -94,10 +94,7 @@ export function createCharon(session: ViciSession, profile: Profile = 'modern'):
     stats: async () => parseStats(await session.request('stats')),
     onUpdown: (listener) => onUpdown(session, listener),
     onLog: (listener) => session.on('log', listener),
-    resetTrap: async (ike, child) => {
-      await tolerant(session, 'uninstall', { ike, child });
-      await session.request('install', { ike, child });
-    },
+    rekeyIke: (ike) => tolerant(session, 'rekey', { ike }),
     endChildren: async (uniqueIds) => {
       for (const id of uniqueIds) {
         await tolerant(session, 'terminate', { 'child-id': String(id), timeout: '-1' });

@@ -6,7 +6,7 @@ import { createNode, destroyNode, executable, type LabNode, startAgent, startCha
 import { nodesManifest, podsManifest, servicesManifest } from './objects.ts';
 import { attachPod, type LabPod } from './pod.ts';
 import { type Daemon, mustIn, startIn } from './process.ts';
-import { NODES, OPEN_PORT, PODS } from './topology.ts';
+import { NODES, OPEN_PORT, PODS, withAddress6 } from './topology.ts';
 import { createWire, type Wire } from './wire.ts';
 
 export type PodName = keyof typeof PODS;
@@ -19,6 +19,8 @@ export interface Lab {
   readonly wire: Wire;
   readonly nodes: LabNode[];
   agentFlags: readonly string[];
+  /** IPv6 beside IPv4. */
+  dual: boolean;
   readonly pods: Map<PodName, LabPod>;
   readonly servers: Daemon[];
 }
@@ -31,7 +33,17 @@ export async function createLab(childSaScope: string, source: LabCluster['kind']
     nodes.push(await createNode(base, wire.namespace, spec));
   }
   const cluster = source === 'directory' ? directoryCluster(base) : await kubernetesCluster(base, wire);
-  return { base, cluster, childSaScope, wire, nodes, agentFlags: [], pods: new Map(), servers: [] };
+  return {
+    base,
+    cluster,
+    childSaScope,
+    wire,
+    nodes,
+    agentFlags: [],
+    dual: false,
+    pods: new Map(),
+    servers: [],
+  };
 }
 
 /** `trapline-agent pki init` and `issue` for every node. */
@@ -46,8 +58,8 @@ export async function issueCertificates({ base, nodes }: Lab): Promise<void> {
 
 export async function startDaemons(lab: Lab): Promise<void> {
   const { cluster } = lab;
-  await cluster.put('nodes.yaml', nodesManifest());
-  await cluster.put('services.yaml', servicesManifest());
+  await cluster.put('nodes.yaml', nodesManifest(NODES.map((node) => ({ ...node, dual: lab.dual }))));
+  await cluster.put('services.yaml', servicesManifest([], undefined, lab.dual));
   await cluster.put('pods.yaml', podsManifest());
   await Promise.all(lab.nodes.map(startCharon));
   for (const node of lab.nodes) {
@@ -76,7 +88,8 @@ export async function attachAll(lab: Lab, node?: string): Promise<void> {
   for (const [name, spec] of Object.entries(PODS)) {
     if (node === undefined || spec.node === node) {
       const uid = await lab.cluster.uidOf(spec.namespace, spec.name);
-      lab.pods.set(name as PodName, await attachPod(nodeOf(lab, spec.node), spec, uid));
+      const pod = lab.dual ? withAddress6(spec) : spec;
+      lab.pods.set(name as PodName, await attachPod(nodeOf(lab, spec.node), pod, uid));
     }
   }
 }

@@ -57,12 +57,14 @@ async function plugIn({ spec, holder, enter }: LabNode, wire: string): Promise<v
   await mustIn([IP, '-n', wire], ['link', 'set', port, 'master', 'br0', 'up']);
   await mustIn(enter, [IP, 'link', 'set', 'lo', 'up']);
   await mustIn(enter, [IP, 'addr', 'add', `${spec.address}/24`, 'dev', 'eth0']);
+  await mustIn(enter, [IP, 'addr', 'add', `${spec.address6}/64`, 'dev', 'eth0', 'nodad']);
   await mustIn(enter, [IP, 'link', 'set', 'eth0', 'up']);
 }
 
 async function routeAndForward({ spec, enter }: LabNode): Promise<void> {
   const sysctls = [
     'net/ipv4/ip_forward=1',
+    'net/ipv6/conf/all/forwarding=1',
     'net/ipv4/conf/all/rp_filter=0',
     'net/ipv4/conf/default/rp_filter=0',
   ];
@@ -72,6 +74,7 @@ async function routeAndForward({ spec, enter }: LabNode): Promise<void> {
   }
   for (const peer of NODES.filter(({ name }) => name !== spec.name)) {
     await mustIn(enter, [IP, 'route', 'add', peer.podCidr, 'via', peer.address]);
+    await mustIn(enter, [IP, '-6', 'route', 'add', peer.podCidr6, 'via', peer.address6]);
   }
 }
 

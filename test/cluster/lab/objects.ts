@@ -1,16 +1,25 @@
 import { stringify } from 'yaml';
-import { CERT_IP, DNS_IP, NODES, type NodeSpec, OPEN_PORT, PODS, type PodSpec } from './topology.ts';
+import {
+  CERT_IP,
+  DNS_IP,
+  NODES,
+  type NodeSpec,
+  OPEN_PORT,
+  PODS,
+  type PodSpec,
+  withAddress6,
+} from './topology.ts';
 
 /** The cluster's objects as an API server would give them, a manifest per file. */
 
 export function nodesManifest(nodes: readonly NodeSpec[] = NODES): string {
   return documents(
-    nodes.map(({ name, address, podCidr, bootId }) => ({
+    nodes.map(({ name, address, podCidr, address6, podCidr6, dual = false, bootId }) => ({
       apiVersion: 'v1',
       kind: 'Node',
       // An API server takes the status from kubelets alone.
-      metadata: { name, annotations: { 'trapline.io/addresses': address } },
-      spec: { podCIDR: podCidr, podCIDRs: [podCidr] },
+      metadata: { name, annotations: { 'trapline.io/addresses': dual ? `${address},${address6}` : address } },
+      spec: { podCIDR: podCidr, podCIDRs: dual ? [podCidr, podCidr6] : [podCidr] },
       ...(bootId === undefined ? {} : { status: { nodeInfo: { bootID: bootId } } }),
     })),
   );
@@ -24,7 +33,7 @@ const DNS_PORTS = [
 ];
 
 /** `more`: further pods of the DNS service; `target`: where its port 9153 leads. */
-export function servicesManifest(more: readonly PodSpec[] = [], target = 9153): string {
+export function servicesManifest(more: readonly PodSpec[] = [], target = 9153, dual = false): string {
   const servicePorts = DNS_PORTS.map((port) =>
     port.port === 9153 && target !== port.port ? { ...port, targetPort: target } : port,
   );
@@ -37,6 +46,14 @@ export function servicesManifest(more: readonly PodSpec[] = [], target = 9153): 
       ports: servicePorts,
     }),
     slice('kube-dns', 'kube-system', { pods: [PODS.dns0, PODS.dns1, ...more], ports: slicePorts }),
+    ...(dual
+      ? [
+          slice('kube-dns-6', 'kube-system', {
+            pods: [withAddress6(PODS.dns0), withAddress6(PODS.dns1)],
+            ports: slicePorts,
+          }),
+        ]
+      : []),
     service('cm-cert-manager', 'cert-manager', {
       clusterIP: CERT_IP,
       selector: PODS.cert.labels,
@@ -74,13 +91,15 @@ interface SliceContent {
 }
 
 function slice(name: string, namespace: string, { pods, ports }: SliceContent): object {
+  const six = pods.some(({ address6 }) => address6 !== undefined);
+  const service = name.replace(/-6$/, '');
   return {
     apiVersion: 'discovery.k8s.io/v1',
     kind: 'EndpointSlice',
-    metadata: { name: `${name}-1`, namespace, labels: { 'kubernetes.io/service-name': name } },
-    addressType: 'IPv4',
+    metadata: { name: `${name}-1`, namespace, labels: { 'kubernetes.io/service-name': service } },
+    addressType: six ? 'IPv6' : 'IPv4',
     endpoints: pods.map((pod) => ({
-      addresses: [pod.address],
+      addresses: [pod.address6 ?? pod.address],
       nodeName: pod.node,
       conditions: { ready: true },
       targetRef: { kind: 'Pod', name: pod.name, namespace: pod.namespace },

@@ -26,15 +26,33 @@ export interface LabPod {
 const CONFLIST = join(ROOT, 'conf/examples/10-trapline.conflist');
 
 /** The example's chain, with the node's own pod CIDR and an IPAM folder that goes with the node. */
-function conflistOf(node: LabNode): Conflist {
+function conflistOf(node: LabNode, spec: PodSpec): Conflist {
   const text = readFileSync(CONFLIST, 'utf8').replace('172.16.43.0/26', node.spec.podCidr);
   const conflist = JSON.parse(text) as Conflist;
   const plugins = conflist.plugins.map((plugin) =>
-    plugin.type === 'bridge'
-      ? { ...plugin, ipam: { ...(plugin.ipam as object), dataDir: '/run/ipam' } }
-      : plugin,
+    plugin.type === 'bridge' ? { ...plugin, ...addressing(node, spec, plugin.ipam as Ipam) } : plugin,
   );
   return { ...conflist, plugins };
+}
+
+interface Ipam {
+  readonly ranges: readonly object[];
+  readonly routes: readonly object[];
+}
+
+function addressing({ spec: { podCidr6 } }: LabNode, { address, address6 }: PodSpec, ipam: Ipam): object {
+  const dataDir = '/run/ipam';
+  return address6 === undefined
+    ? { ipam: { ...ipam, dataDir } }
+    : {
+        ipam: {
+          ...ipam,
+          dataDir,
+          ranges: [...ipam.ranges, [{ subnet: podCidr6 }]],
+          routes: [...ipam.routes, { dst: '::/0' }],
+        },
+        args: { cni: { ips: [address, address6] } },
+      };
 }
 
 function execOn(node: LabNode): ExecPlugin {
@@ -53,20 +71,20 @@ function targetOf(spec: PodSpec, uid: string): Parameters<typeof chainAdd>[2] {
     containerId,
     netns: `/run/netns/${spec.name}`,
     ifName: 'eth0',
-    args: `${args};IP=${spec.address}`,
+    args: spec.address6 === undefined ? `${args};IP=${spec.address}` : args,
   };
 }
 
 export async function attachPod(node: LabNode, spec: PodSpec, uid: string): Promise<LabPod> {
   await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'add', spec.name]);
   const started = performance.now();
-  const result = await chainAdd(execOn(node), conflistOf(node), targetOf(spec, uid));
+  const result = await chainAdd(execOn(node), conflistOf(node, spec), targetOf(spec, uid));
   const addMs = performance.now() - started;
   const enter = [...node.enter, '/usr/bin/nsenter', `--net=/run/netns/${spec.name}`, '--'];
   return { spec, uid, node, enter, result, addMs };
 }
 
 export async function detachPod({ spec, uid, node, result }: LabPod): Promise<void> {
-  await chainDel(execOn(node), conflistOf(node), targetOf(spec, uid), result);
+  await chainDel(execOn(node), conflistOf(node, spec), targetOf(spec, uid), result);
   await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'del', spec.name]);
 }

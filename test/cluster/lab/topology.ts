@@ -3,14 +3,36 @@ export interface NodeSpec {
   readonly name: string;
   readonly address: string;
   readonly podCidr: string;
+  readonly address6: string;
+  readonly podCidr6: string;
+  /** Its Node tells the IPv6 addresses as well. */
+  readonly dual?: boolean;
   /** Changes when the node boots. */
   readonly bootId?: string;
 }
 
 export const NODES: readonly NodeSpec[] = [
-  { name: 'controller-0', address: '192.168.206.2', podCidr: '172.16.192.64/26' },
-  { name: 'controller-1', address: '192.168.206.3', podCidr: '172.16.166.128/26' },
-  { name: 'worker-0', address: '192.168.206.66', podCidr: '172.16.43.0/26' },
+  {
+    name: 'controller-0',
+    address: '192.168.206.2',
+    podCidr: '172.16.192.64/26',
+    address6: 'fd00:206::2',
+    podCidr6: 'fd00:10:1::/64',
+  },
+  {
+    name: 'controller-1',
+    address: '192.168.206.3',
+    podCidr: '172.16.166.128/26',
+    address6: 'fd00:206::3',
+    podCidr6: 'fd00:10:2::/64',
+  },
+  {
+    name: 'worker-0',
+    address: '192.168.206.66',
+    podCidr: '172.16.43.0/26',
+    address6: 'fd00:206::66',
+    podCidr6: 'fd00:10:3::/64',
+  },
 ];
 
 export interface PodSpec {
@@ -18,6 +40,8 @@ export interface PodSpec {
   readonly namespace: string;
   readonly node: string;
   readonly address: string;
+  /** Where the lab is dual stack. */
+  readonly address6?: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -61,6 +85,12 @@ export const PODS = {
   },
   client2: { name: 'client-2', namespace: 'default', node: 'worker-0', address: '172.16.43.10', labels: {} },
 } as const satisfies Readonly<Record<string, PodSpec>>;
+
+/** The same pod with an IPv6 address as well. */
+export function withAddress6(spec: PodSpec): PodSpec {
+  const cidr = NODES.find(({ name }) => name === spec.node)?.podCidr6 ?? '';
+  return { ...spec, address6: `${cidr.replace('/64', '')}${spec.address.split('.').at(-1)}` };
+}
 
 export const DNS_IP = '10.96.0.10';
 export const CERT_IP = '10.96.0.11';

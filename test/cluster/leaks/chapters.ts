@@ -7,6 +7,7 @@ import { overlayRows } from './rows/overlay.ts';
 import { podRows } from './rows/pods.ts';
 import { policyRows, serviceRows } from './rows/policies.ts';
 import { saRows } from './rows/sas.ts';
+import { sixRows } from './rows/six.ts';
 import { strangerRows } from './rows/strangers.ts';
 import type { Row } from './table.ts';
 import type { WorldOptions } from './world.ts';
@@ -35,5 +36,6 @@ export const CHAPTERS: readonly Chapter[] = [
     ],
   },
   { world: { policy: POLICY, agentFlags: ['--node-traffic', '--strict'] }, rows: strangerRows },
+  { world: { policy: POLICY, dual: true }, rows: sixRows },
   { world: { source: 'kubernetes' }, rows: policyRows },
 ];

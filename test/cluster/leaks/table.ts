@@ -62,9 +62,13 @@ async function inTheClear(
     return 0;
   }
   const everything = streams.length === ALL.length;
-  const ports = [...new Set(streams.map((name) => PROTECTED[name])), ...(everything ? ['icmp'] : [])];
+  const ports = [
+    ...new Set(streams.map((name) => PROTECTED[name])),
+    ...(everything ? ['icmp', 'icmp6'] : []),
+  ];
   // What the wire itself sends are the rows' strangers.
-  const filter = `net 172.16.0.0/16 and not ether src ${lab.wire.mac} and (${ports.join(' or ')})`;
+  const pods = '(net 172.16.0.0/16 or net fd00:10::/32)';
+  const filter = `${pods} and not ether src ${lab.wire.mac} and (${ports.join(' or ')})`;
   const byAddress = (await lab.wire.times(filter)).filter((at) => at >= from && at < to).length;
   const packets = readCapture(lab.wire.pcap);
   const texts = everything ? [MARKER] : streams.map((name) => `${MARKER} ${name} `);

@@ -16,7 +16,7 @@ import { createNode, destroyNode, type LabNode, startAgent, startCharon } from '
 import type { LabPod } from '../lab/pod.ts';
 import { lagOf, STRETCH } from '../lab/probe.ts';
 import { type Daemon, type Entrance, sleep, startIn, until } from '../lab/process.ts';
-import { OPEN_PORT, PODS } from '../lab/topology.ts';
+import { OPEN_PORT, PODS, withAddress6 } from '../lab/topology.ts';
 import { type Ledger, readLedger } from './ledger.ts';
 import { CONTROL, MARKER, type StreamSpec } from './traffic.ts';
 
@@ -63,15 +63,19 @@ export interface WorldOptions {
   readonly source?: 'directory' | 'kubernetes';
   readonly policy?: string;
   readonly agentFlags?: readonly string[];
+  /** The streams use IPv6. */
+  readonly dual?: boolean;
 }
 
 export async function createWorld({
   source = 'directory',
   policy,
   agentFlags = [],
+  dual = false,
 }: WorldOptions): Promise<World> {
   const lab = await createLab('service', source);
   lab.agentFlags = agentFlags;
+  lab.dual = dual;
   await issueCertificates(lab);
   if (policy !== undefined) {
     await lab.cluster.applyPolicy(policy);
@@ -119,9 +123,15 @@ export function outputOf({ base }: Lab, pod: string): string {
 /** Sends from a pod, or from the node that the entrance leads to. */
 export function runSender(world: World, from: PodName | Entrance, specs: readonly StreamSpec[]): Daemon {
   const { lab, logs } = world;
+  const six = new Map(
+    Object.values(PODS).map((spec) => [spec.address as string, withAddress6(spec).address6 ?? '']),
+  );
+  const addressed = lab.dual
+    ? specs.map((spec) => ({ ...spec, address: six.get(spec.address) ?? spec.address }))
+    : specs;
   const log = join(lab.base, `${logs.length}.ledger`);
   logs.push(log);
-  const argv = [process.execPath, script('send.js'), log, JSON.stringify(specs)];
+  const argv = [process.execPath, script('send.js'), log, JSON.stringify(addressed)];
   const enter = typeof from === 'string' ? podOf(lab, from).enter : from;
   return startIn(enter, argv, join(lab.base, 'senders.out'));
 }

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { readNodeCache } from '../../../../src/cache/read.ts';
 import { nodeOf } from '../../lab/lab.ts';
 import { podsManifest, servicesManifest } from '../../lab/objects.ts';
 import { attachPod, detachPod, type LabPod } from '../../lab/pod.ts';
@@ -8,7 +9,7 @@ import { mustIn, runIn, sleep, until } from '../../lab/process.ts';
 import { PODS, type PodSpec } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
 import { MARKER } from '../traffic.ts';
-import { inStep, ledgerOf, runSender, runServer, type World } from '../world.ts';
+import { ledgerOf, runSender, runServer, type World } from '../world.ts';
 
 const SERVER = 'controller-1';
 const CLIENT = 'worker-0';
@@ -57,6 +58,15 @@ async function withStream(
 const answered = async (world: World, name: string, since: number): Promise<number> =>
   await until(`answers of ${name}`, 20_000 * STRETCH, async () => ledgerOf(world).answeredSince(name, since));
 
+/** Waits until the node cache of the server has the pod. */
+async function knows({ lab }: World, { name }: PodSpec): Promise<void> {
+  const runDir = join(nodeOf(lab, SERVER).run, 'trapline');
+  await until(`${name} in the node cache`, 15_000 * STRETCH, async () => {
+    const cache = readNodeCache(runDir);
+    return cache.kind === 'ok' && cache.value.pods.some((pod) => pod.name === name);
+  });
+}
+
 /** As a pod's gratuitous ARP does it. */
 async function forgetNeighbour({ lab }: World, { address }: PodSpec): Promise<void> {
   await runIn(nodeOf(lab, SERVER).enter, ['/usr/sbin/ip', 'neigh', 'del', address, 'dev', 'cni0']);
@@ -70,7 +80,7 @@ export const podRows: readonly Row[] = [
     event: async (world) =>
       await withStream(world, { name: 'start', address: late(150).address }, async () => {
         await announce(world, [late(150)]);
-        await inStep(nodeOf(world.lab, SERVER));
+        await knows(world, late(150));
         const agent = nodeOf(world.lab, SERVER).agent;
         process.kill(agent?.pid ?? 0, 'SIGSTOP');
         try {
@@ -96,7 +106,7 @@ export const podRows: readonly Row[] = [
       process.kill(agent?.pid ?? 0, 'SIGSTOP');
       try {
         await announce(world, [late(151)]);
-        await inStep(nodeOf(world.lab, SERVER));
+        await knows(world, late(151));
         const pod = await attach(world, late(151));
         const server = runServer(world, pod, ['udp/53']);
         const remark = await withStream(world, { name: 'unlisted', address: late(151).address }, async () => {
