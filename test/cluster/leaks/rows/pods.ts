@@ -9,7 +9,7 @@ import { mustIn, runIn, sleep, until } from '../../lab/process.ts';
 import { PODS, type PodSpec } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
 import { MARKER } from '../traffic.ts';
-import { ledgerOf, runSender, runServer, type World } from '../world.ts';
+import { inStep, ledgerOf, runSender, runServer, type World } from '../world.ts';
 
 const SERVER = 'controller-1';
 const CLIENT = 'worker-0';
@@ -58,13 +58,16 @@ async function withStream(
 const answered = async (world: World, name: string, since: number): Promise<number> =>
   await until(`answers of ${name}`, 20_000 * STRETCH, async () => ledgerOf(world).answeredSince(name, since));
 
-/** Waits until the node cache of the server has the pod. */
+/** Waits until the node cache of the server has the pod, and its agent has nothing to do. */
 async function knows({ lab }: World, { name }: PodSpec): Promise<void> {
   const runDir = join(nodeOf(lab, SERVER).run, 'trapline');
   await until(`${name} in the node cache`, 15_000 * STRETCH, async () => {
     const cache = readNodeCache(runDir);
     return cache.kind === 'ok' && cache.value.pods.some((pod) => pod.name === name);
   });
+  await inStep(nodeOf(lab, SERVER));
+  // A step that has just begun holds the lock.
+  await sleep(2_000);
 }
 
 /** As a pod's gratuitous ARP does it. */
