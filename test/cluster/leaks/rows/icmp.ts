@@ -1,6 +1,6 @@
 import { nodeOf, podOf } from '../../lab/lab.ts';
 import { STRETCH } from '../../lab/probe.ts';
-import { mustIn, runIn, until } from '../../lab/process.ts';
+import { mustIn, runIn, sleep, until } from '../../lab/process.ts';
 import { PODS } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
 import { MARKER } from '../traffic.ts';
@@ -23,13 +23,12 @@ const provoking =
   (pod: 'client2' | 'dns0', provoke: (world: World) => Promise<void>) =>
   async (world: World): Promise<string> => {
     const before = await received(world, pod);
-    await provoke(world);
-    // It may have to wait for a child of its own.
-    await until(
-      `an ICMP error at ${pod}`,
-      5_000 * STRETCH,
-      async () => (await received(world, pod)) > before,
-    );
+    // An error that would have to wait for its SA is dropped by the kernel, and brings that SA up.
+    await until(`an ICMP error at ${pod}`, 5_000 * STRETCH, async () => {
+      await provoke(world);
+      await sleep(1_000);
+      return (await received(world, pod)) > before;
+    });
     const errors = (await received(world, pod)) - before;
     return `${errors} ICMP errors arrived at ${pod}`;
   };
@@ -71,7 +70,7 @@ export const icmpRows: readonly Row[] = [
       const node = nodeOf(world.lab, 'controller-1');
       const route = ['/usr/sbin/ip', 'route'];
       const to = [`${PODS.dns1.address}/32`, 'dev', 'cni0'];
-      await mustIn(node.enter, [...route, 'add', ...to, 'mtu', 'lock', '600']);
+      await mustIn(node.enter, [...route, 'replace', ...to, 'mtu', 'lock', '600']);
       await datagram(world, ',mtudiscover=2', `${PODS.dns1.address}:53`, 900);
       await mustIn(node.enter, [...route, 'del', ...to]);
     }),

@@ -25,12 +25,11 @@ const provoking =
   (provoke: (world: World) => Promise<void>) =>
   async (world: World): Promise<string> => {
     const before = await icmpErrors(world);
-    await provoke(world);
-    await until(
-      'an ICMPv6 error at client2',
-      5_000 * STRETCH,
-      async () => (await icmpErrors(world)) > before,
-    );
+    await until('an ICMPv6 error at client2', 5_000 * STRETCH, async () => {
+      await provoke(world);
+      await sleep(1_000);
+      return (await icmpErrors(world)) > before;
+    });
     const errors = (await icmpErrors(world)) - before;
     return `${errors} ICMPv6 errors arrived`;
   };
