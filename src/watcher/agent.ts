@@ -7,6 +7,7 @@ import { type AcceptanceEffects, createAcceptance } from './acceptance.ts';
 import { type CharonLink, NO_CHARON } from './charon-link.ts';
 import type { Enforced } from './enforce.ts';
 import type { ObjectProblem, Snapshot, Source } from './objects.ts';
+import { createProblemLog } from './problem-log.ts';
 import type { NodeReport, PolicyRef } from './publish.ts';
 import { type BootIds, bootIdsOf, rebooted } from './rebooted.ts';
 import { nextCache, step } from './step.ts';
@@ -67,6 +68,7 @@ export async function runAgent(
     snapshot: undefined as Snapshot | undefined,
   };
   const acceptance = createAcceptance(effects);
+  const noteProblems = createProblemLog(log);
   const stop = new AbortController();
   const running = AbortSignal.any([signal, stop.signal]);
 
@@ -78,24 +80,28 @@ export async function runAgent(
         continue;
       }
       state.snapshot = snapshot;
-      remodel(snapshot);
+      if (remodel(snapshot)) {
+        state.sourceError = '';
+      }
       await forgetRebooted(bootIdsOf(snapshot.objects.nodes));
     }
   };
 
-  const remodel = (snapshot: Snapshot): void => {
+  /** False if the snapshot was not understood. */
+  const remodel = (snapshot: Snapshot): boolean => {
+    wake.notify();
     try {
       const { content, problems, phases } = effects.model(snapshot, state.cache);
-      noteProblems([...snapshot.problems, ...problems]);
+      state.problems = noteProblems([...snapshot.problems, ...problems]);
       state.cache = nextCache(state.cache, content, effects.now());
       state.policies = policyRefs(snapshot, phases);
-      state.sourceError = '';
+      return true;
     } catch (error) {
       // This node may be missing for a moment: what is in force stays in force.
       state.sourceError = error instanceof Error ? error.message : String(error);
       log.error({ err: error }, 'cluster not understood');
+      return false;
     }
-    wake.notify();
   };
 
   /** A peer that has booted knows nothing of its SAs: what is sent through them is lost until they go. */
@@ -106,18 +112,6 @@ export async function runAgent(
       log.info({ peers }, 'rebooted: their IKE_SAs are dropped');
       await charon.forgetRebooted(peers).catch((error) => log.warn({ err: error }, 'IKE_SAs not dropped'));
     }
-  };
-
-  /** Every problem is logged once, when it appears and when it is gone. */
-  const noteProblems = (found: readonly ObjectProblem[]): void => {
-    const texts = found.map(({ where, message }) => `${where}: ${message}`);
-    for (const problem of texts.filter((text) => !state.problems.includes(text))) {
-      log.warn({ problem }, 'not in force as written');
-    }
-    for (const problem of state.problems.filter((text) => !texts.includes(text))) {
-      log.info({ problem }, 'no longer a problem');
-    }
-    state.problems = texts;
   };
 
   const reconcile = async (): Promise<void> => {

@@ -3,7 +3,8 @@ import { childFor, childName, wideChildName } from '../../ipsec/child.ts';
 import { strongest } from '../../ipsec/phase.ts';
 import { resolvePorts, selects } from '../../ipsec/served.ts';
 import type { Phase, Protocol } from '../../ipsec/types.ts';
-import { type ModelEntry, portsOf } from './entries.ts';
+import type { ModelEntry } from './entries.ts';
+import { portsOf } from './service-ports.ts';
 
 /**
  * The children of the cluster, sorted by name. A port that several entries name belongs to the one whose name sorts first, so the port

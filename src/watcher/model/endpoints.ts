@@ -4,8 +4,9 @@ import { strongest } from '../../ipsec/phase.ts';
 import type { Phase } from '../../ipsec/types.ts';
 import type { EndpointSlice, ObjectProblem } from '../objects.ts';
 import { canonicalAddress } from './cidr.ts';
-import { type ModelEntry, protoOf } from './entries.ts';
+import type { ModelEntry } from './entries.ts';
 import { createLocator, type Place } from './locate.ts';
+import { protoOf } from './service-ports.ts';
 
 type ChildLookup = Parameters<typeof childFor>[0];
 

@@ -1,9 +1,8 @@
 import type { CacheEntry } from '../../cache/schema.ts';
-import { strongest } from '../../ipsec/phase.ts';
 import type { Phase, Protocol } from '../../ipsec/types.ts';
 import type { EndpointSlice, ObjectProblem, Service } from '../objects.ts';
 import type { PolicyItem } from './items.ts';
-import type { PortSpec } from './ports.ts';
+import { type PolicySpec, resolvePorts } from './service-ports.ts';
 
 /** A protected service: the entry as the cache holds it, its slices, and which of their ports are meant. */
 export interface ModelEntry {
@@ -93,9 +92,6 @@ interface Group {
   readonly specs: PolicySpec[];
 }
 
-/** Entries can be the union of several policies. */
-type PolicySpec = PortSpec & { readonly policy: string };
-
 /** One entry per service and item name. Equal names that mean different services are told apart by the service. */
 function groupItems(items: readonly PolicyItem[], services: readonly Service[]): Group[] {
   const groups = new Map<string, Group>();
@@ -148,90 +144,4 @@ function servicesOf(namespace: string, services: readonly Service[]): string[] {
 function familiesOf({ spec: { ipFamilies } }: Service): CacheEntry['families'] {
   const families = (ipFamilies ?? []).map((family) => (family === 'IPv4' ? 4 : 6));
   return families.length === 0 ? [4, 6] : families.sort();
-}
-
-interface PortContext {
-  readonly service: Service;
-  readonly slices: readonly EndpointSlice[];
-  readonly phaseIn: (spec: PolicySpec, proto: Protocol, target: number | string) => Phase;
-}
-
-interface ResolvedPorts {
-  readonly ports: CacheEntry['ports'];
-  readonly names: ReadonlyMap<string, Phase>;
-  readonly missing: readonly PortSpec[];
-}
-
-/**
- * A number that is a service port means its target port, a number that is a target port means itself; where both hold, both are meant
- * (DESIGN 3). The kernel sees target ports, after DNAT. Slices carry target ports as well: resolved names, and whatever a manual slice
- * says, which no targetPort tells.
- */
-function resolvePorts(
-  specs: readonly PolicySpec[],
-  { service, slices, phaseIn }: PortContext,
-): ResolvedPorts {
-  const ports = new Map<string, CacheEntry['ports'][number]>();
-  const names = new Map<string, Phase>();
-  const missing: PortSpec[] = [];
-  const protect = (spec: PolicySpec, target: number | string): Phase => {
-    const { proto } = spec;
-    const key = `${proto}/${typeof target}/${target}`;
-    const known = ports.get(key);
-    const own = phaseIn(spec, proto, target);
-    const phase = known === undefined ? own : strongest([own, known.phase]);
-    ports.set(key, { proto, target, ...(phase === 'require' ? {} : { phase }) });
-    return phase;
-  };
-  for (const spec of specs) {
-    if (spec.first === 0) {
-      protect(spec, 0);
-      continue;
-    }
-    let found = false;
-    const within = (port: number): boolean => port >= spec.first && port <= spec.last;
-    const targets = portsOf(slices, spec.proto).map(({ port }) => port);
-    for (const port of (service.spec.ports ?? []).filter(
-      ({ protocol }) => protoOf(protocol) === spec.proto,
-    )) {
-      const target = port.targetPort ?? port.port;
-      if (within(port.port)) {
-        const phase = protect(spec, target);
-        const key = `${spec.proto}/${port.name ?? ''}`;
-        const known = names.get(key);
-        names.set(key, known === undefined ? phase : strongest([phase, known]));
-        found = true;
-      }
-      if (typeof target === 'number') {
-        targets.push(target);
-      }
-    }
-    for (const number of targets.filter(within)) {
-      protect(spec, number);
-      found = true;
-    }
-    if (!found) {
-      missing.push(spec);
-    }
-  }
-  const sorted = [...ports].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, port]) => port);
-  return { ports: sorted, names, missing };
-}
-
-/** The numbered ports of slices for one protocol. */
-export function portsOf(
-  slices: readonly EndpointSlice[],
-  proto: Protocol,
-): { readonly name: string; readonly port: number }[] {
-  return slices.flatMap(({ ports }) =>
-    (ports ?? []).flatMap(({ name, protocol, port }) =>
-      protoOf(protocol) === proto && typeof port === 'number' ? [{ name: name ?? '', port }] : [],
-    ),
-  );
-}
-
-/** Kubernetes' protocol names; absent means TCP. */
-export function protoOf(protocol: string | null | undefined): Protocol {
-  const lower = (protocol ?? 'TCP').toLowerCase();
-  return lower === 'udp' || lower === 'sctp' ? lower : 'tcp';
 }

@@ -1,7 +1,7 @@
 import type { CachePod } from '../../cache/schema.ts';
 import type { Pod } from '../objects.ts';
 import { canonicalAddress } from './cidr.ts';
-import { protoOf } from './entries.ts';
+import { protoOf } from './service-ports.ts';
 
 /** The pods of a node that the chain attaches, sorted by namespace and name. */
 export function podsOf(objects: readonly Pod[], nodeName: string): CachePod[] {
