@@ -65,7 +65,10 @@ apiserverTest(
     for (const name of ['ipsecpolicy-kube-dns-sample', 'ipsecpolicy-kube-dns-sample-update']) {
       await server.kubectl(['apply', '-f', join(ROOT, `conf/examples/${name}.yaml`)]);
     }
-    t.regex(await server.kubectl(['get', 'ipsp']), /NAME +ACCEPTED +ENFORCED +PHASE +NODES +SERVICES +PODS +AGE/);
+    t.regex(
+      await server.kubectl(['get', 'ipsp']),
+      /NAME +ACCEPTED +ENFORCED +PHASE +NODES +SERVICES +PODS +AGE/,
+    );
     t.regex(await server.kubectl(['get', 'ipsecnodes', '--ignore-not-found', '-o', 'wide']), /^$/);
 
     for (const [title, policies, says] of REFUSED) {
