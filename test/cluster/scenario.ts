@@ -53,8 +53,8 @@ function explainKept({ nodes, servers, base }: Lab): void {
 }
 
 /** Logs and the capture of a run that failed, where whoever started it can find them. */
-export function keepLogs({ base, nodes }: Lab): void {
-  const target = process.env.TRAPLINE_LAB_LOGS ?? `${base}.logs`;
+export function keepLogs({ base, nodes }: Lab, name = ''): void {
+  const target = join(process.env.TRAPLINE_LAB_LOGS ?? `${base}.logs`, name);
   const wanted = [
     'tcpdump.log',
     'wire.pcap',

@@ -19,15 +19,20 @@ export function renderLeaks(
   mutations: readonly MutationOutcome[],
   where: string,
 ): string {
-  const rows = outcomes.map(
-    ({ id, title, clear, control, sent, lost, gapMs, recoveryMs, remark, ok }) =>
-      `| ${[id, title, clear, control, `${lost} of ${sent}`, seconds(gapMs), seconds(recoveryMs), ok ? remark : `**FAILED** ${remark}`].map((cell) => String(cell).replaceAll('|', '/')).join(' | ')} |`,
-  );
-  const table = [
-    '| row | event | clear | control | lost | gap | recovered | |',
-    '| --- | --- | --- | --- | --- | --- | --- | --- |',
+  const rows = outcomes.map(({ id, title, clear, control, sent, lost, gapMs, recoveryMs, remark, ok }) => [
+    id,
+    title,
+    String(clear),
+    String(control),
+    `${lost} of ${sent}`,
+    seconds(gapMs),
+    seconds(recoveryMs),
+    ok ? remark : `**FAILED** ${remark}`,
+  ]);
+  const table = markdownTable([
+    ['row', 'event', 'clear', 'control', 'lost', 'gap', 'recovered', ''],
     ...rows,
-  ];
+  ]);
   return [HEAD, `Taken on ${where}.`, '', ...table, '', ...mutationSection(mutations)].join('\n');
 }
 
@@ -48,12 +53,28 @@ function mutationSection(mutations: readonly MutationOutcome[]): string[] {
     '',
     '`make leaks MUTATE=all`: each mechanism is taken out of the code, and its row must fail.',
     '',
-    '| mechanism | row | the row then |',
-    '| --- | --- | --- |',
-    ...mutations.map(
-      ({ mechanism, row, caught, said }) =>
-        `| ${mechanism} | ${row} | ${caught ? 'fails' : '**passes all the same**'}: ${said.replaceAll('|', '/')} |`,
-    ),
+    ...markdownTable([
+      ['mechanism', 'row', 'the row then'],
+      ...mutations.map(({ mechanism, row, caught, said }) => [
+        mechanism,
+        row,
+        `${caught ? 'fails' : '**passes all the same**'}: ${said}`,
+      ]),
+    ]),
     '',
   ];
+}
+
+/** Lines of a table, its columns as wide as their widest cell. */
+function markdownTable(rows: readonly (readonly string[])[]): string[] {
+  const cells = rows.map((row) =>
+    row.map((cell) => cell.replaceAll('|', '/').replaceAll(/\s+/g, ' ').trim()),
+  );
+  const widths = (cells[0] ?? []).map((_, column) =>
+    Math.max(3, ...cells.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (row: readonly string[], fill: string): string =>
+    `| ${widths.map((width, column) => (row[column] ?? '').padEnd(width, fill)).join(' | ')} |`;
+  const [head = [], ...body] = cells;
+  return [line(head, ' '), line([], '-'), ...body.map((row) => line(row, ' '))];
 }

@@ -21,19 +21,24 @@ const keep = (results: object): void => {
   }
 };
 
+/** What a failed row leaves behind says nothing of the next: that one gets nodes of its own. */
 async function runRows({ world: options }: Chapter, rows: readonly Row[]): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
-  const world = await createWorld(options);
+  let world = await createWorld(options);
   try {
     for (const row of rows) {
+      if (outcomes.at(-1)?.ok === false) {
+        await destroyWorld(world);
+        world = await createWorld(options);
+      }
       const outcome = await runRow(world, row);
       outcomes.push(outcome);
       say(formatOutcome(outcome));
+      if (!outcome.ok && mutate === undefined) {
+        keepLogs(world.lab, row.id);
+      }
     }
   } finally {
-    if (mutate === undefined && outcomes.some(({ ok }) => !ok)) {
-      keepLogs(world.lab);
-    }
     await destroyWorld(world);
   }
   return outcomes;
