@@ -8,7 +8,7 @@ import { formatOutcome, type Outcome, type Row, runRow } from './table.ts';
 import { createWorld, destroyWorld } from './world.ts';
 
 /**
- * `leaks.js [<row> …] [--mutate=all|<mutation>]`: the leak table, some of its rows, or its mutations. Results go to the file in
+ * `leaks.js [<row> …] [--mutate=all|<mutation>,…]`: the leak table, some of its rows, or its mutations. Results go to the file in
  * TRAPLINE_RESULTS as well.
  */
 const words = process.argv.slice(2);
@@ -80,7 +80,7 @@ async function runMutation(mutation: Mutation): Promise<MutationOutcome> {
 
 async function runMutations(which: string): Promise<boolean> {
   const mutations: MutationOutcome[] = [];
-  for (const mutation of MUTATIONS.filter(({ name }) => which === 'all' || name === which)) {
+  for (const mutation of MUTATIONS.filter(({ name }) => which === 'all' || which.split(',').includes(name))) {
     const outcome = await runMutation(mutation);
     mutations.push(outcome);
     say(
@@ -89,9 +89,7 @@ async function runMutations(which: string): Promise<boolean> {
   }
   const missed = mutations.filter(({ caught }) => !caught).length;
   say(`${mutations.length - missed} mutations caught, ${missed} missed`);
-  if (which === 'all') {
-    keep({ mutations });
-  }
+  keep({ mutations });
   return missed === 0;
 }
 

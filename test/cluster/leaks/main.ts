@@ -9,7 +9,7 @@ import type { Outcome } from './table.ts';
 
 /**
  * `make leaks`: all rows, and writes docs/leaks.md and docs/leaks.json. `make leaks ROWS="2 6a"`: those rows, and writes nothing.
- * `make leaks MUTATE=all`: the mutations, and writes their section anew.
+ * `make leaks MUTATE=all`, or some of them with commas: the mutations, and writes their lines anew.
  */
 interface Results {
   readonly outcomes?: readonly Outcome[];
@@ -25,11 +25,19 @@ process.exitCode = await runWithEsp({ argv: ['leaks/leaks.js', ...args], results
 const partial = args.some((word) => !word.startsWith('--'));
 if (existsSync(results) && !partial) {
   const known: Results = existsSync(json) ? JSON.parse(readFileSync(json, 'utf8')) : {};
-  const all = { ...known, ...(JSON.parse(readFileSync(results, 'utf8')) as Results) };
+  const fresh = JSON.parse(readFileSync(results, 'utf8')) as Results;
+  const again = new Set((fresh.mutations ?? []).map(({ mechanism }) => mechanism));
+  const all = {
+    outcomes: fresh.outcomes ?? known.outcomes ?? [],
+    mutations: [
+      ...(known.mutations ?? []).filter(({ mechanism }) => !again.has(mechanism)),
+      ...(fresh.mutations ?? []),
+    ],
+  };
   const where = (await hasEsp())
     ? `Linux ${release()}, ${cpus().length} cores`
     : `Debian's kernel in QEMU without acceleration, on ${cpus().length} cores: times are some ten times what they are otherwise`;
   writeFileSync(json, `${JSON.stringify(all, null, 2)}\n`);
-  writeFileSync(join(ROOT, 'docs/leaks.md'), renderLeaks(all.outcomes ?? [], all.mutations ?? [], where));
+  writeFileSync(join(ROOT, 'docs/leaks.md'), renderLeaks(all.outcomes, all.mutations, where));
 }
 rmSync(folder, { recursive: true });
