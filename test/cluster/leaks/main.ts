@@ -8,7 +8,7 @@ import { type MutationOutcome, renderLeaks } from './document.ts';
 import type { Outcome } from './table.ts';
 
 /**
- * `make leaks`: all rows, and writes docs/leaks.md and docs/leaks.json. `make leaks ROWS="2 6a"`: those rows, and writes nothing.
+ * `make leaks`: all rows, and writes docs/leaks.md and docs/leaks.json. `make leaks ROWS="2 6a"`: those rows, and writes their lines anew.
  * `make leaks MUTATE=all`, or some of them with commas: the mutations, and writes their lines anew.
  */
 interface Results {
@@ -23,12 +23,14 @@ const folder = mkdtempSync(join(tmpdir(), 'trapline-leaks-'));
 const results = join(folder, 'results.json');
 process.exitCode = await runWithEsp({ argv: ['leaks/leaks.js', ...args], results, timeoutMs: TIMEOUT_MS });
 const partial = args.some((word) => !word.startsWith('--'));
-if (existsSync(results) && !partial) {
+if (existsSync(results)) {
   const known: Results = existsSync(json) ? JSON.parse(readFileSync(json, 'utf8')) : {};
   const fresh = JSON.parse(readFileSync(results, 'utf8')) as Results;
   const again = new Set((fresh.mutations ?? []).map(({ mechanism }) => mechanism));
   const all = {
-    outcomes: fresh.outcomes ?? known.outcomes ?? [],
+    outcomes: partial
+      ? merged(known.outcomes ?? [], fresh.outcomes ?? [])
+      : (fresh.outcomes ?? known.outcomes ?? []),
     mutations: [
       ...(known.mutations ?? []).filter(({ mechanism }) => !again.has(mechanism)),
       ...(fresh.mutations ?? []),
@@ -41,3 +43,9 @@ if (existsSync(results) && !partial) {
   writeFileSync(join(ROOT, 'docs/leaks.md'), renderLeaks(all.outcomes, all.mutations, where));
 }
 rmSync(folder, { recursive: true });
+
+/** In the order of before; rows that are new come last. */
+function merged(known: readonly Outcome[], fresh: readonly Outcome[]): Outcome[] {
+  const byId = new Map([...known, ...fresh].map((outcome) => [outcome.id, outcome]));
+  return [...byId.values()];
+}
