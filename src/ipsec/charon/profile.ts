@@ -7,14 +7,14 @@ export interface Proposals {
 export type Profile = 'modern' | 'starlingx' | 'fips';
 
 /**
- * - `modern`: AEAD only; rekeyed CHILD_SAs get keys of their own (RFC 7296 2.17).
+ * - `modern`: AEAD only; rekeyed CHILD_SAs get keys of their own (RFC 7296 2.17); sequence numbers of 64 bits (RFC 4303 2.2.1), which do not run out.
  * - `starlingx`: what StarlingX configures, for nodes that still run it.
  * - `fips`: approved algorithms only, no x25519.
  */
 export const PROFILES: Readonly<Record<Profile, Proposals>> = {
   modern: {
     ike: ['aes256gcm16-prfsha384-x25519', 'aes256gcm16-prfsha384-ecp256'],
-    esp: ['aes256gcm16-x25519', 'aes256gcm16-ecp256'],
+    esp: ['aes256gcm16-x25519-esn-noesn', 'aes256gcm16-ecp256-esn-noesn'],
   },
   starlingx: {
     ike: ['aes128-sha256-prfaesxcbc-modp3072'],
@@ -22,6 +22,6 @@ export const PROFILES: Readonly<Record<Profile, Proposals>> = {
   },
   fips: {
     ike: ['aes256gcm16-prfsha384-ecp384', 'aes256-sha384-prfsha384-ecp384'],
-    esp: ['aes256gcm16-ecp384', 'aes256-sha384-ecp384'],
+    esp: ['aes256gcm16-ecp384-esn-noesn', 'aes256-sha384-ecp384'],
   },
 };

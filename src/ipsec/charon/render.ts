@@ -6,6 +6,9 @@ import { PROFILES, type Profile } from './profile.ts';
 const DPD_DELAY = '10s';
 const IKE_REKEY = '4h';
 const CHILD_REKEY = '1h';
+/** An SA with sequence numbers of 32 bits falls silent at 2^32 packets (RFC 4303 3.3.3). */
+const CHILD_REKEY_PACKETS = 3_000_000_000;
+const CHILD_LIFE_PACKETS = 4_200_000_000;
 
 /** What is asked of charon for a connection, without its name: the message that `load-conn` takes (swanctl.conf(5)). */
 export function renderConnection(config: ConnectionConfig, profile: Profile): ViciMessage {
@@ -52,6 +55,8 @@ function renderChild(config: ConnectionConfig, child: ChildConfig, profile: Prof
     local_ts: child.localTs,
     remote_ts: child.remoteTs,
     rekey_time: CHILD_REKEY,
+    rekey_packets: String(CHILD_REKEY_PACKETS),
+    life_packets: String(CHILD_LIFE_PACKETS),
     ...(label === undefined ? {} : { label, label_mode: 'simple' }),
   };
 }

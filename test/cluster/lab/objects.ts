@@ -14,11 +14,16 @@ import {
 
 export function nodesManifest(nodes: readonly NodeSpec[] = NODES): string {
   return documents(
-    nodes.map(({ name, address, podCidr, address6, podCidr6, dual = false, bootId }) => ({
+    nodes.map(({ name, address, podCidr, address6, podCidr6, dual = false, sixOnly = false, bootId }) => ({
       apiVersion: 'v1',
       kind: 'Node',
       // An API server takes the status from kubelets alone.
-      metadata: { name, annotations: { 'trapline.io/addresses': dual ? `${address},${address6}` : address } },
+      metadata: {
+        name,
+        annotations: {
+          'trapline.io/addresses': [...(sixOnly ? [] : [address]), ...(dual ? [address6] : [])].join(','),
+        },
+      },
       spec: { podCIDR: podCidr, podCIDRs: dual ? [podCidr, podCidr6] : [podCidr] },
       ...(bootId === undefined ? {} : { status: { nodeInfo: { bootID: bootId } } }),
     })),

@@ -88,3 +88,20 @@ export async function detachPod({ spec, uid, node, result }: LabPod): Promise<vo
   await chainDel(execOn(node), conflistOf(node, spec), targetOf(spec, uid), result);
   await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'del', spec.name]);
 }
+
+/** GC of the node's `trapline`: the attachments of these pods are valid, no others. */
+export async function collect(node: LabNode, valid: readonly LabPod[]): Promise<void> {
+  const { cniVersion, name, plugins } = JSON.parse(readFileSync(CONFLIST, 'utf8')) as Conflist;
+  const attachments = valid.map(({ spec }) => ({ containerID: `c-${spec.name}`, ifname: 'eth0' }));
+  const config = {
+    ...plugins.find(({ type }) => type === 'trapline'),
+    cniVersion,
+    name,
+    'cni.dev/valid-attachments': attachments,
+  };
+  const env = { CNI_COMMAND: 'GC', CNI_PATH: '/usr/lib/cni' };
+  const { exitCode, stdout } = await execOn(node)('trapline', env, JSON.stringify(config));
+  if (exitCode !== 0) {
+    throw new Error(`trapline GC: ${stdout}`);
+  }
+}

@@ -7,6 +7,8 @@ export interface NodeSpec {
   readonly podCidr6: string;
   /** Its Node tells the IPv6 addresses as well. */
   readonly dual?: boolean;
+  /** Its Node tells no IPv4 address. */
+  readonly sixOnly?: boolean;
   /** Changes when the node boots. */
   readonly bootId?: string;
 }

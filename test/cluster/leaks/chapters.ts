@@ -6,8 +6,9 @@ import { nodeRows } from './rows/nodes.ts';
 import { overlayRows } from './rows/overlay.ts';
 import { podRows } from './rows/pods.ts';
 import { policyRows, serviceRows } from './rows/policies.ts';
+import { reuseRows } from './rows/reuse.ts';
 import { saRows } from './rows/sas.ts';
-import { sixRows } from './rows/six.ts';
+import { sixRows, sixStrangerRows } from './rows/six.ts';
 import { strangerRows } from './rows/strangers.ts';
 import type { Row } from './table.ts';
 import type { WorldOptions } from './world.ts';
@@ -25,6 +26,7 @@ export const CHAPTERS: readonly Chapter[] = [
     world: { policy: POLICY },
     rows: [
       ...podRows,
+      ...reuseRows,
       ...daemonRows,
       ...serviceRows,
       ...nodeRows,
@@ -37,5 +39,9 @@ export const CHAPTERS: readonly Chapter[] = [
   },
   { world: { policy: POLICY, agentFlags: ['--node-traffic', '--strict'] }, rows: strangerRows },
   { world: { policy: POLICY, dual: true }, rows: sixRows },
+  {
+    world: { policy: POLICY, dual: true, agentFlags: ['--node-traffic', '--strict'] },
+    rows: sixStrangerRows,
+  },
   { world: { source: 'kubernetes' }, rows: policyRows },
 ];

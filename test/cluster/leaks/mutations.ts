@@ -124,6 +124,32 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [{ file: CONF, from: 'xfrm_acq_expires = 4', to: 'xfrm_acq_expires = 600' }],
   },
   {
+    name: 'order',
+    mechanism: 'policies are replaced in place, new ones come before old ones go',
+    row: '5d',
+    edits: [
+      {
+        file: `${SRC}/watcher/enforce.js`,
+        from: 'await effects.apply(operations);',
+        to: `await effects.apply(operations.flatMap((one) => one.op === 'update' ? [{ op: 'delete', policy: one.previous }] : one.op === 'delete' ? [one] : []));
+    await new Promise((done) => setTimeout(done, 1_000));
+    await effects.apply(operations.flatMap((one) => one.op === 'update' ? [{ op: 'add', policy: one.policy }] : one.op === 'add' ? [one] : []));`,
+      },
+    ],
+  },
+  {
+    name: 'ghosts',
+    mechanism: 'SAs that charon has and the kernel has lost are ended',
+    row: '6f',
+    edits: [{ file: `${SRC}/ipsec/charon/ghosts.js`, from: "state === 'INSTALLED'", to: 'false' }],
+  },
+  {
+    name: 'esn',
+    mechanism: 'sequence numbers of 64 bits',
+    row: '6j',
+    edits: [{ file: `${SRC}/ipsec/charon/profile.js`, from: '-esn-noesn', to: '' }],
+  },
+  {
     name: 'addresses',
     mechanism: 'masquerading leaves alone what goes into a tunnel',
     row: '12b',
@@ -132,7 +158,7 @@ export const MUTATIONS: readonly Mutation[] = [
 ];
 
 /** Makes a copy of the programs without the mechanism. Resolves to the folder; for the environment, see `useMutant`. */
-export function makeMutant({ name, edits }: Mutation, base: string): string {
+export function makeMutant({ name, edits }: Pick<Mutation, 'name' | 'edits'>, base: string): string {
   const folder = join(base, `mutant-${name}`);
   mkdirSync(folder);
   cpSync(join(ROOT, 'build'), join(folder, 'build'), { recursive: true });

@@ -1,14 +1,23 @@
+import { join } from 'node:path';
+import { readHeartbeat } from '../../../../src/cache/read.ts';
+import { VERSION } from '../../../../src/version.ts';
 import { nodeOf } from '../../lab/lab.ts';
 import { startAgent, startCharon, swanctl } from '../../lab/node.ts';
 import { nodesManifest } from '../../lab/objects.ts';
 import { sasOf } from '../../lab/probe.ts';
 import { sleep, until } from '../../lab/process.ts';
 import { NODES } from '../../lab/topology.ts';
+import { makeMutant, useMutant } from '../mutations.ts';
 import type { Row } from '../table.ts';
 import { inStep, rebootNode, type World } from '../world.ts';
 
 const SERVER = 'controller-1';
 const CLIENT = 'worker-0';
+
+const NEXT_VERSION = {
+  name: 'next-version',
+  edits: [{ file: 'build/src/version.js', from: `'${VERSION}'`, to: `'next'` }],
+};
 
 const agentEnds =
   (signal: 'SIGTERM' | 'SIGKILL') =>
@@ -85,6 +94,27 @@ export const daemonRows: readonly Row[] = [
       });
       await booting;
       return `SAs of before gone ${(gone / 1_000).toFixed(1)} s after the news`;
+    },
+  },
+  {
+    id: '2h',
+    title: 'agent of the server upgraded: stopped, and another version started',
+    lossless: true,
+    async event({ lab }) {
+      const node = nodeOf(lab, SERVER);
+      const next = makeMutant(NEXT_VERSION, lab.base);
+      await node.agent?.stop('SIGTERM');
+      useMutant(next);
+      startAgent(node, lab);
+      useMutant(undefined);
+      await inStep(node);
+      await sleep(4_000);
+      const heartbeat = readHeartbeat(join(node.run, 'trapline'));
+      const version = heartbeat.kind === 'ok' ? heartbeat.value.version : heartbeat.kind;
+      if (version !== 'next') {
+        throw new Error(`version ${version} runs`);
+      }
+      return undefined;
     },
   },
 ];

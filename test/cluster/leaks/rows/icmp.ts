@@ -33,9 +33,35 @@ const provoking =
     return `${errors} ICMP errors arrived at ${pod}`;
   };
 
+/** From the server, as an answer that nobody waits for any more. */
+async function answer({ lab, daemons }: World, options: string, bytes = 150): Promise<void> {
+  await daemons.get('dns0')?.stop('SIGKILL');
+  const to = `UDP:${PODS.client2.address}:40000,sourceport=53${options}`;
+  const text = `${MARKER} late 1 `.repeat(Math.ceil(bytes / 20)).slice(0, bytes);
+  await runIn(podOf(lab, 'dns0').enter, [SOCAT, '-u', '-b', '2000', '-', to], text);
+}
+
 async function datagram({ lab }: World, options: string, to: string, bytes = 200): Promise<void> {
   const text = `${MARKER} icmp 1 `.repeat(Math.ceil(bytes / 20)).slice(0, bytes);
   await runIn(podOf(lab, 'client2').enter, [SOCAT, '-u', '-b', '2000', '-', `UDP:${to}${options}`], text);
+}
+
+interface Way {
+  readonly node: string;
+  readonly address: string;
+}
+
+/** What goes to the pod must fit into 600 bytes behind its node. */
+async function withNarrowWay(
+  { lab }: World,
+  { node, address }: Way,
+  body: () => Promise<void>,
+): Promise<void> {
+  const { enter } = nodeOf(lab, node);
+  const to = [`${address}/32`, 'dev', 'cni0'];
+  await mustIn(enter, ['/usr/sbin/ip', 'route', 'replace', ...to, 'mtu', 'lock', '600']);
+  await body();
+  await mustIn(enter, ['/usr/sbin/ip', 'route', 'del', ...to]);
 }
 
 /** Row 7: ICMP errors quote what they are about. */
@@ -52,11 +78,7 @@ export const icmpRows: readonly Row[] = [
   {
     id: '7b',
     title: 'port unreachable from a client, about an answer that comes too late',
-    event: provoking('dns0', async ({ lab, daemons }) => {
-      await daemons.get('dns0')?.stop('SIGKILL');
-      const to = `UDP:${PODS.client2.address}:40000,sourceport=53`;
-      await mustIn(podOf(lab, 'dns0').enter, [SOCAT, '-u', '-', to], `${MARKER} late 1 `.repeat(8));
-    }),
+    event: provoking('dns0', (world) => answer(world, '')),
   },
   {
     id: '7c',
@@ -66,13 +88,24 @@ export const icmpRows: readonly Row[] = [
   {
     id: '7d',
     title: "fragmentation needed at the server's node",
-    event: provoking('client2', async (world) => {
-      const node = nodeOf(world.lab, 'controller-1');
-      const route = ['/usr/sbin/ip', 'route'];
-      const to = [`${PODS.dns1.address}/32`, 'dev', 'cni0'];
-      await mustIn(node.enter, [...route, 'replace', ...to, 'mtu', 'lock', '600']);
-      await datagram(world, ',mtudiscover=2', `${PODS.dns1.address}:53`, 900);
-      await mustIn(node.enter, [...route, 'del', ...to]);
-    }),
+    event: provoking('client2', (world) =>
+      withNarrowWay(world, { node: 'controller-1', address: PODS.dns1.address }, () =>
+        datagram(world, ',mtudiscover=2', `${PODS.dns1.address}:53`, 900),
+      ),
+    ),
+  },
+  {
+    id: '7e',
+    title: "time exceeded at the client's node, about an answer",
+    event: provoking('dns0', (world) => answer(world, ',ttl=2')),
+  },
+  {
+    id: '7f',
+    title: "fragmentation needed at the client's node, about an answer",
+    event: provoking('dns0', (world) =>
+      withNarrowWay(world, { node: 'worker-0', address: PODS.client2.address }, () =>
+        answer(world, ',mtudiscover=2', 900),
+      ),
+    ),
   },
 ];

@@ -1,6 +1,6 @@
 import { podOf } from '../../lab/lab.ts';
 import { mustIn, runIn, sleep } from '../../lab/process.ts';
-import { PODS } from '../../lab/topology.ts';
+import { PODS, withAddress6 } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
 import { MARKER } from '../traffic.ts';
 import { ledgerOf, runSender, type World } from '../world.ts';
@@ -12,7 +12,8 @@ const BULK_BYTES = 1_000_000;
 /** A bulk transfer there and back; what comes back must be all of it. */
 async function bulk({ lab }: World): Promise<string> {
   const started = performance.now();
-  const script = `head -c ${BULK_BYTES} /dev/zero | socat -t 20 - TCP:${PODS.dns1.address}:9153 | wc -c`;
+  const to = lab.dual ? `TCP6:[${withAddress6(PODS.dns1).address6}]` : `TCP4:${PODS.dns1.address}`;
+  const script = `head -c ${BULK_BYTES} /dev/zero | socat -t 20 - ${to}:9153 | wc -c`;
   const { stdout } = await runIn(podOf(lab, 'client2').enter, ['/bin/sh', '-c', script]);
   if (Number(stdout.trim()) !== BULK_BYTES) {
     throw new Error(`${stdout.trim()} of ${BULK_BYTES} bytes came back`);

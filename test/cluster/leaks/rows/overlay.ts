@@ -77,11 +77,14 @@ export const overlayRows: readonly Row[] = [
     id: '12b',
     title: 'masquerading of everything that leaves the node, as ipMasq of bridge does it',
     async event(world) {
+      const { dual } = world.lab;
+      const family = dual ? 'ip6' : 'ip';
       for (const { spec, enter } of world.lab.nodes) {
-        const rules = `table ip masq {
+        const own = dual ? spec.podCidr6 : spec.podCidr;
+        const rules = `table ${family} masq {
           chain post {
             type nat hook postrouting priority srcnat
-            ip saddr ${spec.podCidr} ip daddr != ${spec.podCidr} masquerade
+            ${family} saddr ${own} ${family} daddr != ${own} masquerade
           }
         }
 `;
@@ -89,9 +92,9 @@ export const overlayRows: readonly Row[] = [
       }
       const seen = await newFlow(world, 'masquerade');
       for (const { enter } of world.lab.nodes) {
-        await mustIn(enter, [NFT, 'delete', 'table', 'ip', 'masq']);
+        await mustIn(enter, [NFT, 'delete', 'table', family, 'masq']);
       }
-      const wrong = seen.filter((address) => !address.startsWith('172.16.'));
+      const wrong = seen.filter((address) => !address.startsWith(dual ? 'fd00:10:' : '172.16.'));
       if (wrong.length > 0) {
         throw new Error(`servers see ${wrong.join(', ')}`);
       }

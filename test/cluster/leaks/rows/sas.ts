@@ -1,7 +1,9 @@
+import type { KernelState } from '../../../../src/ipsec/xfrm/parse-state.ts';
 import { nodeOf } from '../../lab/lab.ts';
 import { swanctl } from '../../lab/node.ts';
 import { sasOf } from '../../lab/probe.ts';
 import { mustIn, sleep } from '../../lab/process.ts';
+import { NODES } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
 import type { World } from '../world.ts';
 
@@ -22,6 +24,37 @@ const asked =
     await must(world, 'worker-0', ...args);
     await sleep(4_000);
   };
+
+const idOf = ({ src, dst, spi }: KernelState): string[] => [
+  ...['src', src, 'dst', dst, 'proto', 'esp', 'spi', `0x${spi.toString(16)}`],
+];
+
+/** SAs through which the client's node sends to the server's. */
+async function outbound({ lab }: World): Promise<KernelState[]> {
+  const [client, server] = ['worker-0', 'controller-1'].map(
+    (name) => NODES.find((node) => node.name === name)?.address,
+  );
+  return (await sasOf(nodeOf(lab, 'worker-0'))).filter(({ src, dst }) => src === client && dst === server);
+}
+
+/** The kernel takes new limits for an SA that it has, and looks at nothing else of it. */
+async function limit({ lab }: World, sa: KernelState, ...limits: string[]): Promise<void> {
+  const anyKey = ['aead', 'rfc4106(gcm(aes))', `0x${'00'.repeat(36)}`, '128'];
+  const shape = ['reqid', String(sa.reqid), 'mode', sa.mode, ...anyKey];
+  const command = [IP, 'xfrm', 'state', 'update', ...idOf(sa), ...shape, 'limit', ...limits];
+  await mustIn(nodeOf(lab, 'worker-0').enter, command);
+}
+
+/** The same SA, with another sequence number to come. */
+async function renumber({ lab }: World, sa: KernelState, next: number): Promise<void> {
+  const { enter } = nodeOf(lab, 'worker-0');
+  const text = await mustIn(enter, [IP, 'xfrm', 'state', 'get', ...idOf(sa)]);
+  const [, name = '', key = '', icv = ''] = /aead (\S+) (0x[0-9a-f]+) (\d+)/.exec(text) ?? [];
+  const shape = ['reqid', String(sa.reqid), 'mode', sa.mode, 'replay-window', '32', 'flag', ...sa.flags];
+  const add = [...idOf(sa), ...shape, 'replay-oseq', `0x${next.toString(16)}`, 'aead', name, key, icv];
+  const batch = `xfrm state delete ${idOf(sa).join(' ')}\nxfrm state add ${add.join(' ')}\n`;
+  await mustIn(enter, [IP, '-batch', '-'], batch);
+}
 
 /** Row 6: the lives of SAs. */
 export const saRows: readonly Row[] = [
@@ -89,6 +122,57 @@ export const saRows: readonly Row[] = [
       await sleep(30_000);
       await mustIn([IP, '-n', lab.wire.namespace], [...port, 'up']);
       return undefined;
+    },
+  },
+  {
+    id: '6h',
+    title: 'hard expiry of SAs that nobody has rekeyed',
+    async event(world) {
+      const sas = await outbound(world);
+      for (const sa of sas) {
+        await limit(world, sa, 'time-hard', '1');
+      }
+      await sleep(4_000);
+      const left = (await outbound(world)).filter(({ spi }) => sas.some((sa) => sa.spi === spi));
+      if (sas.length === 0 || left.length > 0) {
+        throw new Error(`${left.length} of ${sas.length} SAs have not expired`);
+      }
+      return `${sas.length} SAs expired`;
+    },
+  },
+  {
+    id: '6i',
+    title: 'SAs reach their limit of packets',
+    lossless: true,
+    async event(world) {
+      const sas = await outbound(world);
+      for (const sa of sas) {
+        await limit(world, sa, 'packet-soft', '1', 'packet-hard', '1000000');
+      }
+      await sleep(6_000);
+      const left = (await outbound(world)).filter(({ spi }) => sas.some((sa) => sa.spi === spi));
+      if (sas.length === 0 || left.length > 0) {
+        throw new Error(`${left.length} of ${sas.length} SAs were not rekeyed`);
+      }
+      return `${sas.length} SAs rekeyed`;
+    },
+  },
+  {
+    id: '6j',
+    title: 'sequence numbers pass 2^32',
+    lossless: true,
+    async event(world) {
+      const sas = await outbound(world);
+      for (const sa of sas) {
+        await renumber(world, sa, 2 ** 32 - 6);
+      }
+      await sleep(6_000);
+      const now = (await outbound(world)).filter(({ spi }) => sas.some((sa) => sa.spi === spi));
+      const passed = now.filter(({ sequence }) => (sequence?.out ?? 0) > 2 ** 32);
+      if (passed.length === 0) {
+        throw new Error(`none of ${sas.length} SAs: ${now.map(({ sequence }) => sequence?.out).join(', ')}`);
+      }
+      return `${passed.length} SAs at ${Math.max(...passed.map(({ sequence }) => sequence?.out ?? 0))}`;
     },
   },
 ];

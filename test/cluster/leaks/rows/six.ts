@@ -1,11 +1,17 @@
 import { nodeOf, podOf } from '../../lab/lab.ts';
 import { startCharon } from '../../lab/node.ts';
-import { STRETCH } from '../../lab/probe.ts';
-import { mustIn, sleep, until } from '../../lab/process.ts';
-import { PODS, withAddress6 } from '../../lab/topology.ts';
+import { nodesManifest } from '../../lab/objects.ts';
+import { STRETCH, sasOf } from '../../lab/probe.ts';
+import { mustIn, runIn, sleep, until } from '../../lab/process.ts';
+import { NODES, PODS, withAddress6 } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
 import { MARKER } from '../traffic.ts';
 import type { World } from '../world.ts';
+import { mtuRows } from './mtu.ts';
+import { overlayRows } from './overlay.ts';
+import { podRows } from './pods.ts';
+import { saRows } from './sas.ts';
+import { strangerRows } from './strangers.ts';
 
 const SERVER = withAddress6(PODS.dns1).address6 ?? '';
 const OTHER = withAddress6(PODS.dns0).address6 ?? '';
@@ -16,9 +22,10 @@ async function icmpErrors({ lab }: World): Promise<number> {
   return of('Icmp6InDestUnreachs') + of('Icmp6InTimeExcds') + of('Icmp6InPktTooBigs');
 }
 
-async function datagram({ lab }: World, to: string, options = ''): Promise<void> {
-  const text = `${MARKER} icmp6 1 `.repeat(10);
-  await mustIn(podOf(lab, 'client2').enter, ['/usr/bin/socat', '-u', '-', `UDP6:[${to}]:53${options}`], text);
+async function datagram({ lab }: World, to: string, options = '', bytes = 200): Promise<void> {
+  const text = `${MARKER} icmp6 1 `.repeat(Math.ceil(bytes / 20)).slice(0, bytes);
+  const command = ['/usr/bin/socat', '-u', '-b', '2000', '-', `UDP6:[${to}]:53${options}`];
+  await runIn(podOf(lab, 'client2').enter, command, text);
 }
 
 const provoking =
@@ -33,6 +40,15 @@ const provoking =
     const errors = (await icmpErrors(world)) - before;
     return `${errors} ICMPv6 errors arrived`;
   };
+
+/** A row of another chapter, with IPv6. */
+function sixth(id: string, of: string, rows: readonly Row[]): Row {
+  const row = rows.find((one) => one.id === of);
+  if (row === undefined) {
+    throw new Error(`no row ${of}`);
+  }
+  return { ...row, id, title: `IPv6: ${row.title}` };
+}
 
 /** Row 11: dual stack; the streams use IPv6, in the tunnel between IPv4 addresses. */
 export const sixRows: readonly Row[] = [
@@ -69,4 +85,41 @@ export const sixRows: readonly Row[] = [
     title: "IPv6: time exceeded at the server's node, which has an address of its own",
     event: provoking((world) => datagram(world, SERVER, ',setsockopt-int=41:16:2')),
   },
+  {
+    id: '11e',
+    title: "IPv6: packet too big at the server's node",
+    event: provoking(async (world) => {
+      const { enter } = nodeOf(world.lab, 'controller-1');
+      const to = [`${SERVER}/128`, 'dev', 'cni0'];
+      await mustIn(enter, ['/usr/sbin/ip', '-6', 'route', 'replace', ...to, 'mtu', 'lock', '1280']);
+      await datagram(world, SERVER, '', 1_300);
+      await mustIn(enter, ['/usr/sbin/ip', '-6', 'route', 'del', ...to]);
+    }),
+  },
+  sixth('11f', '1c', podRows),
+  sixth('11g', '6a', saRows),
+  sixth('11h', '8a', mtuRows),
+  sixth('11i', '8b', mtuRows),
+  sixth('11j', '12b', overlayRows),
+  {
+    id: '11k',
+    title: 'IPv6: the nodes lose their IPv4 addresses, tunnels go between the IPv6 ones',
+    async event({ lab }) {
+      const both = NODES.map((node) => ({ ...node, dual: true }));
+      await lab.cluster.put('nodes.yaml', nodesManifest(both.map((node) => ({ ...node, sixOnly: true }))));
+      await sleep(10_000);
+      const hosts = new Set((await sasOf(nodeOf(lab, 'worker-0'))).map(({ src }) => src));
+      await lab.cluster.put('nodes.yaml', nodesManifest(both));
+      if (![...hosts].some((host) => host.includes(':'))) {
+        throw new Error(`SAs of ${[...hosts].join(', ')}`);
+      }
+      return undefined;
+    },
+  },
+];
+
+/** With `nodeTraffic` and `strict`. */
+export const sixStrangerRows: readonly Row[] = [
+  sixth('11l', '9a', strangerRows),
+  sixth('11m', '9c', strangerRows),
 ];

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nodeOf } from '../../lab/lab.ts';
 import { type Entrance, mustIn, sleep } from '../../lab/process.ts';
-import { OPEN_PORT, PODS } from '../../lab/topology.ts';
+import { NODES, OPEN_PORT, PODS } from '../../lab/topology.ts';
 import { readCapture } from '../capture.ts';
 import type { Row } from '../table.ts';
 import { MARKER, type StreamSpec } from '../traffic.ts';
@@ -98,7 +98,14 @@ export const strangerRows: readonly Row[] = [
     id: '9c',
     title: "strict: a stranger in nobody's pod CIDR",
     async event(world) {
-      await mustIn(wireOf(world), [IP, 'route', 'add', '172.16.166.128/26', 'via', '192.168.206.3']);
+      const [server] = NODES.filter(({ name }) => name === SERVER);
+      if (world.lab.dual) {
+        await mustIn(wireOf(world), [IP, 'addr', 'add', 'fd00:206::fe/64', 'dev', 'br0', 'nodad']);
+      }
+      const route = world.lab.dual
+        ? [server?.podCidr6 ?? '', 'via', server?.address6 ?? '']
+        : [server?.podCidr ?? '', 'via', server?.address ?? ''];
+      await mustIn(wireOf(world), [IP, 'route', 'add', ...route]);
       const open = await flow(world, wireOf(world), { name: 'stranger-open', port: OPEN_PORT });
       expect(open.answered > 0, 'the stranger reaches nobody at all');
       const { sent, answered } = await flow(world, wireOf(world), { name: 'stranger' });

@@ -1,0 +1,81 @@
+import { join } from 'node:path';
+import { readNodeCache } from '../../../../src/cache/read.ts';
+import { nodeOf } from '../../lab/lab.ts';
+import { podsManifest, servicesManifest } from '../../lab/objects.ts';
+import { attachPod, type LabPod } from '../../lab/pod.ts';
+import { STRETCH } from '../../lab/probe.ts';
+import { runIn, sleep, until } from '../../lab/process.ts';
+import { PODS, type PodSpec } from '../../lab/topology.ts';
+import { MARKER } from '../traffic.ts';
+import { inStep, ledgerOf, runSender, type World } from '../world.ts';
+
+/** Pods that come while the streams run. */
+
+export const SERVER = 'controller-1';
+export const CLIENT = 'worker-0';
+/** Each row has an address of its own: neighbours remember where an address was for a while. */
+export const late = (last: number): PodSpec => ({
+  ...PODS.dns1,
+  name: 'coredns-late',
+  address: `172.16.166.${last}`,
+});
+
+/** Backs no service. */
+export const other = (last: number): PodSpec => ({
+  ...late(last),
+  name: 'other',
+  namespace: 'default',
+  labels: {},
+});
+
+export async function announce({ lab }: World, pods: readonly PodSpec[]): Promise<void> {
+  const backing = pods.filter(({ labels }) => Object.keys(labels).length > 0);
+  await lab.cluster.put('services.yaml', servicesManifest(backing));
+  await lab.cluster.put('pods.yaml', podsManifest(pods));
+}
+
+export const attach = async ({ lab }: World, spec: PodSpec): Promise<LabPod> =>
+  await attachPod(nodeOf(lab, SERVER), spec, await lab.cluster.uidOf(spec.namespace, spec.name));
+
+/** A stream from client2 to the late address for as long as the body runs. */
+export async function withStream(
+  world: World,
+  { name, address }: { readonly name: string; readonly address: string },
+  body: () => Promise<string | undefined>,
+): Promise<string | undefined> {
+  const stream = {
+    name,
+    kind: 'udp',
+    address,
+    port: 53,
+    bytes: 100,
+    everyMs: 100,
+    marker: MARKER,
+  } as const;
+  const sender = runSender(world, 'client2', [stream]);
+  try {
+    return await body();
+  } finally {
+    await sender.stop('SIGKILL');
+  }
+}
+
+export const answered = async (world: World, name: string, since: number): Promise<number> =>
+  await until(`answers of ${name}`, 20_000 * STRETCH, async () => ledgerOf(world).answeredSince(name, since));
+
+/** Waits until the node cache of the server has the pod, and its agent has nothing to do. */
+export async function knows({ lab }: World, { name }: PodSpec): Promise<void> {
+  const runDir = join(nodeOf(lab, SERVER).run, 'trapline');
+  await until(`${name} in the node cache`, 15_000 * STRETCH, async () => {
+    const cache = readNodeCache(runDir);
+    return cache.kind === 'ok' && cache.value.pods.some((pod) => pod.name === name);
+  });
+  await inStep(nodeOf(lab, SERVER));
+  // A step that has just begun holds the lock.
+  await sleep(2_000);
+}
+
+/** As a pod's gratuitous ARP does it. */
+export async function forgetNeighbour({ lab }: World, { address }: PodSpec): Promise<void> {
+  await runIn(nodeOf(lab, SERVER).enter, ['/usr/sbin/ip', 'neigh', 'del', address, 'dev', 'cni0']);
+}
