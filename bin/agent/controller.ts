@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { type Command, Option } from 'commander';
+import { parseDays } from '../../src/pki/cli.ts';
 import { VERSION } from '../../src/version.ts';
 import { sleep } from '../../src/watcher/node.ts';
 import { loggerOf, stopSignal } from './process.ts';
@@ -8,6 +9,10 @@ interface Flags {
   readonly kubeconfig?: string;
   readonly namespace: string;
   readonly identity: string;
+  readonly certificates: 'request' | 'files';
+  readonly agentAccount: string;
+  readonly certificateDays: number;
+  readonly caDays: number;
   readonly listen?: string;
   readonly logLevel: string;
 }
@@ -21,12 +26,25 @@ export function registerController(program: Command): void {
       new Option('--namespace <name>', 'where the Lease is').env('POD_NAMESPACE').default('trapline-system'),
     )
     .addOption(new Option('--identity <name>', 'of this replica').env('POD_NAME').default(hostname()))
+    .addOption(
+      new Option('--certificates <source>', 'keep a CA and sign for nodes, or leave keys to others')
+        .choices(['request', 'files'])
+        .default('request'),
+    )
+    .option(
+      '--agent-account <name>',
+      'ServiceAccount of the agents, the only one that is signed for',
+      'trapline-agent',
+    )
+    .option('--certificate-days <days>', "longest life of a node's certificate", parseDays, 30)
+    .option('--ca-days <days>', 'life of a CA that is made here', parseDays, 3650)
     .option('--listen <address:port>', '/metrics, /healthz and /readyz')
     .option('--log-level <level>', 'trace, debug, info, warn, error', 'info')
     .action(run);
 }
 
-async function run({ kubeconfig, namespace, identity, listen, logLevel }: Flags): Promise<void> {
+async function run(flags: Flags): Promise<void> {
+  const { kubeconfig, namespace, identity, listen, logLevel } = flags;
   const log = loggerOf(logLevel, { replica: identity });
   const signal = stopSignal();
   const { createKubeClient, loadKubeConfig } = await import('../../src/kube/client.ts');
@@ -40,6 +58,8 @@ async function run({ kubeconfig, namespace, identity, listen, logLevel }: Flags)
   }
   const client = createKubeClient(loadKubeConfig(kubeconfig));
   log.info({ version: VERSION }, 'started');
-  await runController({ client, namespace, identity, now: Date.now, sleep, log }, signal);
+  const { agentAccount, caDays, certificateDays: days } = flags;
+  const keys = flags.certificates === 'request' ? { agentAccount, caDays, days } : undefined;
+  await runController({ client, namespace, identity, keys, now: Date.now, sleep, log }, signal);
   log.info('stopped');
 }

@@ -1,14 +1,19 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Logger } from 'pino';
 import { DEFAULT_RUN_DIR, heartbeatPath } from '../../src/cache/paths.ts';
 import { uninstall } from '../../src/install/install.ts';
 import { keepInstalled } from '../../src/install/keep.ts';
 import type { Removal } from '../../src/install/removal.ts';
 import { PROFILES, type Profile } from '../../src/ipsec/charon/profile.ts';
+import type { KubeClient } from '../../src/kube/client.ts';
+import { keyTypeOption } from '../../src/pki/cli.ts';
+import type { KeyType } from '../../src/pki/crypto.ts';
 import { run } from '../../src/run/execa.ts';
 import { VERSION } from '../../src/version.ts';
 import { cleanup } from '../../src/watcher/cleanup.ts';
+import { fileKeys } from '../../src/watcher/keys/files.ts';
+import type { Keys } from '../../src/watcher/keys/keys.ts';
 import { sleep } from '../../src/watcher/node.ts';
 import type { Source } from '../../src/watcher/objects.ts';
 import { createPublisher, type NodeReport, type Publisher } from '../../src/watcher/publish.ts';
@@ -33,11 +38,16 @@ interface RunFlags extends NodeFlags {
   readonly kubeconfig?: string;
   readonly daemonset?: string;
   readonly pkiDir: string;
+  readonly certificates?: 'request' | 'files';
+  readonly keyType: KeyType;
+  readonly caSpread: number;
+  readonly namespace: string;
   readonly childSaScope: 'service' | 'node';
   readonly nodeTraffic?: boolean;
   readonly strict?: boolean;
   readonly unlistedEndpoints: 'protect' | 'pass';
   readonly proposals: Profile;
+  readonly rekeyAfter: number;
   readonly cniBinDir?: string;
   readonly cniConfDir?: string;
   readonly listen?: string;
@@ -75,6 +85,24 @@ export function registerRun(program: Command): void {
     .option('--daemonset <namespace/name>', 'clean up when we end because this DaemonSet is deleted')
     .requiredOption('--pki-dir <dir>', 'ca.crt, node.crt and node.key of this node')
     .addOption(
+      new Option(
+        '--certificates <source>',
+        'asked of the controller, or put into --pki-dir by somebody else; by default asked for with --source kubernetes',
+      ).choices(['request', 'files']),
+    )
+    .addOption(keyTypeOption())
+    .option(
+      '--ca-spread <seconds>',
+      'nodes follow a new CA within this time, not all at once',
+      parseSeconds,
+      60,
+    )
+    .addOption(
+      new Option('--namespace <name>', "the controller's, with the CAs")
+        .env('POD_NAMESPACE')
+        .default('trapline-system'),
+    )
+    .addOption(
       new Option('--child-sa-scope <scope>', 'a child per service and protocol, or one per peer')
         .choices(['service', 'node'])
         .default('service'),
@@ -94,6 +122,7 @@ export function registerRun(program: Command): void {
         .choices(Object.keys(PROFILES))
         .default('modern'),
     )
+    .option('--rekey-after <seconds>', 'replace a CHILD_SA at this age', parseSeconds, 3_600)
     .option('--cni-conf-dir <dir>', 'keep the plugin in the first conflist here; with --cni-bin-dir')
     .option('--cni-bin-dir <dir>', 'keep the executable of the plugin here')
     .option('--listen <address:port>', '/metrics, /healthz and /readyz')
@@ -125,8 +154,10 @@ async function runNode(flags: RunFlags): Promise<void> {
     {
       ...flags,
       source: cluster.source,
+      keys: await keysOf(flags, cluster.client, log),
       publisher,
       profile: flags.proposals,
+      rekeyAfterS: flags.rekeyAfter,
       nodeTraffic: flags.nodeTraffic ?? false,
       strict: flags.strict ?? false,
       protectUnlisted: flags.unlistedEndpoints === 'protect',
@@ -147,6 +178,14 @@ async function runNode(flags: RunFlags): Promise<void> {
   }
   after.abort();
   await removing;
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!Number.isInteger(seconds) || seconds < 1 || seconds > 86_400) {
+    throw new InvalidArgumentError('1 to 86400 whole seconds.');
+  }
+  return seconds;
 }
 
 function cniFolders({
@@ -170,7 +209,30 @@ async function isRemoved(removal: Removal): Promise<boolean> {
   return removal.requested();
 }
 
+/** Where the node's key and certificate come from. */
+async function keysOf(flags: RunFlags, client: KubeClient | undefined, log: Logger): Promise<Keys> {
+  const { nodeName, pkiDir: folder, keyType, namespace, runDir } = flags;
+  const common = { nodeName, folder, now: Date.now, sleep, log };
+  if (client === undefined || flags.certificates === 'files') {
+    if (flags.certificates === 'request') {
+      throw new Error('--certificates request needs --source kubernetes');
+    }
+    return fileKeys(common);
+  }
+  const { requestedKeys } = await import('../../src/watcher/keys/requested.ts');
+  return requestedKeys({
+    ...common,
+    client,
+    keyType,
+    namespace,
+    runDir,
+    spreadMs: flags.caSpread * 1_000,
+    random: Math.random,
+  });
+}
+
 interface Cluster {
+  readonly client?: KubeClient;
   readonly source: Source;
   readonly publisher?: Publisher;
   readonly removal?: Removal;
@@ -189,6 +251,7 @@ async function clusterOf(flags: RunFlags, log: Logger): Promise<Cluster> {
   const client = createKubeClient(loadKubeConfig(kubeconfig));
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const cluster: Cluster = {
+    client,
     source: kubernetesSource({ client, nodeName }),
     publisher: createPublisher({ client, nodeName, bootId, version: VERSION, now: Date.now, sleep, log }),
   };

@@ -4,13 +4,16 @@ import { kubernetesSource } from '../watcher/sources/kubernetes/source.ts';
 import { createWake } from '../watcher/wake.ts';
 import type { EnablingState } from './enabling.ts';
 import { type Announced, announceFailures } from './failures.ts';
+import { type KeysOptions, keepKeys } from './keys/keys.ts';
 import { createLease, RENEW_DEADLINE_MS, RENEW_MS } from './lease.ts';
 import { type IPsecNode, ipsecNodeSchema } from './report.ts';
 import { recall, recallEnabling, type StatusOptions, update, type Written } from './write-status.ts';
 
 export interface ControllerOptions extends StatusOptions {
-  /** Where the Lease is. */
+  /** Where the Lease is, and the CA. */
   readonly namespace: string;
+  /** Undefined: nodes have keys from elsewhere. */
+  readonly keys: Pick<KeysOptions, 'agentAccount' | 'caDays' | 'days'> | undefined;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
@@ -20,8 +23,8 @@ const SILENCE_CHECK_MS = 20_000;
 const ENABLING_CHECK_MS = 1_000;
 
 /**
- * Aggregates what the agents say of their nodes into the status of each IPsecPolicy, with an Event for each change of a condition. Several may
- * run, one works. Runs until the signal aborts; never rejects.
+ * Aggregates what the agents say of their nodes into the status of each IPsecPolicy, with an Event for each change of a condition, and signs
+ * the certificates of nodes. Several may run, one works. Runs until the signal aborts; never rejects.
  */
 export async function runController(options: ControllerOptions, signal: AbortSignal): Promise<void> {
   const { log, sleep, now } = options;
@@ -106,5 +109,14 @@ async function lead(options: ControllerOptions, signal: AbortSignal): Promise<vo
       }
     }
   };
-  await Promise.all([nodes.run(signal), follow(), work()]);
+  const view = {
+    nodes: () =>
+      snapshot === undefined || !nodes.synced
+        ? undefined
+        : new Set(snapshot.objects.nodes.map(({ metadata }) => metadata.name)),
+    reports: () => nodes.items.values(),
+  };
+  const keys =
+    options.keys === undefined ? undefined : keepKeys({ ...options, ...options.keys }, view, signal);
+  await Promise.all([nodes.run(signal), follow(), work(), keys]);
 }

@@ -19,6 +19,15 @@ export const ipsecNodeSchema = z.object({
         )
         .catch([]),
       lastHeartbeat: z.string().catch(''),
+      certificate: z
+        .object({
+          notBefore: z.string().catch(''),
+          notAfter: z.string().catch(''),
+          root: z.string().catch(''),
+          trusted: z.array(z.string()).catch([]),
+        })
+        .optional()
+        .catch(undefined),
       failures: z.array(z.object({ peer: z.string(), reason: z.string() })).catch([]),
       conditions: z
         .array(z.object({ type: z.string(), status: z.string(), message: z.string().catch('') }))

@@ -31,7 +31,7 @@ export function diffPolicies(desired: readonly XfrmPolicy[], kernel: readonly Ke
     const previous = ownPolicy(present);
     if (previous === undefined) {
       conflicts.push({ desired: policy, foreign: present });
-    } else if (!samePolicy(policy, previous)) {
+    } else if (!samePolicy(policy, previous) || policy.template.spi !== previous.template.spi) {
       updates.push({ op: 'update', policy, previous });
     }
   }

@@ -32,6 +32,8 @@ export interface Template {
   readonly reqid: number;
   /** `use` lets plaintext through as well (RFC 4301 4.4.1 has no such level; see DESIGN 4). */
   readonly level: 'required' | 'use';
+  /** The one SA to send through, while its successor comes up; absent: the newest one. */
+  readonly spi?: number;
 }
 
 /** One XFRM policy of ours: action allow, exactly one ESP tunnel template. */

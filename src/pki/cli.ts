@@ -1,5 +1,20 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { initCa, issueNode } from './ca.ts';
+import { KEY_TYPES, type KeyType } from './crypto.ts';
+
+interface IssueFlags {
+  readonly dir: string;
+  readonly node: string;
+  readonly out: string;
+  readonly days: number;
+  readonly keyType: KeyType;
+}
+
+export function keyTypeOption(): Option {
+  return new Option('--key-type <type>', "of the node's key")
+    .choices(Object.keys(KEY_TYPES))
+    .default('ecdsa-p256');
+}
 
 /** Adds `pki init` and `pki issue` to a command line. */
 export function registerPki(program: Command): void {
@@ -19,12 +34,13 @@ export function registerPki(program: Command): void {
     .requiredOption('--node <name>', 'name of the node')
     .requiredOption('--out <dir>', "the node's folder")
     .option('--days <days>', 'validity', parseDays, 30)
-    .action(async ({ dir, node, out, days }: { dir: string; node: string; out: string; days: number }) => {
-      await issueNode({ caFolder: dir, node, outFolder: out, days, now: new Date() });
+    .addOption(keyTypeOption())
+    .action(async ({ dir, node, out, days, keyType }: IssueFlags) => {
+      await issueNode({ caFolder: dir, node, outFolder: out, days, keyType, now: new Date() });
     });
 }
 
-function parseDays(text: string): number {
+export function parseDays(text: string): number {
   const days = Number(text);
   if (!Number.isInteger(days) || days < 1 || days > 36_500) {
     throw new InvalidArgumentError('1 to 36500 whole days.');

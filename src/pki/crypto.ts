@@ -1,16 +1,48 @@
 import 'reflect-metadata';
-import { webcrypto } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, type KeyObject, webcrypto } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import * as x509 from '@peculiar/x509';
 
 x509.cryptoProvider.set(webcrypto);
 
 export { x509 };
 
-/** ECDSA on P-256: what charon's `modern` profile authenticates with. */
-export const KEY_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' } as const;
-export const SIGNING_ALGORITHM = { name: 'ECDSA', hash: 'SHA-256' } as const;
+/** What a node's key can be. */
+export type KeyType = 'ecdsa-p256' | 'ecdsa-p384' | 'rsa-3072';
 
-const DAY_MS = 86_400_000;
+type SigningAlgorithm = { readonly name: string; readonly hash: string };
+
+interface KeySpec {
+  readonly algorithm: webcrypto.EcKeyGenParams | webcrypto.RsaHashedKeyGenParams;
+  readonly signing: SigningAlgorithm;
+}
+
+const rsa = (modulusLength: number): KeySpec => ({
+  algorithm: {
+    name: 'RSASSA-PKCS1-v1_5',
+    modulusLength,
+    publicExponent: new Uint8Array([1, 0, 1]),
+    hash: 'SHA-256',
+  },
+  signing: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
+});
+
+export const KEY_TYPES: Readonly<Record<KeyType, KeySpec>> = {
+  'ecdsa-p256': {
+    algorithm: { name: 'ECDSA', namedCurve: 'P-256' },
+    signing: { name: 'ECDSA', hash: 'SHA-256' },
+  },
+  'ecdsa-p384': {
+    algorithm: { name: 'ECDSA', namedCurve: 'P-384' },
+    signing: { name: 'ECDSA', hash: 'SHA-384' },
+  },
+  'rsa-3072': rsa(3_072),
+};
+
+/** Fewer bits than this are refused (SP 800-57 part 1, table 2: 128 bits of security). */
+export const LEAST_RSA_BITS = 3_072;
+
+export const DAY_MS = 86_400_000;
 /** Certificates are valid from a little before, so that a node whose clock is behind takes them. */
 const SKEW_MS = 300_000;
 
@@ -19,8 +51,13 @@ export interface Validity {
   readonly notAfter: Date;
 }
 
-export function validFor(days: number, now: Date): Validity {
-  return { notBefore: new Date(now.getTime() - SKEW_MS), notAfter: new Date(now.getTime() + days * DAY_MS) };
+/** `until`: the issuer's own end. */
+export function validFor(days: number, now: Date, until?: Date): Validity {
+  const notAfter = new Date(now.getTime() + days * DAY_MS);
+  return {
+    notBefore: new Date(now.getTime() - SKEW_MS),
+    notAfter: until !== undefined && until < notAfter ? until : notAfter,
+  };
 }
 
 /** 128 random bits, positive (RFC 5280 4.1.2.2). */
@@ -30,8 +67,11 @@ export function serialNumber(): string {
   return Buffer.from(bytes).toString('hex');
 }
 
-export async function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
-  return await webcrypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
+export async function generateKeys(type: KeyType): Promise<webcrypto.CryptoKeyPair> {
+  return (await webcrypto.subtle.generateKey(KEY_TYPES[type].algorithm, true, [
+    'sign',
+    'verify',
+  ])) as webcrypto.CryptoKeyPair;
 }
 
 /** PKCS #8, PEM. */
@@ -39,10 +79,104 @@ export async function exportPrivateKey(key: webcrypto.CryptoKey): Promise<string
   return x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY');
 }
 
-export async function importPrivateKey(pem: string): Promise<webcrypto.CryptoKey> {
-  const [der] = x509.PemConverter.decode(pem);
-  if (der === undefined) {
-    throw new TypeError('no PEM block');
+export interface SigningKey {
+  /** Undefined for another one than nodes have. */
+  readonly type: KeyType | undefined;
+  readonly key: webcrypto.CryptoKey;
+  readonly signing: SigningAlgorithm;
+  /** SubjectPublicKeyInfo, DER. */
+  readonly publicKey: Buffer;
+}
+
+/** PKCS #8, SEC 1 or PKCS #1, unencrypted. Throws an Error that says nothing of the key if it is none of ours. */
+export async function importPrivateKey(pem: string): Promise<SigningKey> {
+  const key = keyObject(pem);
+  const spec = specOf(key);
+  const type = (Object.keys(KEY_TYPES) as KeyType[]).find((each) => isDeepStrictEqual(KEY_TYPES[each], spec));
+  return {
+    key: await webcrypto.subtle.importKey(
+      'pkcs8',
+      new Uint8Array(key.export({ format: 'der', type: 'pkcs8' })),
+      spec.algorithm,
+      true,
+      ['sign'],
+    ),
+    type,
+    signing: spec.signing,
+    publicKey: createPublicKey(key).export({ format: 'der', type: 'spki' }),
+  };
+}
+
+function keyObject(pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    throw new TypeError('not an unencrypted private key in PEM');
   }
-  return await webcrypto.subtle.importKey('pkcs8', der, KEY_ALGORITHM, true, ['sign']);
+}
+
+function specOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): KeySpec {
+  const { namedCurve, modulusLength = 0 } = asymmetricKeyDetails ?? {};
+  if (asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') {
+    return KEY_TYPES['ecdsa-p256'];
+  }
+  if (asymmetricKeyType === 'ec' && namedCurve === 'secp384r1') {
+    return KEY_TYPES['ecdsa-p384'];
+  }
+  if (asymmetricKeyType === 'rsa') {
+    return rsa(modulusLength);
+  }
+  throw new TypeError(`a key of type ${asymmetricKeyType} ${namedCurve ?? ''} is not one of ours`.trim());
+}
+
+/** Empty if a public key (SubjectPublicKeyInfo, DER) is strong enough, otherwise why not. */
+export function weakness(publicKey: ArrayBuffer): string {
+  const { asymmetricKeyType, asymmetricKeyDetails } = createPublicKey({
+    key: Buffer.from(publicKey),
+    format: 'der',
+    type: 'spki',
+  });
+  const { namedCurve, modulusLength = 0 } = asymmetricKeyDetails ?? {};
+  if (asymmetricKeyType === 'ec') {
+    return namedCurve === 'prime256v1' || namedCurve === 'secp384r1'
+      ? ''
+      : `curve ${namedCurve} is neither P-256 nor P-384`;
+  }
+  if (asymmetricKeyType === 'rsa') {
+    return modulusLength >= LEAST_RSA_BITS ? '' : `RSA of ${modulusLength} bits; ${LEAST_RSA_BITS} at least`;
+  }
+  return `a key of type ${asymmetricKeyType} is neither ECDSA nor RSA`;
+}
+
+/** SHA-256 of a certificate, hex. */
+export function fingerprint(certificate: x509.X509Certificate): string {
+  return createHash('sha256').update(Buffer.from(certificate.rawData)).digest('hex');
+}
+
+/** All certificates of a PEM text. Throws what names nothing but the fault. */
+export function decodeCertificates(pem: string): x509.X509Certificate[] {
+  return x509.PemConverter.decode(pem).map((der) => new x509.X509Certificate(der));
+}
+
+/** RFC 5280 6.1, as far as two certificates go: names, signature, and that the issuer is a CA. */
+export async function isIssuedBy(
+  certificate: x509.X509Certificate,
+  issuer: x509.X509Certificate,
+): Promise<boolean> {
+  return (
+    certificate.issuer === issuer.subject &&
+    isAuthority(issuer) &&
+    (await certificate.verify({ publicKey: issuer.publicKey, signatureOnly: true }))
+  );
+}
+
+export function isAuthority(certificate: x509.X509Certificate): boolean {
+  return certificate.getExtension(x509.BasicConstraintsExtension)?.ca === true;
+}
+
+/** Whether a request wants to be a CA. */
+export function isAuthorityRequested(request: x509.Pkcs10CertificateRequest): boolean {
+  return request.extensions.some(
+    (extension) => extension instanceof x509.BasicConstraintsExtension && extension.ca,
+  );
 }

@@ -1,71 +1,119 @@
-import { webcrypto } from 'node:crypto';
 import type { Identity } from '../ipsec/charon/identity.ts';
 import { CA_CERTIFICATE, NODE_CERTIFICATE, NODE_KEY, readPem } from './ca.ts';
-import { importPrivateKey, SIGNING_ALGORITHM, x509 } from './crypto.ts';
+import { decodeCertificates, fingerprint, importPrivateKey, isIssuedBy, type x509 } from './crypto.ts';
 import { PkiError } from './error.ts';
 
-/** A node's key and certificate, checked, and until when they serve. */
+/** A node's key and certificate, checked, and what the cluster is told of them. */
 export interface NodeIdentity extends Identity {
+  readonly notBefore: Date;
   readonly notAfter: Date;
+  /** SHA-256 of the root that the certificate leads to, hex. */
+  readonly root: string;
+  /** SHA-256 of every root that this node trusts, hex, sorted. */
+  readonly trusted: readonly string[];
+}
+
+/** PEM texts, and where they are from. */
+export interface IdentityFiles {
+  readonly authorities: string;
+  readonly certificate: string;
+  readonly privateKey: string;
+  /** How messages name them. */
+  readonly names: { readonly authorities: string; readonly certificate: string; readonly privateKey: string };
+}
+
+/** Reads `ca.crt` (one or more certificates), `node.crt` (the node's, then intermediate ones) and `node.key`. Throws as `checkIdentity`. */
+export async function readIdentity(folder: string, node: string, now: Date): Promise<NodeIdentity> {
+  const names = {
+    authorities: `${folder}/${CA_CERTIFICATE}`,
+    certificate: `${folder}/${NODE_CERTIFICATE}`,
+    privateKey: `${folder}/${NODE_KEY}`,
+  };
+  return await checkIdentity(
+    {
+      authorities: await readPem(names.authorities),
+      certificate: await readPem(names.certificate),
+      privateKey: await readPem(names.privateKey),
+      names,
+    },
+    node,
+    now,
+  );
 }
 
 /**
- * Reads `ca.crt` (one or more certificates), `node.crt` and `node.key` of a node. Throws PkiError if a file is missing or malformed, the
- * key is not the certificate's, no CA of `ca.crt` signed it, it is not valid now, or it names another node.
+ * Throws PkiError if one is malformed, the key is not the certificate's, no root that is trusted stands behind the certificate, it is not
+ * valid now, or it names another node.
  */
-export async function readIdentity(folder: string, node: string, now: Date): Promise<NodeIdentity> {
-  const caPath = `${folder}/${CA_CERTIFICATE}`;
-  const certificatePath = `${folder}/${NODE_CERTIFICATE}`;
-  const keyPath = `${folder}/${NODE_KEY}`;
-  const authorities = decode(caPath, await readPem(caPath));
-  const [certificate] = decode(certificatePath, await readPem(certificatePath));
-  const privateKey = await readPem(keyPath);
-  if (certificate === undefined || authorities.length === 0) {
-    throw new PkiError(`${certificate === undefined ? certificatePath : caPath}: no certificate in it`);
+export async function checkIdentity(
+  { authorities, certificate: pem, privateKey, names }: IdentityFiles,
+  node: string,
+  now: Date,
+): Promise<NodeIdentity> {
+  const roots = decode(names.authorities, authorities);
+  const [certificate, ...chain] = decode(names.certificate, pem);
+  if (certificate === undefined || roots.length === 0) {
+    throw new PkiError(
+      `${certificate === undefined ? names.certificate : names.authorities}: no certificate in it`,
+    );
   }
   const wanted = `CN=ipsec-${node}`;
   if (certificate.subject !== wanted) {
-    throw new PkiError(`${certificatePath}: subject is ${certificate.subject}, not ${wanted}`);
+    throw new PkiError(`${names.certificate}: subject is ${certificate.subject}, not ${wanted}`);
   }
   if (now < certificate.notBefore || now > certificate.notAfter) {
     const [from, to] = [certificate.notBefore.toISOString(), certificate.notAfter.toISOString()];
-    throw new PkiError(`${certificatePath}: valid from ${from} to ${to}, not now`);
+    throw new PkiError(`${names.certificate}: valid from ${from} to ${to}, not now`);
   }
-  const signatures = await Promise.all(
-    authorities.map((ca) => certificate.verify({ publicKey: ca.publicKey, signatureOnly: true })),
-  );
-  if (!signatures.includes(true)) {
-    throw new PkiError(`${certificatePath}: not signed by a CA of ${caPath}`);
+  const root = await rootOf(certificate, chain, roots);
+  if (root === undefined) {
+    throw new PkiError(`${names.certificate}: not signed by a CA of ${names.authorities}`);
   }
-  await assertPair(certificate, privateKey, keyPath);
+  await assertPair(certificate, privateKey, names);
   return {
-    caCertificates: authorities.map((ca) => ca.toString('pem')),
+    caCertificates: roots.map((ca) => ca.toString('pem')),
     certificate: certificate.toString('pem'),
+    chain: chain.map((one) => one.toString('pem')),
     privateKey,
+    notBefore: certificate.notBefore,
     notAfter: certificate.notAfter,
+    root: fingerprint(root),
+    trusted: roots.map(fingerprint).sort(),
   };
+}
+
+async function rootOf(
+  certificate: x509.X509Certificate,
+  chain: readonly x509.X509Certificate[],
+  roots: readonly x509.X509Certificate[],
+): Promise<x509.X509Certificate | undefined> {
+  for (const root of roots) {
+    if (await isIssuedBy(certificate, root)) {
+      return root;
+    }
+  }
+  const [next, ...rest] = chain;
+  return next !== undefined && (await isIssuedBy(certificate, next))
+    ? await rootOf(next, rest, roots)
+    : undefined;
 }
 
 function decode(path: string, pem: string): x509.X509Certificate[] {
   try {
-    return x509.PemConverter.decode(pem).map((der) => new x509.X509Certificate(der));
+    return decodeCertificates(pem);
   } catch (error) {
     throw new PkiError(`${path}: not a certificate in PEM: ${(error as Error).message}`);
   }
 }
 
-async function assertPair(certificate: x509.X509Certificate, pem: string, path: string): Promise<void> {
-  let matches = false;
-  try {
-    const key = await importPrivateKey(pem);
-    const data = new TextEncoder().encode('trapline');
-    const signature = await webcrypto.subtle.sign(SIGNING_ALGORITHM, key, data);
-    const publicKey = await certificate.publicKey.export();
-    matches = await webcrypto.subtle.verify(SIGNING_ALGORITHM, publicKey, signature, data);
-  } catch {
-    // What is wrong with a key is not for a log.
-  }
-  if (!matches) {
-    throw new PkiError(`${path}: not the key of ${NODE_CERTIFICATE}`);
+async function assertPair(
+  certificate: x509.X509Certificate,
+  pem: string,
+  names: IdentityFiles['names'],
+): Promise<void> {
+  // What is wrong with a key is not for a log.
+  const key = await importPrivateKey(pem).catch(() => undefined);
+  if (key?.publicKey.equals(Buffer.from(certificate.publicKey.rawData)) !== true) {
+    throw new PkiError(`${names.privateKey}: not the key of ${names.certificate}`);
   }
 }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { HEARTBEAT_MS, type Heartbeat, PROBLEMS_KEPT } from '../cache/heartbeat.ts';
 import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
+import type { Pins } from '../ipsec/charon/pins.ts';
 import { CONNECTION_PREFIX } from '../ipsec/connections.ts';
 import type { Phase } from '../ipsec/types.ts';
 import { type AcceptanceEffects, createAcceptance } from './acceptance.ts';
@@ -32,7 +33,7 @@ export interface AgentEffects extends AcceptanceEffects {
     phases: ReadonlyMap<string, Phase>;
   };
   /** Cache and kernel, under the lock. */
-  readonly enforce: (cache: NodeCache) => Promise<Enforced>;
+  readonly enforce: (cache: NodeCache, pins: Pins) => Promise<Enforced>;
   /** Lays what keeps the first packet of a flow through DNAT. Throws if it cannot. */
   readonly keepHairpin: (cache: NodeCache) => Promise<void>;
   readonly watchAttachments: (signal: AbortSignal) => void;
@@ -130,7 +131,7 @@ export async function runAgent(
       const done = await step(fresh, {
         loadConnections: charon.load,
         pruneConnections: charon.prune,
-        enforce: effects.enforce,
+        enforce: (next) => effects.enforce(next, charon.pins()),
         sleep: effects.sleep,
       });
       state.enforcedGeneration = cache.generation;

@@ -2,9 +2,12 @@ import { setTimeout } from 'node:timers/promises';
 import { type Charon, createCharon } from '../ipsec/charon/charon.ts';
 import { type Failure, failureIn } from '../ipsec/charon/failures.ts';
 import { findGhosts } from '../ipsec/charon/ghosts.ts';
+import { isAnnouncement, pinsFor } from '../ipsec/charon/pins.ts';
 import type { Profile } from '../ipsec/charon/profile.ts';
 import { replaceOrphans } from '../ipsec/charon/replace-orphans.ts';
+import type { IkeSa } from '../ipsec/charon/replies.ts';
 import { createStuckTraps } from '../ipsec/charon/stuck.ts';
+import { assertSupported } from '../ipsec/charon/supported.ts';
 import { CONNECTION_PREFIX } from '../ipsec/connections.ts';
 import type { ConnectionConfig } from '../ipsec/types.ts';
 import { connectVici } from '../ipsec/vici/session.ts';
@@ -13,17 +16,23 @@ import { deleteState, listStates } from '../ipsec/xfrm/kernel.ts';
 import type { NodeIdentity } from '../pki/identity.ts';
 import type { CharonSession } from './charon-link.ts';
 import type { ChildRef } from './first-use.ts';
+import { createPinning } from './pinning.ts';
+import { renewChildren, renewStale } from './renewal.ts';
 
 export interface CharonSessionOptions {
   /** charon's VICI socket. */
   readonly path: string;
   readonly profile: Profile;
   readonly iproute2: Iproute2;
+  /** Seconds after which a CHILD_SA is replaced. */
+  readonly rekeyAfterS: number;
   readonly readIdentity: () => Promise<NodeIdentity>;
   /** An SA went down: a trap may have come back that the plan has not. */
   readonly onDown: () => void;
   /** A negotiation failed, or one that had failed succeeded. */
   readonly onFailures: () => void;
+  /** What policies are held to has changed. */
+  readonly onPins: () => void;
   readonly onOrphans: (replaced: number) => void;
   readonly onError: (error: unknown) => void;
 }
@@ -39,6 +48,10 @@ const SINCE_BOOT_S = 2;
 /** Live traffic waits for the slowest of the children that it uses. */
 const BRING_UP_MS = 5_000;
 const AT_ONCE = 8;
+/** A peer with which no new IKE_SA comes up keeps the old one, and is asked again. */
+const RENEWAL_RETRY_MS = 30_000;
+/** How often in the life of a CHILD_SA its age is looked at. */
+const REKEY_LOOKS = 60;
 
 /** Opens a session with charon and loads the node's identity into it. Throws ViciError, PkiError. */
 export async function openCharonSession(
@@ -48,14 +61,38 @@ export async function openCharonSession(
   const session = await connectVici({ path: options.path, timeoutMs: CONNECT_MS, signal });
   try {
     const charon = createCharon(session, options.profile);
-    const identity = await options.readIdentity();
+    assertSupported(options.profile, await charon.version());
+    let identity = await options.readIdentity();
     await charon.loadIdentity(identity);
     const failures = new Map<string, Failure>();
     const traps = createStuckTraps();
+    const pinning = createPinning(options.onPins);
+    const inTurn = createQueue();
     let planned: readonly ConnectionConfig[] = [];
+    let renewals = 0;
+    const ended = new AbortController();
+    const hold = (connection: string, applies: (sas: readonly IkeSa[]) => boolean): void => {
+      charon
+        .listSas()
+        .then((sas) => (applies(sas) ? pinning.add(pinsFor(connection, sas)) : undefined))
+        .catch(options.onError);
+    };
+    await charon.onIkeRekey(({ connection, initiator }) => {
+      if (!initiator) {
+        hold(connection, () => true);
+      }
+    });
     await charon.onUpdown(({ kind, up, sa }) => {
-      for (const { reqid } of sa.children) {
+      for (const { reqid, spiOut } of sa.children) {
         traps.moved(reqid);
+        if (!up) {
+          pinning.wentDown(reqid, spiOut);
+        } else if (kind === 'child') {
+          pinning.cameUp(reqid);
+        }
+      }
+      if (up && kind === 'ike') {
+        hold(sa.connection, (sas) => isAnnouncement(sa.uniqueId, sas));
       }
       if (up && kind === 'child' && failures.delete(sa.connection)) {
         options.onFailures();
@@ -77,15 +114,32 @@ export async function openCharonSession(
         }
       }
     });
+    const renewal = {
+      open: async () => {
+        const own = await connectVici({ path: options.path, timeoutMs: CONNECT_MS, signal });
+        return { charon: createCharon(own), close: () => void own.close() };
+      },
+      sleep: (ms: number) => setTimeout(ms),
+      onError: options.onError,
+    };
+    const rekey = async (): Promise<void> => {
+      // A thousand SAs that came up together are not replaced together.
+      const afterS = options.rekeyAfterS * (0.9 + 0.1 * Math.random());
+      while (!ended.signal.aborted) {
+        await setTimeout((options.rekeyAfterS * 1_000) / REKEY_LOOKS, undefined, { signal: ended.signal });
+        await renewChildren(charon, { connections: planned, afterS }, renewal);
+      }
+    };
+    rekey().catch((error) => (ended.signal.aborted ? undefined : options.onError(error)));
     let loaded = false;
     let looked = performance.now();
     return {
       async load(connections) {
         planned = connections;
-        await charon.load(connections);
+        await inTurn(() => charon.load(connections));
       },
       async prune(connections) {
-        await charon.prune(connections);
+        await inTurn(() => charon.prune(connections));
         if (!loaded) {
           loaded = true;
           adoptOrphans(options, connections, signal);
@@ -104,7 +158,7 @@ export async function openCharonSession(
         return {
           ikeSas: sas.length,
           childSas,
-          certificateUntil: identity.notAfter,
+          certificate: identity,
           failures: [...failures.values()]
             .filter(({ connection }) => planned.some(({ name }) => name === connection))
             .sort((a, b) => (a.connection < b.connection ? -1 : 1)),
@@ -119,13 +173,50 @@ export async function openCharonSession(
         await charon.forget(lost.map(({ uniqueId }) => uniqueId));
       },
       bringUp: (children) => bringUp(options, children, signal),
-      closed: session.closed.then(({ message }) => message),
+      pins: pinning.pins,
+      async renew(next) {
+        const forgotten = identity.trusted.filter((root) => !next.trusted.includes(root));
+        renewals += 1;
+        const round = renewals;
+        charon.renewing(true);
+        await inTurn(async () => {
+          await charon.loadIdentity(next);
+          await charon.load(planned);
+          await charon.forgetFormerKeys();
+          if (forgotten.length > 0 && !(await charon.forgetAuthorities(next))) {
+            options.onError(new Error(`charon trusts ${forgotten.join(', ')} until it is started again`));
+          }
+        });
+        identity = next;
+        options.onFailures();
+        while (round === renewals && (await renewStale(charon, planned, renewal)) > 0) {
+          await setTimeout(RENEWAL_RETRY_MS, undefined, { signal: ended.signal });
+        }
+        if (round === renewals) {
+          charon.renewing(false);
+        }
+      },
+      closed: session.closed.then(({ message }) => {
+        pinning.stop();
+        ended.abort();
+        return message;
+      }),
       close: () => void session.close(),
     };
   } catch (error) {
     await session.close();
     throw error;
   }
+}
+
+/** One after the other, whatever becomes of the one before. */
+function createQueue(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const next = last.then(work, work);
+    last = next;
+    return next;
+  };
 }
 
 /** In a session of its own and in the background: a peer that is away must not hold up the next reconcile. */

@@ -1,5 +1,6 @@
 import type { Attachment } from '../cache/attachment.ts';
 import type { NodeCache } from '../cache/schema.ts';
+import { type Pins, pinned } from '../ipsec/charon/pins.ts';
 import { diffPolicies } from '../ipsec/diff.ts';
 import { policyKey } from '../ipsec/identity.ts';
 import { planAttachment, planPolicies } from '../ipsec/plan.ts';
@@ -31,9 +32,13 @@ export interface Enforced {
  * Brings the kernel in step with the plan, then the attachment records in step with the kernel. A second call changes nothing.
  * Throws PlanError, XfrmError; the kernel is then as it was before.
  */
-export async function enforce(cache: NodeCache, effects: EnforceEffects): Promise<Enforced> {
+export async function enforce(
+  cache: NodeCache,
+  effects: EnforceEffects,
+  pins: Pins = new Map(),
+): Promise<Enforced> {
   const { records: attachments, complete } = effects.readAttachments();
-  const desired = planPolicies(cache, attachments);
+  const desired = pinned(planPolicies(cache, attachments), pins);
   const { operations: all, conflicts } = diffPolicies(desired, await effects.listPolicies());
   const operations = complete ? all : all.filter(({ op }) => op !== 'delete');
   await effects.apply(operations);

@@ -31,7 +31,7 @@ export function createAgentMetrics(): AgentMetrics {
       childSas.set(report.childSas);
       problems.set(report.problems.length);
       failures.set(report.failures.length);
-      certificate.set(report.certificateUntil === null ? 0 : report.certificateUntil.getTime() / 1_000);
+      certificate.set(report.certificate === null ? 0 : report.certificate.notAfter.getTime() / 1_000);
     },
   };
 }

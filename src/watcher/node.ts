@@ -5,6 +5,7 @@ import { deleteAttachment, readAttachments, writeAttachment } from '../cache/att
 import { type LockOptions, withLock } from '../cache/lock.ts';
 import type { NodeCache } from '../cache/schema.ts';
 import { writeNodeCache } from '../cache/write.ts';
+import type { Pins } from '../ipsec/charon/pins.ts';
 import { applyOperations } from '../ipsec/xfrm/apply.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { listPolicies } from '../ipsec/xfrm/kernel.ts';
@@ -23,16 +24,20 @@ export async function enforceOnNode(
   runDir: string,
   iproute2: Iproute2,
   cache: NodeCache,
-  log: Logger,
+  { pins, log }: { readonly pins: Pins; readonly log: Logger },
 ): Promise<Enforced> {
   return await withLock(runDir, LOCK, async () => {
     writeNodeCache(runDir, cache);
-    return await enforce(cache, {
-      listPolicies: () => listPolicies(iproute2),
-      apply: async (operations) => void (await applyOperations(iproute2, operations)),
-      readAttachments: () => currentAttachments(runDir, log),
-      writeAttachment: (attachment) => writeAttachment(runDir, attachment),
-    });
+    return await enforce(
+      cache,
+      {
+        listPolicies: () => listPolicies(iproute2),
+        apply: async (operations) => void (await applyOperations(iproute2, operations)),
+        readAttachments: () => currentAttachments(runDir, log),
+        writeAttachment: (attachment) => writeAttachment(runDir, attachment),
+      },
+      pins,
+    );
   });
 }
 

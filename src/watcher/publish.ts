@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Phase } from '../ipsec/types.ts';
 import { APPLY_PATCH, type KubeClient } from '../kube/client.ts';
 import { isNotFound } from '../kube/error.ts';
+import type { CertificateReport } from './charon-link.ts';
 import { createWake } from './wake.ts';
 
 /** An IPsecPolicy of which this node enforces this generation. */
@@ -22,8 +23,8 @@ export interface NodeReport {
   readonly xfrmPolicies: number;
   readonly ikeSas: number;
   readonly childSas: number;
-  /** Until when the node's certificate serves; null while charon has none. */
-  readonly certificateUntil: Date | null;
+  /** What charon works with; null while it has none. */
+  readonly certificate: CertificateReport | null;
   /** Negotiations that fail, and why. */
   readonly failures: readonly { readonly peer: string; readonly reason: string }[];
   readonly problems: readonly string[];
@@ -158,6 +159,10 @@ function urgentPart({ ikeSas: _ike, childSas: _child, failures, ...rest }: NodeR
   return JSON.stringify({ ...rest, failing: failures.map(({ peer }) => peer) });
 }
 
+function renderCertificate({ notBefore, notAfter, root, trusted }: CertificateReport): object {
+  return { notBefore: notBefore.toISOString(), notAfter: notAfter.toISOString(), root, trusted };
+}
+
 function renderStatus(
   report: NodeReport,
   { bootId, version, now }: PublisherOptions,
@@ -174,9 +179,7 @@ function renderStatus(
     ikeSas: report.ikeSas,
     childSas: report.childSas,
     lastHeartbeat: new Date(now()).toISOString(),
-    ...(report.certificateUntil === null
-      ? {}
-      : { certificate: { notAfter: report.certificateUntil.toISOString() } }),
+    ...(report.certificate === null ? {} : { certificate: renderCertificate(report.certificate) }),
     failures: report.failures,
     problems: report.problems,
     conditions: [

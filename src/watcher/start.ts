@@ -8,13 +8,13 @@ import { writeFileAtomic } from '../cache/write.ts';
 import type { Profile } from '../ipsec/charon/profile.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { listUsedPolicies } from '../ipsec/xfrm/kernel.ts';
-import { readIdentity } from '../pki/identity.ts';
 import { type AgentEffects, runAgent } from './agent.ts';
 import { createCharonLink } from './charon-link.ts';
 import { openCharonSession } from './charon-session.ts';
 import { createEnabling } from './enabling.ts';
 import { childrenInUse } from './first-use.ts';
 import { createHairpin, type HairpinOptions } from './hairpin.ts';
+import type { Keys } from './keys/keys.ts';
 import type { KnownItems } from './model/items.ts';
 import { buildNodeCache } from './model/model.ts';
 import { enforceOnNode, sleep } from './node.ts';
@@ -30,7 +30,9 @@ export interface AgentOptions {
   readonly runDir: string;
   /** charon's VICI socket. */
   readonly vici: string;
-  readonly pkiDir: string;
+  readonly keys: Keys;
+  /** Seconds after which a CHILD_SA is replaced. */
+  readonly rekeyAfterS: number;
   readonly childSaScope: NodeCacheContent['childSaScope'];
   readonly nodeTraffic: boolean;
   readonly strict: boolean;
@@ -49,7 +51,7 @@ export interface AgentOptions {
 
 /** Runs the watcher on this node until the signal aborts. Throws if the source or the kernel settings are out of reach. */
 export async function startAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
-  const { runDir, iproute2, log, nodeName } = options;
+  const { runDir, iproute2, log } = options;
   mkdirSync(attachmentsDir(runDir), { recursive: true, mode: 0o700 });
   applySysctls({ runDir, root: options.sysctlRoot });
   const initial = readNodeCache(runDir);
@@ -64,9 +66,11 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
           path: options.vici,
           profile: options.profile,
           iproute2,
-          readIdentity: () => readIdentity(options.pkiDir, nodeName, new Date()),
+          rekeyAfterS: options.rekeyAfterS,
+          readIdentity: options.keys.identity,
           onDown: wake.notify,
           onFailures: wake.notify,
+          onPins: wake.notify,
           onOrphans: (replaced) => log.info({ replaced }, 'SAs of a former charon replaced'),
           onError: (error) => log.warn({ err: error }, 'charon not brought in step'),
         },
@@ -80,7 +84,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     wake,
     charon,
     model: modeller(options, initial.kind === 'ok'),
-    enforce: (cache) => enforceOnNode(runDir, iproute2, cache, log),
+    enforce: (cache, pins) => enforceOnNode(runDir, iproute2, cache, { pins, log }),
     keepHairpin: createHairpin(hairpinOptions(options), Date.now),
     publish: (report) => options.publisher?.publish(report),
     warmUp: async (cache) => {
@@ -95,12 +99,18 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     log,
   };
   const stop = new AbortController();
-  const publishing = options.publisher?.run(AbortSignal.any([signal, stop.signal]));
+  const running = AbortSignal.any([signal, stop.signal]);
+  const publishing = options.publisher?.run(running);
+  const keeping = options.keys.run(
+    (identity) =>
+      void charon.renew(identity).catch((error) => log.warn({ err: error }, 'certificate not renewed')),
+    running,
+  );
   try {
     await runAgent(effects, initial.kind === 'ok' ? initial.value : null, signal);
   } finally {
     stop.abort();
-    await publishing;
+    await Promise.all([publishing, keeping]);
   }
 }
 

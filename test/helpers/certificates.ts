@@ -31,6 +31,7 @@ export async function createTestCa(): Promise<TestCa> {
       return {
         caCertificates: [ca.toString('pem')],
         certificate: certificate.toString('pem'),
+        chain: [],
         privateKey: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY'),
       };
     },

@@ -20,6 +20,7 @@ export interface KubeLab {
   readonly wire: Namespace;
   readonly nodes: readonly KubeNode[];
   readonly startController: (identity: string) => Promise<Daemon>;
+  readonly controllerLog: (identity: string) => string;
   /** A kubeconfig for the ServiceAccount, bound to a pod on the node, as kubelet gives it to a pod. */
   readonly kubeconfigOf: (serviceAccount: string, node: string) => Promise<string>;
 }
@@ -43,6 +44,7 @@ export interface KubeNode {
   readonly policies: () => Promise<XfrmPolicy[]>;
   readonly cache: () => NodeCache | undefined;
   readonly log: () => string;
+  readonly pki: string;
 }
 
 const API_ADDRESS = '192.0.2.1';
@@ -74,7 +76,11 @@ async function createWire(t: ExecutionContext): Promise<Namespace> {
 }
 
 /** `names` become nodes with the addresses 192.0.2.11 and up, and pod CIDRs 10.244.1.0/24 and up. */
-export async function createKubeLab(t: ExecutionContext, names: readonly string[]): Promise<KubeLab> {
+export async function createKubeLab(
+  t: ExecutionContext,
+  names: readonly string[],
+  certificates: 'request' | 'files' = 'files',
+): Promise<KubeLab> {
   const base = mkdtempSync(join(tmpdir(), 'trapline-kubelab-'));
   t.teardown(() => rmSync(base, { recursive: true, force: true }));
   const wire = await createWire(t);
@@ -139,7 +145,16 @@ export async function createKubeLab(t: ExecutionContext, names: readonly string[
       readFileSync(golden('install/conflists/flannel.conflist')),
     );
     const pki = join(folder, 'pki');
-    await issueNode({ caFolder: ca, node: name, outFolder: pki, days: 5, now: new Date() });
+    if (certificates === 'files') {
+      await issueNode({
+        caFolder: ca,
+        node: name,
+        outFolder: pki,
+        keyType: 'ecdsa-p256',
+        days: 5,
+        now: new Date(),
+      });
+    }
     const charon = await startCharon(namespace);
     t.teardown(() => charon.stop('SIGKILL'));
     const log = join(folder, 'agent.log');
@@ -162,6 +177,8 @@ export async function createKubeLab(t: ExecutionContext, names: readonly string[
           ['--run-dir', runDir],
           ['--vici', charon.socket],
           ['--pki-dir', pki],
+          ['--certificates', certificates],
+          ['--ca-spread', '2'],
           ['--cni-bin-dir', binDir],
           ['--cni-conf-dir', confDir],
           ['--daemonset', 'trapline-system/trapline'],
@@ -175,6 +192,7 @@ export async function createKubeLab(t: ExecutionContext, names: readonly string[
         return read.kind === 'ok' ? read.value : undefined;
       },
       log: () => readFileSync(log, 'utf8'),
+      pki,
     };
     t.teardown(async () => {
       await node.agent?.stop('SIGKILL');
@@ -190,6 +208,7 @@ export async function createKubeLab(t: ExecutionContext, names: readonly string[
     wire,
     nodes,
     kubeconfigOf,
+    controllerLog: (identity) => readFileSync(join(base, `${identity}.log`), 'utf8'),
     async startController(identity) {
       const kubeconfig = await kubeconfigOf('trapline-controller', names[0] ?? '');
       const argv = [
@@ -199,6 +218,8 @@ export async function createKubeLab(t: ExecutionContext, names: readonly string[
         kubeconfig,
         '--identity',
         identity,
+        '--certificates',
+        certificates,
       ];
       const controller = start(
         wire,

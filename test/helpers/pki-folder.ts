@@ -15,6 +15,13 @@ export async function pkiFolder(t: ExecutionContext, now = new Date()): Promise<
   t.teardown(() => rmSync(base, { recursive: true, force: true }));
   const folders = { ca: join(base, 'ca'), node: join(base, 'node') };
   await initCa(folders.ca, { days: 10, now });
-  await issueNode({ caFolder: folders.ca, node: 'worker-0', outFolder: folders.node, days: 5, now });
+  await issueNode({
+    caFolder: folders.ca,
+    node: 'worker-0',
+    outFolder: folders.node,
+    keyType: 'ecdsa-p256',
+    days: 5,
+    now,
+  });
   return folders;
 }

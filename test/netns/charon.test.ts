@@ -130,10 +130,13 @@ charonTest('the session ends with charon', async (t, { charon, session, process 
 });
 
 charonTest('what charon cannot read is refused', async (t, { charon }) => {
-  await t.throwsAsync(charon.loadIdentity({ caCertificates: ['no PEM'], certificate: '', privateKey: '' }), {
-    name: 'ViciError',
-    message: /^load-cert: parsing X509 certificate failed/,
-  });
+  await t.throwsAsync(
+    charon.loadIdentity({ caCertificates: ['no PEM'], certificate: '', chain: [], privateKey: '' }),
+    {
+      name: 'ViciError',
+      message: /^load-cert: parsing X509 certificate failed/,
+    },
+  );
   const bad = {
     ...pair('a', { dns: [53] }),
     children: [{ ...pair('a', { dns: [53] }).children[0], localTs: ['nonsense'] }],

@@ -35,8 +35,10 @@ function harness(overrides: Partial<AgentEffects> = {}): Harness {
     load: async () => undefined,
     prune: async () => undefined,
     forgetRebooted: async () => undefined,
+    renew: async () => undefined,
+    pins: () => new Map(),
     bringUp: async () => undefined,
-    report: async () => ({ ikeSas: 0, childSas: 0, certificateUntil: null, failures: [] }),
+    report: async () => ({ ikeSas: 0, childSas: 0, certificate: null, failures: [] }),
   };
   const { schema: _s, generation: _g, writtenAt: _w, ...content } = seedCache();
   const effects: AgentEffects = {

@@ -11,9 +11,11 @@ function session(): CharonSession & { die: (reason: string) => void } {
     prune: async () => undefined,
     forgetRebooted: async () => undefined,
     bringUp: async () => undefined,
-    report: async () => ({ ikeSas: 1, childSas: 2, certificateUntil: null, failures: [] }),
+    report: async () => ({ ikeSas: 1, childSas: 2, certificate: null, failures: [] }),
     closed,
     close: () => die('closed'),
+    renew: async () => undefined,
+    pins: () => new Map(),
     die,
   };
   return value;

@@ -12,6 +12,8 @@ import {
   type CharonVersion,
   type IkeSa,
   type LoadedConnection,
+  parseIkeRekey,
+  parseKeyIds,
   parseStats,
   parseUpdown,
   parseVersion,
@@ -25,6 +27,8 @@ export interface Updown {
   readonly sa: IkeSa;
 }
 
+export type IkeRekey = ReturnType<typeof parseIkeRekey>;
+
 /** What `reconcile` did. */
 export interface Reconciled extends Leftovers {
   /** Names of connections that were new or had changed. */
@@ -36,7 +40,15 @@ export interface Reconciled extends Leftovers {
  * `k8s-node-*`; do not run two of them at once.
  */
 export interface Charon {
+  /** From now on connections are loaded with its certificate; those that are loaded already keep theirs until `load`. */
   loadIdentity(identity: Identity): Promise<void>;
+  /**
+   * Forgets every CA but those of the identity, which is loaded anew. False, and nothing done, if charon holds keys of somebody else: it can
+   * forget all or nothing.
+   */
+  forgetAuthorities(identity: Identity): Promise<boolean>;
+  /** Forgets the keys of identities before the last one. */
+  forgetFormerKeys(): Promise<void>;
   /** Loads connections that are new or changed; SAs stay. A child that left its connection loses its trap, its SA stays. */
   load(connections: readonly ConnectionConfig[]): Promise<readonly string[]>;
   /** Unloads what is not desired and ends its SAs and traps; installs traps that are missing. */
@@ -45,6 +57,11 @@ export interface Charon {
   reconcile(connections: readonly ConnectionConfig[]): Promise<Reconciled>;
   /** Waits until the CHILD_SA is up. @throws ViciError `refused` */
   initiate(connection: string, child: string, timeoutMs: number): Promise<void>;
+  /** Waits until an IKE_SA is up, without a CHILD_SA (RFC 6023). @throws ViciError `refused` */
+  initiateIke(connection: string, timeoutMs: number): Promise<void>;
+  /** IKE_SAs that run with a connection as it was before it was replaced; while `renewing`, `prune` leaves them alone. */
+  stale(): ReadonlySet<number>;
+  renewing(on: boolean): void;
   listSas(): Promise<IkeSa[]>;
   listConnections(): Promise<LoadedConnection[]>;
   listTraps(): Promise<TrapPolicy[]>;
@@ -52,27 +69,53 @@ export interface Charon {
   stats(): Promise<CharonStats>;
   /** Subscribes to SAs coming up and going down; resolves to the subscription's end. */
   onUpdown(listener: (event: Updown) => void): Promise<() => Promise<void>>;
+  /** Subscribes to IKE_SAs being rekeyed; resolves to the subscription's end. */
+  onIkeRekey(listener: (event: IkeRekey) => void): Promise<() => Promise<void>>;
   /** Subscribes to what charon logs. */
   onLog(listener: (message: ViciMessage) => void): Promise<() => Promise<void>>;
-  /** Rekeys the IKE_SAs of a connection. */
+  /** Begins to rekey the IKE_SAs of a connection. */
   rekeyIke(connection: string): Promise<void>;
+  /** Begins to rekey one IKE_SA, which then has another unique id. */
+  rekeyIkeSa(uniqueId: number): Promise<void>;
   /** Ends CHILD_SAs, and tells their peers. */
   endChildren(uniqueIds: readonly number[]): Promise<void>;
+  /** Ends IKE_SAs, and tells their peers. */
+  endIke(uniqueIds: readonly number[]): Promise<void>;
   /** Ends IKE_SAs without a word to the peer, which knows nothing of them. */
   forget(uniqueIds: readonly number[]): Promise<void>;
 }
 
 export function createCharon(session: ViciSession, profile: Profile = 'modern'): Charon {
   const memory = emptyMemory();
-  let key: string | undefined;
+  const keys: string[] = [];
+  let certificate: string | undefined;
   const loadAll = (connections: readonly ConnectionConfig[]): Promise<string[]> =>
     load(
       connections.filter((config) => config.children.length > 0),
-      { session, memory, profile },
+      { session, memory, terms: { profile, ...(certificate === undefined ? {} : { certificate }) } },
     );
   return {
     loadIdentity: async (identity) => {
-      key = await loadIdentity(session, identity, key);
+      const key = await loadIdentity(session, identity);
+      certificate = identity.certificate;
+      if (keys.at(-1) !== key) {
+        keys.push(key);
+      }
+    },
+    forgetAuthorities: async (identity) => {
+      const held = parseKeyIds(await session.request('get-keys'));
+      if (held.some((id) => !keys.includes(id))) {
+        return false;
+      }
+      await session.request('clear-creds');
+      await loadIdentity(session, identity);
+      return true;
+    },
+    forgetFormerKeys: async () => {
+      const last = keys.at(-1);
+      for (const id of keys.splice(0, keys.length - 1).filter((former) => former !== last)) {
+        await tolerant(session, 'unload-key', { id });
+      }
     },
     load: loadAll,
     prune: (connections) => prune(connections, session, memory),
@@ -87,17 +130,36 @@ export function createCharon(session: ViciSession, profile: Profile = 'modern'):
         { timeoutMs: timeoutMs + INITIATE_GRACE_MS },
       );
     },
+    initiateIke: async (ike, timeoutMs) => {
+      await session.request(
+        'initiate',
+        { ike, timeout: String(timeoutMs) },
+        { timeoutMs: timeoutMs + INITIATE_GRACE_MS },
+      );
+    },
+    stale: () => memory.stale,
+    renewing: (on) => {
+      memory.renewing = on;
+    },
     listSas: () => listSas(session),
     listConnections: () => listConnections(session),
     listTraps: () => listTraps(session),
     version: async () => parseVersion(await session.request('version')),
     stats: async () => parseStats(await session.request('stats')),
     onUpdown: (listener) => onUpdown(session, listener),
+    onIkeRekey: (listener) => session.on('ike-rekey', (message) => listener(parseIkeRekey(message))),
     onLog: (listener) => session.on('log', listener),
     rekeyIke: (ike) => tolerant(session, 'rekey', { ike }),
+    rekeyIkeSa: (id) => tolerant(session, 'rekey', { 'ike-id': String(id) }),
     endChildren: async (uniqueIds) => {
       for (const id of uniqueIds) {
         await tolerant(session, 'terminate', { 'child-id': String(id), timeout: '-1' });
+      }
+    },
+    endIke: async (uniqueIds) => {
+      for (const id of uniqueIds) {
+        await tolerant(session, 'terminate', { 'ike-id': String(id), timeout: '-1' });
+        memory.stale.delete(id);
       }
     },
     forget: async (uniqueIds) => {

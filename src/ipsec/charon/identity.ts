@@ -5,28 +5,23 @@ import { parseKeyId } from './replies.ts';
 export interface Identity {
   readonly caCertificates: readonly string[];
   readonly certificate: string;
+  /** What leads from the certificate to a CA, nearest first. */
+  readonly chain: readonly string[];
   /** PKCS #8 or SEC 1, unencrypted. It goes to charon's memory and nowhere else. */
   readonly privateKey: string;
 }
 
 /**
- * Loads CAs, certificate and key into charon; resolves to the key's id. What others loaded stays. A key that this session loaded
- * before (`previousKey`) and that is another one is forgotten, so that charon signs with the new one.
+ * Loads CAs, certificates and key into charon; resolves to the key's id. What was loaded before stays.
  *
  * @throws ViciError `refused` if charon cannot read one of them
  */
-export async function loadIdentity(
-  session: ViciSession,
-  identity: Identity,
-  previousKey?: string,
-): Promise<string> {
+export async function loadIdentity(session: ViciSession, identity: Identity): Promise<string> {
   for (const data of identity.caCertificates) {
     await session.request('load-cert', { type: 'X509', flag: 'CA', data });
   }
-  await session.request('load-cert', { type: 'X509', flag: 'NONE', data: identity.certificate });
-  const key = parseKeyId(await session.request('load-key', { type: 'any', data: identity.privateKey }));
-  if (previousKey !== undefined && previousKey !== key) {
-    await session.request('unload-key', { id: previousKey });
+  for (const data of [...identity.chain, identity.certificate]) {
+    await session.request('load-cert', { type: 'X509', flag: 'NONE', data });
   }
-  return key;
+  return parseKeyId(await session.request('load-key', { type: 'any', data: identity.privateKey }));
 }

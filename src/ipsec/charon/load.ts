@@ -2,9 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ConnectionConfig } from '../types.ts';
 import type { ViciMessage } from '../vici/message.ts';
 import type { ViciSession } from '../vici/session.ts';
-import type { Profile } from './profile.ts';
 import { connectionNames, listConnections, listSas } from './query.ts';
-import { renderConnection, renderIke } from './render.ts';
+import { renderConnection, type Terms } from './render.ts';
 import type { LoadedConnection } from './replies.ts';
 
 /** What one session knows of its charon. A new session knows nothing and loads everything, which charon takes for no change. */
@@ -13,26 +12,28 @@ export interface Memory {
   readonly loaded: Map<string, { readonly config: ConnectionConfig; readonly rendering: ViciMessage }>;
   /** Unique ids of IKE_SAs that run with a replaced configuration; new children would never be found through them. */
   readonly stale: Set<number>;
+  /** They are being replaced, and end only then. */
+  renewing: boolean;
 }
 
 export function emptyMemory(): Memory {
-  return { loaded: new Map(), stale: new Set() };
+  return { loaded: new Map(), stale: new Set(), renewing: false };
 }
 
 export interface LoadOptions {
   readonly session: ViciSession;
   readonly memory: Memory;
-  readonly profile: Profile;
+  readonly terms: Terms;
 }
 
 /** Loads the connections that charon does not have in this form. Resolves to their names. @throws ViciError */
 export async function load(
   connections: readonly ConnectionConfig[],
-  { session, memory, profile }: LoadOptions,
+  { session, memory, terms }: LoadOptions,
 ): Promise<string[]> {
   const present = new Set(await connectionNames(session));
   const changed = connections
-    .map((config) => ({ config, rendering: renderConnection(config, profile) }))
+    .map((config) => ({ config, rendering: renderConnection(config, terms) }))
     .filter(
       ({ config, rendering }) =>
         !present.has(config.name) || !isDeepStrictEqual(memory.loaded.get(config.name)?.rendering, rendering),
@@ -44,7 +45,7 @@ export async function load(
     const replaces =
       before === undefined
         ? listed.some((one) => one.name === config.name && !sameIke(one, config))
-        : !isDeepStrictEqual(renderIke(before.config, profile), renderIke(config, profile));
+        : !isDeepStrictEqual(ikePart(before.rendering), ikePart(rendering));
     for (const sa of replaces ? await listSas(session, config.name) : []) {
       memory.stale.add(sa.uniqueId);
     }
@@ -53,6 +54,11 @@ export async function load(
     memory.loaded.set(config.name, { config, rendering });
   }
   return changed.map(({ config }) => config.name);
+}
+
+/** What charon cannot change without taking the connection for another one. */
+function ikePart({ children: _children, ...ike }: ViciMessage): ViciMessage {
+  return ike;
 }
 
 /** As far as charon tells: it does not list proposals. */

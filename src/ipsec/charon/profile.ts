@@ -4,12 +4,13 @@ export interface Proposals {
   readonly esp: readonly string[];
 }
 
-export type Profile = 'modern' | 'starlingx' | 'fips';
+export type Profile = 'modern' | 'starlingx' | 'fips' | 'pq';
 
 /**
  * - `modern`: AEAD only; rekeyed CHILD_SAs get keys of their own (RFC 7296 2.17); sequence numbers of 64 bits (RFC 4303 2.2.1), which do not run out.
  * - `starlingx`: what StarlingX configures, for nodes that still run it.
  * - `fips`: approved algorithms only, no x25519.
+ * - `pq`: `modern` with ML-KEM-768 as an additional key exchange (RFC 9370), for charon 6.0 and newer.
  */
 export const PROFILES: Readonly<Record<Profile, Proposals>> = {
   modern: {
@@ -23,5 +24,9 @@ export const PROFILES: Readonly<Record<Profile, Proposals>> = {
   fips: {
     ike: ['aes256gcm16-prfsha384-ecp384', 'aes256-sha384-prfsha384-ecp384'],
     esp: ['aes256gcm16-ecp384-esn-noesn', 'aes256-sha384-ecp384'],
+  },
+  pq: {
+    ike: ['aes256gcm16-prfsha384-x25519-ke1_mlkem768'],
+    esp: ['aes256gcm16-x25519-ke1_mlkem768-esn-noesn'],
   },
 };

@@ -22,18 +22,19 @@ export async function prune(
   memory: Memory,
 ): Promise<Leftovers> {
   const connections = await connectionNames(session);
+  const stale = memory.renewing ? new Set<number>() : memory.stale;
   const { connections: unwanted } = findLeftovers(desired, {
     connections,
     sas: [],
     traps: [],
-    stale: memory.stale,
+    stale,
   });
   for (const name of unwanted) {
     memory.loaded.delete(name);
     await tolerant(session, 'unload-conn', { name });
   }
   const [sas, traps] = [await listSas(session), await listTraps(session)];
-  const leftovers = findLeftovers(desired, { connections, sas, traps, stale: memory.stale });
+  const leftovers = findLeftovers(desired, { connections, sas, traps, stale });
   for (const id of leftovers.ikeSas) {
     await tolerant(session, 'terminate', { 'ike-id': String(id), ...AT_ONCE });
     memory.stale.delete(id);

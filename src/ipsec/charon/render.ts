@@ -5,15 +5,24 @@ import { PROFILES, type Profile } from './profile.ts';
 /** Seconds without an IKE message before a peer is asked for a sign of life (RFC 7296 2.4). */
 const DPD_DELAY = '10s';
 const IKE_REKEY = '4h';
-const CHILD_REKEY = '1h';
+/** Agents replace CHILD_SAs before that, without losing what is on its way. charon's own rekeying is for a node whose agent is away. */
+const CHILD_REKEY = '2h';
 /** An SA with sequence numbers of 32 bits falls silent at 2^32 packets (RFC 4303 3.3.3). */
 const CHILD_REKEY_PACKETS = 3_000_000_000;
 const CHILD_LIFE_PACKETS = 4_200_000_000;
 
+/** What all connections of a node have in common. */
+export interface Terms {
+  readonly profile: Profile;
+  /** The node's certificate, PEM. Named by each connection, so that with another one charon takes the connection for another. */
+  readonly certificate?: string;
+}
+
 /** What is asked of charon for a connection, without its name: the message that `load-conn` takes (swanctl.conf(5)). */
-export function renderConnection(config: ConnectionConfig, profile: Profile): ViciMessage {
+export function renderConnection(config: ConnectionConfig, terms: Terms): ViciMessage {
+  const { profile } = terms;
   return {
-    ...renderIke(config, profile),
+    ...renderIke(config, terms),
     children: Object.fromEntries(
       config.children.map((child) => [child.name, renderChild(config, child, profile)]),
     ),
@@ -26,7 +35,7 @@ export function renderConnection(config: ConnectionConfig, profile: Profile): Vi
  * `unique = never`: neither sends nor heeds INITIAL_CONTACT (RFC 7296 2.4). When both nodes initiate at once, each would otherwise
  * drop the IKE_SA that the other one has just begun to send through. What a rebooted peer has lost, DPD finds.
  */
-export function renderIke(config: ConnectionConfig, profile: Profile): ViciMessage {
+export function renderIke(config: ConnectionConfig, { profile, certificate }: Terms): ViciMessage {
   return {
     version: '2',
     local_addrs: config.localAddrs,
@@ -37,7 +46,11 @@ export function renderIke(config: ConnectionConfig, profile: Profile): ViciMessa
     dpd_delay: DPD_DELAY,
     rekey_time: IKE_REKEY,
     reauth_time: '0s',
-    local: { auth: 'pubkey', id: config.localId },
+    local: {
+      auth: 'pubkey',
+      id: config.localId,
+      ...(certificate === undefined ? {} : { certs: [certificate] }),
+    },
     remote: { auth: 'pubkey', id: config.remoteId },
   };
 }

@@ -129,6 +129,8 @@ export const parseVersion = (reply: ViciMessage): CharonVersion => parse('versio
 export const parseStats = (reply: ViciMessage): CharonStats => parse('stats', reply, statsSchema);
 export const parseConnectionNames = (reply: ViciMessage): string[] =>
   parse('get-conns', reply, z.object({ conns: strings })).conns;
+export const parseKeyIds = (reply: ViciMessage): string[] =>
+  parse('get-keys', reply, z.object({ keys: strings })).keys;
 export const parseKeyId = (reply: ViciMessage): string =>
   parse('load-key', reply, z.object({ id: z.string() })).id;
 
@@ -140,6 +142,18 @@ export function parseUpdown(event: string, message: ViciMessage): { up: boolean;
     throw new ViciError('malformed', `${event}: names no IKE_SA`);
   }
   return { up: up === 'yes', sa };
+}
+
+/** `ike-rekey`: the connection, and the IKE_SA that took the place of the one before. */
+export function parseIkeRekey(message: ViciMessage): { connection: string; initiator: boolean } {
+  const rekeys = Object.entries(
+    parse('ike-rekey', message, z.record(z.string(), z.looseObject({ new: ikeSaSchema }))),
+  );
+  const [connection = '', sa] = rekeys[0] ?? [];
+  if (sa === undefined) {
+    throw new ViciError('malformed', 'ike-rekey: names no IKE_SA');
+  }
+  return { connection, initiator: sa.new.initiator };
 }
 
 /** Messages whose only sections are named by what they describe. */

@@ -56,12 +56,18 @@ export function ownPolicy(policy: KernelPolicy): XfrmPolicy | undefined {
   if (template === undefined || rest.length > 0 || !isOurs(template.reqid, policy.priority)) {
     return undefined;
   }
-  if (template.proto !== 'esp' || template.mode !== 'tunnel' || template.spi !== 0) {
+  const { dir, selector, priority } = policy;
+  // Only what is sent is ever held to an SA.
+  if (template.proto !== 'esp' || template.mode !== 'tunnel' || (dir !== 'out' && template.spi !== 0)) {
     return undefined;
   }
-  const { dir, selector, priority } = policy;
-  const { src, dst, reqid, level } = template;
-  return { dir, selector, priority, template: { src, dst, reqid, level } };
+  const { src, dst, reqid, level, spi } = template;
+  return {
+    dir,
+    selector,
+    priority,
+    template: { src, dst, reqid, level, ...(spi === 0 ? {} : { spi }) },
+  };
 }
 
 /** The policies of ours among those of the kernel, in the kernel's order. */
@@ -80,6 +86,7 @@ export function byKey(policies: readonly KernelPolicy[]): Map<PolicyKey, TablePo
   return table;
 }
 
+/** Whatever SA they send through: that is another matter. */
 export function samePolicy(a: XfrmPolicy, b: XfrmPolicy): boolean {
   return (
     policyKey(a) === policyKey(b) &&

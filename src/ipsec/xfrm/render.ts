@@ -31,6 +31,7 @@ function renderBody({ priority, template }: XfrmPolicy): string {
   return `priority ${priority} ${renderTemplate(template)}`;
 }
 
-function renderTemplate({ src, dst, reqid, level }: Template): string {
-  return `tmpl src ${src} dst ${dst} proto esp reqid ${reqid} mode tunnel level ${level}`;
+function renderTemplate({ src, dst, reqid, level, spi }: Template): string {
+  const sa = spi === undefined ? '' : ` spi 0x${spi.toString(16)}`;
+  return `tmpl src ${src} dst ${dst} proto esp${sa} reqid ${reqid} mode tunnel level ${level}`;
 }

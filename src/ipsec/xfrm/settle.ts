@@ -33,7 +33,8 @@ export function settle(
       conflicts.push({ desired: policy, foreign: present });
       return [];
     }
-    return samePolicy(policy, own) ? [] : [{ op: 'update', policy, previous: own }];
+    const settled = samePolicy(policy, own) && (op === 'add' || policy.template.spi === own.template.spi);
+    return settled ? [] : [{ op: 'update', policy, previous: own }];
   });
   return { operations: left, conflicts };
 }

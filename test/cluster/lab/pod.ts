@@ -91,11 +91,12 @@ export async function detachPod({ spec, uid, node, result }: LabPod): Promise<vo
 
 /** GC of the node's `trapline`: the attachments of these pods are valid, no others. */
 export async function collect(node: LabNode, valid: readonly LabPod[]): Promise<void> {
-  const { cniVersion, name, plugins } = JSON.parse(readFileSync(CONFLIST, 'utf8')) as Conflist;
+  const { name, plugins } = JSON.parse(readFileSync(CONFLIST, 'utf8')) as Conflist;
   const attachments = valid.map(({ spec }) => ({ containerID: `c-${spec.name}`, ifname: 'eth0' }));
   const config = {
     ...plugins.find(({ type }) => type === 'trapline'),
-    cniVersion,
+    // Versions before have no GC.
+    cniVersion: '1.1.0',
     name,
     'cni.dev/valid-attachments': attachments,
   };

@@ -8,13 +8,16 @@ import { golden } from '../../helpers/root.ts';
 for (const profile of Object.keys(PROFILES) as Profile[]) {
   test(`a connection in the ${profile} profile`, (t) => {
     const text = readFileSync(golden(`ipsec/charon/golden/${profile}.json`), 'utf8');
-    t.is(`${JSON.stringify(renderConnection(connection('b'), profile), null, 2)}\n`, text);
+    t.is(`${JSON.stringify(renderConnection(connection('b'), { profile }), null, 2)}\n`, text);
   });
 }
 
 test('the IKE part does not depend on the children', (t) => {
   const config = connection('b');
-  t.deepEqual(renderIke(config, 'modern'), renderIke({ ...config, children: [] }, 'modern'));
+  t.deepEqual(
+    renderIke(config, { profile: 'modern' }),
+    renderIke({ ...config, children: [] }, { profile: 'modern' }),
+  );
 });
 
 test('both ends of a pair have one label, and no other pair has it', (t) => {

@@ -101,7 +101,12 @@ const foreignChanges: readonly ((own: TablePolicy) => TablePolicy)[] = [
   (own) => ({ ...own, templates: own.templates.map((one) => ({ ...one, reqid: REQID_LAST + 1 })) }),
   (own) => ({ ...own, templates: own.templates.map((one) => ({ ...one, mode: 'transport' })) }),
   (own) => ({ ...own, templates: own.templates.map((one) => ({ ...one, proto: 'ah' })) }),
-  (own) => ({ ...own, templates: own.templates.map((one) => ({ ...one, spi: 1 })) }),
+  // What is sent may be held to one SA.
+  (own) => ({
+    ...own,
+    dir: own.dir === 'out' ? 'in' : own.dir,
+    templates: own.templates.map((one) => ({ ...one, spi: 1 })),
+  }),
 ];
 
 /** A policy of another at a key that ours could have: like ours but for one thing. */

@@ -1,0 +1,28 @@
+import { type EventOptions, writeEvent } from '../events.ts';
+import type { IPsecNode } from '../report.ts';
+
+/** Of its life, when a certificate that nobody has renewed is worth a word. */
+const LAST_PART = 0.2;
+
+/** An Event for each certificate that comes to its end; `announced`: its end, by node. */
+export async function announceExpiry(
+  options: EventOptions,
+  reports: readonly IPsecNode[],
+  announced: Map<string, string>,
+): Promise<void> {
+  for (const { metadata, status } of reports) {
+    const { name, uid } = metadata;
+    const { notBefore = '', notAfter = '' } = status?.certificate ?? {};
+    const [from, to] = [Date.parse(notBefore), Date.parse(notAfter)];
+    if (to - options.now() < LAST_PART * (to - from) && announced.get(name) !== notAfter) {
+      announced.set(name, notAfter);
+      await writeEvent(options, {
+        regarding: { apiVersion: 'trapline.io/v1alpha1', kind: 'IPsecNode', name, uid },
+        type: 'Warning',
+        reason: 'CertificateExpiring',
+        action: 'Renew',
+        note: `the certificate of ${name} ends at ${notAfter}, and was not renewed`,
+      });
+    }
+  }
+}

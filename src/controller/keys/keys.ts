@@ -1,0 +1,88 @@
+import * as z from 'zod';
+import { createReflector } from '../../kube/reflector.ts';
+import { SIGNER_NAME } from '../../pki/request.ts';
+import { createWake } from '../../watcher/wake.ts';
+import type { EventOptions } from '../events.ts';
+import type { IPsecNode } from '../report.ts';
+import { type AuthorityOptions, keepAuthority } from './authority.ts';
+import type { NodeTrust } from './bundle.ts';
+import { announceExpiry } from './expiry.ts';
+import { type SigningRequest, signingRequestSchema } from './judge.ts';
+import { answer, isAnswered } from './sign.ts';
+
+export interface KeysOptions extends AuthorityOptions, EventOptions {
+  /** Name of the agents' ServiceAccount, in the same namespace. */
+  readonly agentAccount: string;
+  /** Longest life of a node's certificate. */
+  readonly days: number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/** What the controller knows of the cluster anyway. */
+export interface KeysView {
+  /** Names of Nodes; undefined until they are known. */
+  nodes(): ReadonlySet<string> | undefined;
+  reports(): Iterable<IPsecNode>;
+}
+
+const ROUND_MS = 2_000;
+const RETRY_MS = 5_000;
+
+/** Keeps the CA, and answers the requests of nodes, until the signal aborts. Never rejects. */
+export async function keepKeys(options: KeysOptions, view: KeysView, signal: AbortSignal): Promise<void> {
+  const { client, namespace, agentAccount, days, log, sleep, now } = options;
+  const wake = createWake();
+  const requests = createReflector({
+    client,
+    path: '/apis/certificates.k8s.io/v1/certificatesigningrequests',
+    query: { fieldSelector: `spec.signerName=${SIGNER_NAME}` },
+    parse: (raw): SigningRequest | string => {
+      const parsed = signingRequestSchema.safeParse(raw);
+      return parsed.success ? parsed.data : z.prettifyError(parsed.error);
+    },
+    onChange: wake.notify,
+  });
+  const expiring = new Map<string, string>();
+  let waiting = '';
+  let said = '';
+
+  const round = async (nodes: ReadonlySet<string>): Promise<void> => {
+    const reports = [...view.reports()].filter(({ metadata }) => nodes.has(metadata.name));
+    const { authority, waitingFor } = await keepAuthority(options, reports.flatMap(trustOf));
+    if (waiting !== waitingFor.join()) {
+      waiting = waitingFor.join();
+      log.info({ waitingFor }, waiting === '' ? 'every node trusts the CA' : 'nodes do not trust the CA yet');
+    }
+    const agent = `system:serviceaccount:${namespace}:${agentAccount}`;
+    const open = waiting === '' ? [...requests.items.values()].filter((one) => !isAnswered(one)) : [];
+    for (const request of open) {
+      await answer(options, request, { authority, law: { agent, nodes, days } });
+    }
+    await announceExpiry(options, reports, expiring);
+  };
+
+  const following = requests.run(signal);
+  while (!signal.aborted) {
+    const nodes = view.nodes();
+    if (nodes !== undefined && requests.synced) {
+      try {
+        await round(nodes);
+        said = '';
+      } catch (error) {
+        const { message } = error as Error;
+        if (message !== said) {
+          log.warn({ problem: message, at: now() }, 'keys not kept');
+          said = message;
+        }
+        await sleep(RETRY_MS, signal);
+      }
+    }
+    await wake.wait(ROUND_MS, signal);
+  }
+  await following;
+}
+
+function trustOf({ metadata, status }: IPsecNode): NodeTrust[] {
+  const { root = '', trusted = [] } = status?.certificate ?? {};
+  return root === '' ? [] : [{ name: metadata.name, root, trusted }];
+}

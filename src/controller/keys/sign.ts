@@ -1,0 +1,78 @@
+import { type KubeClient, MERGE_PATCH } from '../../kube/client.ts';
+import { type Authority, certify } from '../../pki/authority.ts';
+import { type EventOptions, writeEvent } from '../events.ts';
+import { judge, type Law, type SigningRequest } from './judge.ts';
+
+const PATH = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
+
+/** Whether somebody has answered. */
+export function isAnswered({ status }: SigningRequest): boolean {
+  return (
+    status?.certificate !== undefined ||
+    (status?.conditions ?? []).some(({ type }) => type === 'Denied' || type === 'Failed')
+  );
+}
+
+/** Signs the request, or denies it with the reason in its condition and an Event. Throws KubeError. */
+export async function answer(
+  options: EventOptions,
+  request: SigningRequest,
+  { authority, law }: { readonly authority: Authority; readonly law: Law },
+): Promise<void> {
+  const { client, now, log } = options;
+  const { name, uid } = request.metadata;
+  const regarding = { apiVersion: 'certificates.k8s.io/v1', kind: 'CertificateSigningRequest', name, uid };
+  const verdict = await judge(request, law);
+  if (verdict.kind === 'deny') {
+    const { reason, message } = verdict;
+    log.warn(
+      { request: name, requester: request.spec.username, reason, problem: message },
+      'certificate denied',
+    );
+    await condition(client, request, { reason, message, approved: false });
+    await writeEvent(options, { regarding, type: 'Warning', reason, action: 'Deny', note: message });
+    return;
+  }
+  const certificate = await certify(authority, { ...verdict, now: new Date(now()) });
+  await condition(client, request, {
+    reason: 'NodeVerified',
+    message: `the requester's token is bound to node ${verdict.node}`,
+    approved: true,
+  });
+  await client.request({
+    method: 'PATCH',
+    path: `${PATH}/${name}/status`,
+    contentType: MERGE_PATCH,
+    body: { status: { certificate: Buffer.from(certificate).toString('base64') } },
+  });
+  log.info({ request: name, node: verdict.node }, 'certificate signed');
+  const note = `signed for node ${verdict.node}`;
+  await writeEvent(options, { regarding, type: 'Normal', reason: 'Signed', action: 'Sign', note });
+}
+
+interface Decision {
+  readonly reason: string;
+  readonly message: string;
+  readonly approved: boolean;
+}
+
+/** What somebody else has approved is not for them to approve: it fails. */
+async function condition(
+  client: KubeClient,
+  { metadata: { name }, status }: SigningRequest,
+  { reason, message, approved }: Decision,
+): Promise<void> {
+  const before = status?.conditions ?? [];
+  const wasApproved = before.some(({ type }) => type === 'Approved');
+  if (approved && wasApproved) {
+    return;
+  }
+  const failed = wasApproved && !approved;
+  const type = approved ? 'Approved' : failed ? 'Failed' : 'Denied';
+  await client.request({
+    method: 'PATCH',
+    path: `${PATH}/${name}/${failed ? 'status' : 'approval'}`,
+    contentType: MERGE_PATCH,
+    body: { status: { conditions: [...before, { type, status: 'True', reason, message }] } },
+  });
+}

@@ -1,0 +1,163 @@
+import type { webcrypto } from 'node:crypto';
+import {
+  decodeCertificates,
+  exportPrivateKey,
+  generateKeys,
+  importPrivateKey,
+  isAuthority,
+  isIssuedBy,
+  KEY_TYPES,
+  type SigningKey,
+  serialNumber,
+  validFor,
+  x509,
+} from './crypto.ts';
+import { assertNodeName, PkiError } from './error.ts';
+
+/** id-kp-ipsecIKE (RFC 4945 5.1.3.12) */
+const IPSEC_IKE = '1.3.6.1.5.5.7.3.17';
+
+/** A CA that can sign: the operator's, an intermediate one even, or one that we made. */
+export interface Authority {
+  readonly certificate: x509.X509Certificate;
+  readonly key: SigningKey;
+  /** What leads from `certificate` to `root`, without both. */
+  readonly intermediates: readonly x509.X509Certificate[];
+  /** What nodes trust. */
+  readonly root: x509.X509Certificate;
+}
+
+export interface PemPair {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+export interface Life {
+  readonly days: number;
+  readonly now: Date;
+}
+
+/** A new self-signed CA with a P-256 key. Its name tells it from the one before (RFC 5280 4.2.1.1). */
+export async function createAuthority({ days, now }: Life): Promise<PemPair> {
+  const type = 'ecdsa-p256';
+  const keys = await generateKeys(type);
+  const serial = serialNumber();
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serial,
+    name: `CN=trapline-ca-${serial.slice(0, 8)}`,
+    ...validFor(days, now),
+    signingAlgorithm: KEY_TYPES[type].signing,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return {
+    certificate: `${certificate.toString('pem')}\n`,
+    key: `${await exportPrivateKey(keys.privateKey)}\n`,
+  };
+}
+
+/**
+ * Reads a CA: its certificate first, then what leads to a self-signed root, which may be in `roots` instead. Throws PkiError that names the
+ * part, never the key, if it is malformed, not a CA, not valid now, the key is another's, or no root is found.
+ */
+export async function parseAuthority(
+  { certificate, key }: PemPair,
+  roots: string,
+  now: Date,
+): Promise<Authority> {
+  const [own, ...rest] = decoded('certificate', certificate);
+  if (own === undefined) {
+    throw new PkiError('certificate: none in it');
+  }
+  if (!isAuthority(own)) {
+    throw new PkiError(`certificate: ${own.subject} is not a CA`);
+  }
+  if (now < own.notBefore || now > own.notAfter) {
+    const [from, to] = [own.notBefore.toISOString(), own.notAfter.toISOString()];
+    throw new PkiError(`certificate: ${own.subject} is valid from ${from} to ${to}, not now`);
+  }
+  const signer = await importPrivateKey(key).catch((error: Error) => {
+    throw new PkiError(`key: ${error.message}`);
+  });
+  if (!signer.publicKey.equals(Buffer.from(own.publicKey.rawData))) {
+    throw new PkiError(`key: not that of ${own.subject}`);
+  }
+  const path = await pathToRoot(own, [...rest, ...decoded('ca.crt', roots)]);
+  const [root = own, ...between] = path.reverse();
+  return {
+    certificate: own,
+    key: signer,
+    root,
+    intermediates: between.filter((one) => one !== own).reverse(),
+  };
+}
+
+function decoded(what: string, pem: string): x509.X509Certificate[] {
+  try {
+    return decodeCertificates(pem);
+  } catch (error) {
+    throw new PkiError(`${what}: not a certificate in PEM: ${(error as Error).message}`);
+  }
+}
+
+/** From the certificate to a self-signed one. */
+async function pathToRoot(
+  from: x509.X509Certificate,
+  others: readonly x509.X509Certificate[],
+): Promise<x509.X509Certificate[]> {
+  const path = [from];
+  for (let last = from; !(await last.isSelfSigned()); ) {
+    const issuers = await Promise.all(
+      others.map(async (other) => (!path.includes(other) && (await isIssuedBy(last, other)) ? [other] : [])),
+    );
+    const [issuer] = issuers.flat();
+    if (issuer === undefined) {
+      throw new PkiError(`certificate: nothing signed by ${last.issuer} leads to a root`);
+    }
+    path.push(issuer);
+    last = issuer;
+  }
+  return path;
+}
+
+export interface Certification extends Life {
+  readonly node: string;
+  readonly publicKey: x509.PublicKey;
+}
+
+/** A node's certificate, subject and DNS name `ipsec-<node>`, followed by the intermediate ones; PEM. Throws PkiError. */
+export async function certify(
+  authority: Authority,
+  { node, publicKey, days, now }: Certification,
+): Promise<string> {
+  assertNodeName(node);
+  const { certificate: ca, key } = authority;
+  const name = `ipsec-${node}`;
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serialNumber(),
+    subject: `CN=${name}`,
+    issuer: ca.subject,
+    ...validFor(days, now, ca.notAfter),
+    signingAlgorithm: key.signing,
+    publicKey,
+    signingKey: key.key as webcrypto.CryptoKey,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension([
+        IPSEC_IKE,
+        x509.ExtendedKeyUsage.serverAuth,
+        x509.ExtendedKeyUsage.clientAuth,
+      ]),
+      new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: name }]),
+      await x509.SubjectKeyIdentifierExtension.create(publicKey),
+      await x509.AuthorityKeyIdentifierExtension.create(ca.publicKey),
+    ],
+  });
+  const between = authority.certificate === authority.root ? [] : [ca, ...authority.intermediates];
+  return [certificate, ...between].map((one) => `${one.toString('pem')}\n`).join('');
+}

@@ -1,0 +1,147 @@
+import { createHash } from 'node:crypto';
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod';
+import { writeFileAtomic } from '../../cache/write.ts';
+import type { KubeClient } from '../../kube/client.ts';
+import { isConflict, isNotFound } from '../../kube/error.ts';
+import { NODE_CERTIFICATE, NODE_KEY, readPem } from '../../pki/ca.ts';
+import {
+  exportPrivateKey,
+  generateKeys,
+  importPrivateKey,
+  type KeyType,
+  type SigningKey,
+} from '../../pki/crypto.ts';
+import { PkiError } from '../../pki/error.ts';
+import { checkIdentity, type NodeIdentity } from '../../pki/identity.ts';
+import { createRequest, SIGNER_NAME, USAGES } from '../../pki/request.ts';
+
+/** The key of a request that is not answered yet. */
+const NEXT_KEY = 'next.key';
+const PATH = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
+const POLL_MS = 1_000;
+/** A controller may be down for a while; then the request is filed anew, which costs nothing if it is still there. */
+const PATIENCE_MS = 120_000;
+
+const requestSchema = z.object({
+  status: z
+    .object({
+      certificate: z.string().optional(),
+      conditions: z
+        .array(z.object({ type: z.string(), reason: z.string().catch(''), message: z.string().catch('') }))
+        .catch([]),
+    })
+    .optional(),
+});
+
+export interface EnrolmentOptions {
+  readonly client: KubeClient;
+  readonly nodeName: string;
+  /** Of the node's keys. */
+  readonly folder: string;
+  readonly keyType: KeyType;
+  readonly now: () => number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+/**
+ * Gets a certificate for a new key of this node: a CertificateSigningRequest (certificates.k8s.io/v1), and its answer. The key stays in the
+ * folder, for the same request after a restart. Puts key and certificate into the place of the former ones once they are checked against
+ * `authorities` (PEM). Throws PkiError if the request is refused or nobody answers, KubeError.
+ */
+export async function enrol(
+  options: EnrolmentOptions,
+  authorities: string,
+  signal: AbortSignal,
+): Promise<NodeIdentity> {
+  const { client, nodeName, folder, now, sleep } = options;
+  const { pem, signer } = await nextKey(options);
+  const name = `trapline-${nodeName}-${createHash('sha256').update(signer.publicKey).digest('hex').slice(0, 12)}`;
+  await file(client, name, await createRequest(nodeName, signer));
+  const deadline = now() + PATIENCE_MS;
+  for (;;) {
+    const status = await statusOf(client, name);
+    const refusal = status?.conditions.find(({ type }) => type === 'Denied' || type === 'Failed');
+    if (refusal !== undefined) {
+      rmSync(join(folder, NEXT_KEY), { force: true });
+      throw new PkiError(
+        `CertificateSigningRequest ${name} ${refusal.type}: ${refusal.reason}: ${refusal.message}`,
+      );
+    }
+    if (status?.certificate !== undefined) {
+      const certificate = Buffer.from(status.certificate, 'base64').toString('utf8');
+      const names = {
+        authorities: 'the ConfigMap of CAs',
+        certificate: name,
+        privateKey: join(folder, NEXT_KEY),
+      };
+      const files = { authorities, certificate, privateKey: pem, names };
+      const identity = await checkIdentity(files, nodeName, new Date(now())).catch((error: Error) => {
+        rmSync(join(folder, NEXT_KEY), { force: true });
+        throw error;
+      });
+      // In this order: a crash in between leaves a pair that does not fit, and is replaced.
+      writeFileAtomic(join(folder, NODE_KEY), pem);
+      writeFileAtomic(join(folder, NODE_CERTIFICATE), certificate);
+      rmSync(join(folder, NEXT_KEY), { force: true });
+      return identity;
+    }
+    if (now() > deadline || signal.aborted) {
+      const state = status?.conditions.some(({ type }) => type === 'Approved')
+        ? 'approved, not signed'
+        : 'not answered';
+      throw new PkiError(`CertificateSigningRequest ${name} is ${state}: does the controller run?`);
+    }
+    await sleep(POLL_MS, signal);
+  }
+}
+
+async function nextKey({ folder, keyType }: EnrolmentOptions): Promise<{ pem: string; signer: SigningKey }> {
+  const path = join(folder, NEXT_KEY);
+  if (existsSync(path)) {
+    const pem = await readPem(path);
+    const signer = await importPrivateKey(pem).catch(() => undefined);
+    if (signer?.type === keyType) {
+      return { pem, signer };
+    }
+  }
+  const pem = `${await exportPrivateKey((await generateKeys(keyType)).privateKey)}\n`;
+  writeFileAtomic(path, pem);
+  return { pem, signer: await importPrivateKey(pem) };
+}
+
+async function file(client: KubeClient, name: string, request: string): Promise<void> {
+  try {
+    await client.request({
+      method: 'POST',
+      path: PATH,
+      body: {
+        apiVersion: 'certificates.k8s.io/v1',
+        kind: 'CertificateSigningRequest',
+        metadata: { name, labels: { 'app.kubernetes.io/name': 'trapline' } },
+        spec: {
+          signerName: SIGNER_NAME,
+          request: Buffer.from(request).toString('base64'),
+          usages: USAGES,
+        },
+      },
+    });
+  } catch (error) {
+    // The same key has asked before.
+    if (!isConflict(error)) {
+      throw error;
+    }
+  }
+}
+
+async function statusOf(client: KubeClient, name: string): Promise<z.infer<typeof requestSchema>['status']> {
+  try {
+    return requestSchema.parse(await client.request({ path: `${PATH}/${name}` })).status;
+  } catch (error) {
+    if (isNotFound(error)) {
+      throw new PkiError(`CertificateSigningRequest ${name} was deleted before it was answered`);
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,42 @@
+import type { Logger } from 'pino';
+import { type NodeIdentity, readIdentity } from '../../pki/identity.ts';
+import { type Keys, sameIdentity } from './keys.ts';
+
+export interface FileKeysOptions {
+  readonly folder: string;
+  readonly nodeName: string;
+  readonly now: () => number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly log: Logger;
+}
+
+const LOOK_MS = 5_000;
+
+/** What somebody else puts into the folder. New files are taken as soon as they fit together. */
+export function fileKeys({ folder, nodeName, now, sleep, log }: FileKeysOptions): Keys {
+  const identity = (): Promise<NodeIdentity> => readIdentity(folder, nodeName, new Date(now()));
+  return {
+    identity,
+    async run(onChange, signal) {
+      let known: NodeIdentity | undefined;
+      let said = '';
+      while (!signal.aborted) {
+        try {
+          const found = await identity();
+          if (!sameIdentity(known, found)) {
+            known = found;
+            onChange(found);
+          }
+          said = '';
+        } catch (error) {
+          const { message } = error as Error;
+          if (message !== said) {
+            log.warn({ problem: message }, 'key and certificate not taken');
+            said = message;
+          }
+        }
+        await sleep(LOOK_MS, signal);
+      }
+    },
+  };
+}

@@ -1,0 +1,148 @@
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import * as z from 'zod';
+import { rotationPath } from '../../cache/paths.ts';
+import { writeFileAtomic } from '../../cache/write.ts';
+import { createReflector } from '../../kube/reflector.ts';
+import { CA_CERTIFICATE, readPem } from '../../pki/ca.ts';
+import { decodeCertificates } from '../../pki/crypto.ts';
+import { PkiError } from '../../pki/error.ts';
+import { type NodeIdentity, readIdentity } from '../../pki/identity.ts';
+import { createWake } from '../wake.ts';
+import { renewalAt } from './due.ts';
+import { type EnrolmentOptions, enrol } from './enrolment.ts';
+import { type Keys, sameIdentity } from './keys.ts';
+
+export interface RequestedKeysOptions extends EnrolmentOptions {
+  /** Where the ConfigMap of CAs is. */
+  readonly namespace: string;
+  readonly runDir: string;
+  /** Nodes that have to follow a new CA do so within this time, not all at once. Milliseconds. */
+  readonly spreadMs: number;
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+/** The CAs that nodes trust, and which of them their certificates should lead to. */
+export const CA_CONFIG_MAP = 'trapline-ca';
+
+export const caConfigMapSchema = z.object({
+  data: z.object({
+    /** PEM, one or more. */
+    'ca.crt': z.string(),
+    /** SHA-256 of the root that a node's certificate should lead to, hex. */
+    root: z.string().regex(/^[0-9a-f]{64}$/),
+  }),
+});
+
+const LOOK_MS = 2_000;
+const FIRST_RETRY_MS = 2_000;
+const LAST_RETRY_MS = 120_000;
+
+/**
+ * A key that this node makes, and a certificate that the controller signs: before the first charon session, at two thirds of its life, when
+ * the controller has another CA, and when somebody asks for it (`traplinectl rotate`).
+ */
+export function requestedKeys(options: RequestedKeysOptions): Keys {
+  const { client, nodeName, namespace, folder, runDir, spreadMs, now, random, log } = options;
+  const wake = createWake();
+  const bundles = createReflector({
+    client,
+    path: `/api/v1/namespaces/${namespace}/configmaps`,
+    query: { fieldSelector: `metadata.name=${CA_CONFIG_MAP}` },
+    parse: (raw) => {
+      const parsed = caConfigMapSchema.safeParse(raw);
+      return parsed.success
+        ? parsed.data.data
+        : `ConfigMap ${namespace}/${CA_CONFIG_MAP}: ${z.prettifyError(parsed.error)}`;
+    },
+    onChange: wake.notify,
+  });
+  const chance = random();
+  let problem = 'no certificate yet';
+  let retryAt = 0;
+  let retry = FIRST_RETRY_MS;
+  /** When another CA's certificate is due, by that CA's root. */
+  const follow = new Map<string, number>();
+
+  const identity = async (): Promise<NodeIdentity> => {
+    try {
+      return await readIdentity(folder, nodeName, new Date(now()));
+    } catch (error) {
+      throw new PkiError(`${problem} (${(error as Error).message})`);
+    }
+  };
+
+  /** Empty if the certificate serves on; otherwise why it is to be renewed. */
+  const reason = (current: NodeIdentity | undefined, root: string): string => {
+    if (current === undefined) {
+      return 'there is none';
+    }
+    if (existsSync(rotationPath(runDir))) {
+      return 'asked for';
+    }
+    if (now() >= renewalAt(current, chance)) {
+      return 'its time has come';
+    }
+    if (current.root === root) {
+      return '';
+    }
+    const due = follow.get(root) ?? now() + spreadMs * random();
+    follow.set(root, due);
+    return now() >= due ? 'another CA signs now' : '';
+  };
+
+  const step = async (signal: AbortSignal): Promise<void> => {
+    const [bundle] = bundles.items.values();
+    if (bundle === undefined) {
+      const [unread] = bundles.problems.values();
+      problem =
+        bundles.error ||
+        unread ||
+        `ConfigMap ${namespace}/${CA_CONFIG_MAP} is not there: does the controller run?`;
+      return;
+    }
+    const path = join(folder, CA_CERTIFICATE);
+    if ((await readPem(path).catch(() => '')) !== bundle['ca.crt']) {
+      decodeCertificates(bundle['ca.crt']);
+      writeFileAtomic(path, bundle['ca.crt']);
+    }
+    const current = await identity().catch(() => undefined);
+    const why = reason(current, bundle.root);
+    if (why === '' || now() < retryAt) {
+      return;
+    }
+    log.info({ reason: why }, 'asking for a certificate');
+    problem = 'a certificate is asked for';
+    const fresh = await enrol(options, bundle['ca.crt'], signal);
+    rmSync(rotationPath(runDir), { force: true });
+    retry = FIRST_RETRY_MS;
+    log.info({ notAfter: fresh.notAfter }, 'certificate received');
+  };
+
+  return {
+    identity,
+    async run(onChange, signal) {
+      const following = bundles.run(signal);
+      let known: NodeIdentity | undefined;
+      while (!signal.aborted) {
+        try {
+          await step(signal);
+        } catch (error) {
+          problem = (error as Error).message;
+          log.warn({ problem }, 'no new certificate');
+          retryAt = now() + retry * (0.5 + random());
+          retry = Math.min(2 * retry, LAST_RETRY_MS);
+        }
+        const found = await identity().catch(() => undefined);
+        if (found !== undefined && !sameIdentity(known, found)) {
+          known = found;
+          onChange(found);
+        }
+        await wake.wait(LOOK_MS, signal);
+      }
+      await following;
+    },
+  };
+}

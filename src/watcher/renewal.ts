@@ -1,0 +1,136 @@
+import type { Charon } from '../ipsec/charon/charon.ts';
+import type { IkeSa } from '../ipsec/charon/replies.ts';
+import type { ConnectionConfig } from '../ipsec/types.ts';
+
+type Driver = Pick<Charon, 'initiate' | 'initiateIke' | 'rekeyIkeSa'>;
+
+export interface RenewalEffects {
+  /** charon in a session of its own: a command that waits for a peer holds up all that comes after it. */
+  open(): Promise<{ readonly charon: Driver; close(): void }>;
+  sleep(ms: number): Promise<void>;
+  onError(error: unknown): void;
+}
+
+const AT_ONCE = 16;
+const INITIATE_MS = 15_000;
+/** The peer's agent sees the announcement and holds its policies to the SAs that it sends through. */
+const HOLD_MS = 3_000;
+/** Until it has let go of them again, and what it sent through them is here. */
+const IN_FLIGHT_MS = 5_000;
+
+/** What takes the place of SAs with one peer. */
+interface Renewal {
+  readonly connection: string;
+  /** Names of children that come up anew. */
+  readonly children: readonly string[];
+  /** The IKE_SA that they come up in; undefined: a new one. */
+  readonly ikeSa: number | undefined;
+  /** Ends what was replaced. */
+  readonly end: () => Promise<void>;
+}
+
+/**
+ * Replaces IKE_SAs that run with a former configuration, each by one that comes up first. One that cannot be replaced stays. Resolves to the
+ * number of those.
+ */
+export async function renewStale(
+  charon: Pick<Charon, 'listSas' | 'stale' | 'endIke'>,
+  connections: readonly ConnectionConfig[],
+  effects: RenewalEffects,
+): Promise<number> {
+  const stale = new Set(charon.stale());
+  const all = await charon.listSas();
+  const sas = all.filter(({ uniqueId }) => stale.has(uniqueId));
+  const renewals = connections.flatMap(({ name, children }): Renewal[] => {
+    const old = sas.filter(({ connection }) => connection === name);
+    const used = new Set(old.flatMap((sa) => sa.children.map((child) => child.name)));
+    return old.length === 0
+      ? []
+      : [
+          {
+            connection: name,
+            children: children.map((child) => child.name).filter((child) => used.has(child)),
+            // The peer may have renewed its own in the meantime.
+            ikeSa: all.find(
+              ({ connection, state, uniqueId }) =>
+                connection === name && state === 'ESTABLISHED' && !stale.has(uniqueId),
+            )?.uniqueId,
+            end: () => charon.endIke(old.map(({ uniqueId }) => uniqueId)),
+          },
+        ];
+  });
+  return await renewAll(renewals, effects);
+}
+
+/**
+ * Replaces CHILD_SAs that have served for `afterS` seconds, where this node is the initiator of their IKE_SA: the other one does the same for
+ * its own. Resolves to the number of connections with which that failed.
+ */
+export async function renewChildren(
+  charon: Pick<Charon, 'listSas' | 'stale' | 'endChildren'>,
+  { connections, afterS }: { readonly connections: readonly ConnectionConfig[]; readonly afterS: number },
+  effects: RenewalEffects,
+): Promise<number> {
+  const sas = (await charon.listSas()).filter(
+    ({ initiator, state, uniqueId }) => initiator && state === 'ESTABLISHED' && !charon.stale().has(uniqueId),
+  );
+  const renewals = connections.flatMap(({ name, children }): Renewal[] => {
+    const wanted = new Set(children.map((child) => child.name));
+    const own = sas.filter(({ connection }) => connection === name);
+    const due = own
+      .flatMap((sa: IkeSa) => sa.children)
+      .filter(
+        ({ name: child, state, installedFor = 0 }) =>
+          state === 'INSTALLED' && wanted.has(child) && installedFor >= afterS,
+      );
+    return due.length === 0
+      ? []
+      : [
+          {
+            connection: name,
+            children: [...new Set(due.map((child) => child.name))],
+            ikeSa: own.at(-1)?.uniqueId,
+            end: () => charon.endChildren(due.map(({ uniqueId }) => uniqueId)),
+          },
+        ];
+  });
+  return await renewAll(renewals, effects);
+}
+
+/**
+ * Make before break: the announcement, the children, then the end of what they replace. A responder has a CHILD_SA before its initiator has
+ * (RFC 7296 2.3) and the kernel sends through the newest, so the responder's agent must hold it back for that moment; charon's own rekeying
+ * gives it no chance to.
+ */
+async function renewAll(renewals: Renewal[], effects: RenewalEffects): Promise<number> {
+  let failed = 0;
+  const worker = async (): Promise<void> => {
+    const { charon, close } = await effects.open();
+    try {
+      for (let next = renewals.shift(); next !== undefined; next = renewals.shift()) {
+        try {
+          await renew(charon, next, effects);
+        } catch (error) {
+          failed += 1;
+          effects.onError(error);
+        }
+      }
+    } finally {
+      close();
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, renewals.length) }, worker));
+  return failed;
+}
+
+async function renew(charon: Driver, renewal: Renewal, { sleep }: RenewalEffects): Promise<void> {
+  const { connection, children, ikeSa, end } = renewal;
+  // What the peer's agent takes for the announcement of children: a new IKE_SA without any (RFC 6023), or the IKE_SA rekeyed.
+  await (ikeSa === undefined ? charon.initiateIke(connection, INITIATE_MS) : charon.rekeyIkeSa(ikeSa));
+  await sleep(HOLD_MS);
+  for (const child of children) {
+    await charon.initiate(connection, child, INITIATE_MS);
+  }
+  await sleep(IN_FLIGHT_MS);
+  await end();
+}

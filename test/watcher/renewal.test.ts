@@ -1,0 +1,98 @@
+import test from 'ava';
+import { ViciError } from '../../src/ipsec/vici/error.ts';
+import { renewChildren, renewStale } from '../../src/watcher/renewal.ts';
+import { childSa, connection, ikeSa } from '../helpers/charon-values.ts';
+
+const config = connection('b');
+const [first] = config.children;
+const name = first?.name ?? '';
+
+function harness(sas: ReturnType<typeof ikeSa>[], refuse = false) {
+  const calls: string[] = [];
+  const driver = {
+    initiateIke: async (ike: string) => {
+      calls.push(`ike ${ike}`);
+      if (refuse) {
+        throw new ViciError('refused', 'no answer');
+      }
+    },
+    rekeyIkeSa: async (id: number) => void calls.push(`rekey ${id}`),
+    initiate: async (ike: string, child: string) => void calls.push(`child ${ike} ${child}`),
+  };
+  const errors: unknown[] = [];
+  return {
+    calls,
+    errors,
+    charon: {
+      listSas: async () => sas,
+      stale: () => new Set([1]),
+      endIke: async (ids: readonly number[]) => void calls.push(`end ike ${ids.join()}`),
+      endChildren: async (ids: readonly number[]) => void calls.push(`end children ${ids.join()}`),
+    },
+    effects: {
+      open: async () => ({ charon: driver, close: () => void calls.push('close') }),
+      sleep: async (ms: number) => void calls.push(`wait ${ms / 1_000}`),
+      onError: (error: unknown) => void errors.push(error),
+    },
+  };
+}
+
+const child = (change: object = {}) =>
+  childSa({ name, uniqueId: 7, state: 'INSTALLED', installedFor: 60, ...change });
+const sa = (uniqueId: number, change: object = {}) =>
+  ikeSa({
+    uniqueId,
+    connection: config.name,
+    state: 'ESTABLISHED',
+    initiator: true,
+    children: [child()],
+    ...change,
+  });
+
+test('an IKE_SA is replaced before it ends: announced, its children, then the end', async (t) => {
+  const { calls, charon, effects } = harness([sa(1)]);
+  t.is(await renewStale(charon, [config], effects), 0);
+  t.deepEqual(calls, [
+    `ike ${config.name}`,
+    'wait 3',
+    `child ${config.name} ${name}`,
+    'wait 5',
+    'end ike 1',
+    'close',
+  ]);
+});
+
+test('where a new one is there already, its rekeying is the announcement', async (t) => {
+  const { calls, charon, effects } = harness([sa(1), sa(2)]);
+  await renewStale(charon, [config], effects);
+  t.is(calls[0], 'rekey 2');
+  t.is(calls.at(-2), 'end ike 1');
+});
+
+test('what cannot be replaced stays, and is counted', async (t) => {
+  const { calls, errors, charon, effects } = harness([sa(1)], true);
+  t.is(await renewStale(charon, [config], effects), 1);
+  t.is(errors.length, 1);
+  t.false(calls.some((call) => call.startsWith('end')));
+});
+
+test('children are replaced at their age, by the initiator of their IKE_SA', async (t) => {
+  const due = sa(2, { children: [child(), child({ uniqueId: 8, installedFor: 9 })] });
+  const { calls, charon, effects } = harness([due, sa(3, { initiator: false }), sa(1)]);
+  t.is(await renewChildren(charon, { connections: [config], afterS: 60 }, effects), 0);
+  t.deepEqual(calls, [
+    'rekey 2',
+    'wait 3',
+    `child ${config.name} ${name}`,
+    'wait 5',
+    'end children 7',
+    'close',
+  ]);
+});
+
+test('nothing to replace is no session', async (t) => {
+  const { calls, charon, effects } = harness([]);
+  await renewStale(charon, [config], effects);
+  await renewChildren(charon, { connections: [config], afterS: 60 }, effects);
+  t.deepEqual(calls, []);
+});
