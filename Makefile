@@ -28,6 +28,7 @@ lint: setup
 
 test: build
 	@sh scripts/kube-assets.sh > /dev/null || true
+	@sh scripts/charon6.sh > /dev/null || true
 	@node build/test/run-tiers.js $(ARGS)
 
 bench: build

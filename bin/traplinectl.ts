@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { runCli } from '../src/cli/program.ts';
 import { run } from '../src/run/execa.ts';
 import { VERSION } from '../src/version.ts';
@@ -9,6 +10,7 @@ runCli(process.argv.slice(2), {
   run,
   ip: IP ?? '/usr/sbin/ip',
   now: Date.now,
+  sleep: (ms) => setTimeout(ms),
   stdout: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(text),
   version: VERSION,

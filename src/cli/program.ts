@@ -7,6 +7,7 @@ import { explain } from './explain.ts';
 import { formatExplanation } from './format-explain.ts';
 import { formatPolicies } from './format-policies.ts';
 import { formatStatus } from './format-status.ts';
+import { rotate } from './rotate.ts';
 import { statusOf } from './status.ts';
 import { type NodeView, readView } from './view.ts';
 
@@ -15,6 +16,7 @@ export interface CliDeps {
   /** Path of iproute2's `ip`. */
   readonly ip: string;
   readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
   readonly version: string;
@@ -44,7 +46,18 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
     exitCode = healthy ? 0 : 1;
   };
   try {
-    await createProgram(deps, act).parseAsync(argv, { from: 'user' });
+    const program = createProgram(deps, act);
+    program
+      .command('rotate')
+      .description('a new key and certificate for this node, with agents that ask the controller for theirs')
+      .option('--run-dir <dir>', 'as of the agent', DEFAULT_RUN_DIR)
+      .option('--timeout <seconds>', 'how long to wait for it', parseSeconds, 120)
+      .action(async ({ runDir, timeout }: { runDir: string; timeout: number }) => {
+        const { text, done } = await rotate({ ...deps, runDir, timeoutMs: timeout * 1_000 });
+        deps.stdout(text);
+        exitCode = done ? 0 : 1;
+      });
+    await program.parseAsync(argv, { from: 'user' });
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) {
@@ -95,6 +108,14 @@ function createProgram({ ip, stdout, stderr, version }: CliDeps, act: Act): Comm
     }),
   );
   return program;
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (!Number.isInteger(seconds) || seconds < 1) {
+    throw new InvalidArgumentError('whole seconds, 1 or more.');
+  }
+  return seconds;
 }
 
 type PodName = readonly [namespace: string, name: string];

@@ -5,7 +5,7 @@ import type { Pins } from '../ipsec/charon/pins.ts';
 import { CONNECTION_PREFIX } from '../ipsec/connections.ts';
 import type { Phase } from '../ipsec/types.ts';
 import { type AcceptanceEffects, createAcceptance } from './acceptance.ts';
-import { type CharonLink, NO_CHARON } from './charon-link.ts';
+import { type CharonLink, NO_CHARON } from './charon/link.ts';
 import type { Enforced } from './enforce.ts';
 import type { ObjectProblem, Snapshot, Source } from './objects.ts';
 import { createProblemLog } from './problem-log.ts';

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import type { Phase } from '../ipsec/types.ts';
 import { APPLY_PATCH, type KubeClient } from '../kube/client.ts';
 import { isNotFound } from '../kube/error.ts';
-import type { CertificateReport } from './charon-link.ts';
+import type { CertificateReport } from './charon/link.ts';
 import { createWake } from './wake.ts';
 
 /** An IPsecPolicy of which this node enforces this generation. */

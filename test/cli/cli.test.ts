@@ -65,6 +65,7 @@ async function ctl({ runDir, kernel }: Node, ...argv: string[]) {
     run: kernel.run,
     ip: '/ip',
     now: () => NOW,
+    sleep: async () => undefined,
     stdout: (text) => {
       stdout += text;
     },

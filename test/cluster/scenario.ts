@@ -10,19 +10,22 @@ import { failures } from './steps/failures.ts';
 export interface ScenarioOptions {
   readonly keep?: boolean;
   readonly source?: LabCluster['kind'];
+  /** Where another charon than the system's is installed. */
+  readonly charonRoot?: string;
 }
 
 /** The main job, end to end, on three nodes. `keep` leaves them up, protected. Returns the exit status. */
 export async function runScenario(
   childSaScope: string,
-  { keep = false, source = 'directory' }: ScenarioOptions = {},
+  { keep = false, source = 'directory', charonRoot }: ScenarioOptions = {},
 ): Promise<number> {
   const titles = [
     ...(childSaScope === 'service' ? [] : [`childSaScope ${childSaScope}`]),
     ...(source === 'directory' ? [] : [`source ${source}`]),
+    ...(charonRoot === undefined ? [] : ['charon 6.0']),
   ];
   const report = createReport(titles.map((title) => `[${title}] `).join(''));
-  const lab = await createLab(childSaScope, source);
+  const lab = await createLab(childSaScope, source, charonRoot);
   try {
     const first =
       source === 'directory' ? [bringUp, firstPackets, failures] : [bringUp, shownByKubectl, firstPackets];

@@ -4,6 +4,7 @@ import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ENTER_ROOT } from './charon6.ts';
 import { IP, type Namespace } from './netns.ts';
 import { ROOT } from './root.ts';
 
@@ -21,26 +22,37 @@ export interface CharonProcess {
 export interface CharonOptions {
   /** Settings that go after the shipped ones. */
   readonly settings?: string;
+  /** Where another charon is installed. */
+  readonly root?: string;
 }
 
 const START_MS = 30_000;
 
 /** The network namespace is entered first, then a mount namespace made, in which `dir` becomes /run. */
 const SCRIPT = 'mount --bind "$1" /run && exec "$2"';
+const SCRIPT_IN_ROOT = `mount --bind "$2" /run; ${ENTER_ROOT}; exec chroot "$1" "$3"`;
 
 /** @throws Error with charon's log if its socket does not answer */
 export async function startCharon(namespace: Namespace, options: CharonOptions = {}): Promise<CharonProcess> {
   const dir = mkdtempSync(join(tmpdir(), 'charon-'));
   const conf = join(dir, 'strongswan.conf');
   const shipped = join(ROOT, 'conf/strongswan/strongswan.conf');
-  writeFileSync(conf, `include ${shipped}\n${options.settings ?? ''}\n`);
+  // Another root has no other file of ours than what is in /run.
+  const { root } = options;
+  const included = root === undefined ? `include ${shipped}` : readFileSync(shipped, 'utf8');
+  writeFileSync(conf, `${included}\n${options.settings ?? ''}\n`);
   const logPath = join(dir, 'log');
   const log = (): string => readFileSync(logPath, 'utf8');
   const args = ['netns', 'exec', namespace.name, 'unshare', '--mount', '--propagation', 'private'];
   const fd = openSync(logPath, 'w');
-  const child = spawn(IP, [...args, 'sh', '-ec', SCRIPT, 'sh', dir, CHARON], {
+  const script = root === undefined ? [SCRIPT, 'sh', dir, CHARON] : [SCRIPT_IN_ROOT, 'sh', root, dir, CHARON];
+  const child = spawn(IP, [...args, 'sh', '-ec', ...script], {
     stdio: ['ignore', fd, fd],
-    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C', STRONGSWAN_CONF: conf },
+    env: {
+      PATH: '/usr/sbin:/usr/bin:/sbin:/bin',
+      LC_ALL: 'C',
+      STRONGSWAN_CONF: root === undefined ? conf : '/run/strongswan.conf',
+    },
   });
   const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const socket = join(dir, 'charon.vici');

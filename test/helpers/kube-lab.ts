@@ -12,6 +12,7 @@ import { type ApiServer, applyCrds, startApiServer } from './apiserver.ts';
 import { type CharonProcess, startCharon } from './charon.ts';
 import { createNamespace, IP, type Namespace } from './netns.ts';
 import { golden, ROOT } from './root.ts';
+import { kubeconfigOf } from './service-account.ts';
 
 /** Three nodes on the host's kernel, with charon and the real agent, an API server between them, and what conf/install.yaml sets up. */
 export interface KubeLab {
@@ -91,28 +92,6 @@ export async function createKubeLab(
   const ca = join(base, 'ca');
   await initCa(ca, { days: 10, now: new Date() });
 
-  const kubeconfigOf = async (serviceAccount: string, node: string): Promise<string> => {
-    const pod = `${serviceAccount}-${node}`;
-    const metadata = { name: pod, namespace: 'trapline-system' };
-    const spec = {
-      nodeName: node,
-      serviceAccountName: serviceAccount,
-      containers: [{ name: 'main', image: 'none' }],
-    };
-    await server.kubectl(
-      ['apply', '-f', '-'],
-      JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata, spec }),
-    );
-    const request = {
-      apiVersion: 'authentication.k8s.io/v1',
-      kind: 'TokenRequest',
-      spec: { expirationSeconds: 3_600, boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: pod } },
-    };
-    const path = `/api/v1/namespaces/trapline-system/serviceaccounts/${serviceAccount}/token`;
-    const answer = await server.kubectl(['create', '--raw', path, '-f', '-'], JSON.stringify(request));
-    return server.kubeconfigFor((JSON.parse(answer) as { status: { token: string } }).status.token);
-  };
-
   const nodes: KubeNode[] = [];
   for (const [index, name] of names.entries()) {
     const address = `192.0.2.${11 + index}`;
@@ -169,7 +148,7 @@ export async function createKubeLab(
       charon,
       agent: undefined,
       async startAgent() {
-        const kubeconfig = await kubeconfigOf('trapline-agent', name);
+        const kubeconfig = await kubeconfigOf(server, 'trapline-agent', name);
         const args = [
           ['--node-name', name],
           ['--source', 'kubernetes'],
@@ -207,10 +186,10 @@ export async function createKubeLab(
     server,
     wire,
     nodes,
-    kubeconfigOf,
+    kubeconfigOf: (serviceAccount, node) => kubeconfigOf(server, serviceAccount, node),
     controllerLog: (identity) => readFileSync(join(base, `${identity}.log`), 'utf8'),
     async startController(identity) {
-      const kubeconfig = await kubeconfigOf('trapline-controller', names[0] ?? '');
+      const kubeconfig = await kubeconfigOf(server, 'trapline-controller', names[0] ?? '');
       const argv = [
         join(ROOT, 'pkg/dist/trapline-agent'),
         'controller',

@@ -2,7 +2,7 @@ import test from 'ava';
 import { pino } from 'pino';
 import type { NodeCache } from '../../src/cache/schema.ts';
 import { type AgentEffects, runAgent } from '../../src/watcher/agent.ts';
-import type { CharonLink } from '../../src/watcher/charon-link.ts';
+import type { CharonLink } from '../../src/watcher/charon/link.ts';
 import type { Enforced } from '../../src/watcher/enforce.ts';
 import type { Snapshot } from '../../src/watcher/objects.ts';
 import { createWake } from '../../src/watcher/wake.ts';

@@ -13,6 +13,7 @@ import {
   type IkeSa,
   type LoadedConnection,
   parseIkeRekey,
+  parseKeyExchanges,
   parseKeyIds,
   parseStats,
   parseUpdown,
@@ -66,6 +67,8 @@ export interface Charon {
   listConnections(): Promise<LoadedConnection[]>;
   listTraps(): Promise<TrapPolicy[]>;
   version(): Promise<CharonVersion>;
+  /** Names of the key exchanges that it has an implementation of: `CURVE_25519`. */
+  keyExchanges(): Promise<string[]>;
   stats(): Promise<CharonStats>;
   /** Subscribes to SAs coming up and going down; resolves to the subscription's end. */
   onUpdown(listener: (event: Updown) => void): Promise<() => Promise<void>>;
@@ -144,6 +147,7 @@ export function createCharon(session: ViciSession, profile: Profile = 'modern'):
     listSas: () => listSas(session),
     listConnections: () => listConnections(session),
     listTraps: () => listTraps(session),
+    keyExchanges: async () => parseKeyExchanges(await session.request('get-algorithms')),
     version: async () => parseVersion(await session.request('version')),
     stats: async () => parseStats(await session.request('stats')),
     onUpdown: (listener) => onUpdown(session, listener),

@@ -10,7 +10,7 @@ export type Profile = 'modern' | 'starlingx' | 'fips' | 'pq';
  * - `modern`: AEAD only; rekeyed CHILD_SAs get keys of their own (RFC 7296 2.17); sequence numbers of 64 bits (RFC 4303 2.2.1), which do not run out.
  * - `starlingx`: what StarlingX configures, for nodes that still run it.
  * - `fips`: approved algorithms only, no x25519.
- * - `pq`: `modern` with ML-KEM-768 as an additional key exchange (RFC 9370), for charon 6.0 and newer.
+ * - `pq`: `modern` with ML-KEM-768 as an additional key exchange (RFC 9370), where charon has it.
  */
 export const PROFILES: Readonly<Record<Profile, Proposals>> = {
   modern: {

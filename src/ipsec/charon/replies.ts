@@ -131,6 +131,12 @@ export const parseConnectionNames = (reply: ViciMessage): string[] =>
   parse('get-conns', reply, z.object({ conns: strings })).conns;
 export const parseKeyIds = (reply: ViciMessage): string[] =>
   parse('get-keys', reply, z.object({ keys: strings })).keys;
+/** `get-algorithms`; the section is `dh` before charon 6.0. */
+export function parseKeyExchanges(reply: ViciMessage): string[] {
+  const section = z.record(z.string(), z.string()).default({});
+  const { dh, ke } = parse('get-algorithms', reply, z.object({ dh: section, ke: section }));
+  return Object.keys({ ...dh, ...ke });
+}
 export const parseKeyId = (reply: ViciMessage): string =>
   parse('load-key', reply, z.object({ id: z.string() })).id;
 

@@ -1,16 +1,19 @@
 import { ViciError } from '../vici/error.ts';
 import type { Profile } from './profile.ts';
-import type { CharonVersion } from './replies.ts';
 
-/** The first charon with additional key exchanges (RFC 9370). */
-const PQ_MAJOR = 6;
+/** Names of key exchanges that a charon must offer, as it lists them. */
+const NEEDED: Readonly<Partial<Record<Profile, readonly string[]>>> = { pq: ['CURVE_25519', 'ML_KEM_768'] };
 
 /** Throws ViciError `refused` if this charon cannot do what the profile asks. */
-export function assertSupported(profile: Profile, { version }: CharonVersion): void {
-  if (profile === 'pq' && Number(version.split('.')[0]) < PQ_MAJOR) {
+export function assertSupported(
+  profile: Profile,
+  { version, keyExchanges }: { readonly version: string; readonly keyExchanges: readonly string[] },
+): void {
+  const missing = (NEEDED[profile] ?? []).filter((name) => !keyExchanges.includes(name));
+  if (missing.length > 0) {
     throw new ViciError(
       'refused',
-      `proposals pq: ML-KEM needs charon ${PQ_MAJOR}.0 or newer, this is ${version}`,
+      `proposals ${profile}: this charon (${version}) has no ${missing.join(', ')}; ML-KEM needs charon 6.0 with its plugin ml, or 6.0.2 with OpenSSL 3.5`,
     );
   }
 }

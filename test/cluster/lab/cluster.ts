@@ -4,15 +4,17 @@ import { run } from '../../../src/run/execa.ts';
 import { type ApiServer, applyCrds, startApiServer } from '../../helpers/apiserver.ts';
 import { inNamespace } from '../../helpers/netns.ts';
 import { ROOT } from '../../helpers/root.ts';
+import { kubeconfigOf } from '../../helpers/service-account.ts';
 import { executable } from './node.ts';
 import { type Daemon, startIn } from './process.ts';
+import { NODES } from './topology.ts';
 import type { Wire } from './wire.ts';
 
 /** Where the agents read the cluster from. */
 export interface LabCluster {
   readonly kind: 'directory' | 'kubernetes';
-  /** Options of `trapline-agent run`. */
-  readonly agentArgs: readonly string[];
+  /** Options of `trapline-agent run` on a node. */
+  readonly agentArgs: (node: string) => readonly string[];
   /** Puts a manifest under a name, in the place of the one before. */
   put(name: string, text: string): Promise<void>;
   /** `kubectl apply -f conf/examples/<file>` */
@@ -20,6 +22,8 @@ export interface LabCluster {
   deletePolicy(): Promise<void>;
   /** `kubectl get`; empty without an API server. */
   get(...args: string[]): Promise<string>;
+  /** `kubectl annotate`. */
+  annotate(...args: string[]): Promise<void>;
   /** As the runtime hears of a pod's uid. */
   uidOf(namespace: string, pod: string): Promise<string>;
   destroy(): Promise<void>;
@@ -38,11 +42,12 @@ export function directoryCluster(base: string): LabCluster {
   };
   return {
     kind: 'directory',
-    agentArgs: ['--source-dir', folder],
+    agentArgs: () => ['--source-dir', folder],
     put: async (name, text) => replace(name, (path) => writeFileSync(path, text)),
     applyPolicy: async (file) => replace('policy.yaml', (path) => copyFileSync(example(file), path)),
     deletePolicy: async () => rmSync(join(folder, 'policy.yaml')),
     get: async () => '',
+    annotate: async () => undefined,
     uidOf: async (_namespace, pod) => `uid-${pod}`,
     destroy: async () => undefined,
   };
@@ -55,18 +60,31 @@ export async function kubernetesCluster(base: string, wire: Wire): Promise<LabCl
   const server: ApiServer = await startApiServer(place);
   await applyCrds(server);
   const policies = ['ipsecpolicies', '--all'];
+  await server.kubectl(['apply', '-f', join(ROOT, 'conf/install.yaml')]);
+  const kubeconfigs = new Map<string, string>();
+  for (const { name } of NODES) {
+    kubeconfigs.set(name, await kubeconfigOf(server, 'trapline-agent', name));
+  }
+  const controllerConfig = await kubeconfigOf(server, 'trapline-controller', NODES[0]?.name ?? '');
   const controller: Daemon = startIn(
     ['/usr/bin/nsenter', `--net=${path}`, '--'],
-    [executable('trapline-agent'), 'controller', '--kubeconfig', server.kubeconfig, '--namespace', 'default'],
+    [
+      ...[executable('trapline-agent'), 'controller'],
+      ...['--kubeconfig', controllerConfig, '--namespace', 'trapline-system'],
+    ],
     join(base, 'controller.log'),
   );
   return {
     kind: 'kubernetes',
-    agentArgs: ['--source', 'kubernetes', '--kubeconfig', server.kubeconfig],
+    agentArgs: (node) => [
+      ...['--source', 'kubernetes', '--kubeconfig', kubeconfigs.get(node) ?? ''],
+      ...['--ca-spread', '2'],
+    ],
     put: async (_name, text) => void (await server.kubectl(['apply', '-f', '-'], text)),
     applyPolicy: async (file) => void (await server.kubectl(['apply', '-f', example(file)])),
     deletePolicy: async () => void (await server.kubectl(['delete', ...policies])),
     get: (...args) => server.kubectl(['get', ...args]),
+    annotate: async (...args) => void (await server.kubectl(['annotate', ...args])),
     uidOf: (namespace, pod) =>
       server.kubectl(['get', 'pod', pod, '-n', namespace, '-o', 'jsonpath={.metadata.uid}']),
     async destroy() {

@@ -25,12 +25,16 @@ export interface Lab {
   readonly servers: Daemon[];
 }
 
-export async function createLab(childSaScope: string, source: LabCluster['kind']): Promise<Lab> {
+export async function createLab(
+  childSaScope: string,
+  source: LabCluster['kind'],
+  charonRoot?: string,
+): Promise<Lab> {
   const base = mkdtempSync(join(tmpdir(), 'trapline-lab-'));
   const wire = await createWire(base);
   const nodes: LabNode[] = [];
   for (const spec of NODES) {
-    nodes.push(await createNode(base, wire.namespace, spec));
+    nodes.push({ ...(await createNode(base, wire.namespace, spec)), charonRoot });
   }
   const cluster = source === 'directory' ? directoryCluster(base) : await kubernetesCluster(base, wire);
   return {
@@ -46,8 +50,11 @@ export async function createLab(childSaScope: string, source: LabCluster['kind']
   };
 }
 
-/** `trapline-agent pki init` and `issue` for every node. */
-export async function issueCertificates({ base, nodes }: Lab): Promise<void> {
+/** `trapline-agent pki init` and `issue` for every node; with an API server the agents ask for their own. */
+export async function issueCertificates({ base, cluster, nodes }: Lab): Promise<void> {
+  if (cluster.kind === 'kubernetes') {
+    return;
+  }
   const agent = executable('trapline-agent');
   const ca = join(base, 'ca');
   await mustIn([], [agent, 'pki', 'init', '--dir', ca]);

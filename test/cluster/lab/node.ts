@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { ENTER_ROOT } from '../../helpers/charon6.ts';
 import { ROOT } from '../../helpers/root.ts';
 import { type Daemon, type Entrance, mustIn, runIn, startIn, until } from './process.ts';
 import { CERT_IP, DNS_BACKEND, DNS_IP, NODES, type NodeSpec, PODS } from './topology.ts';
@@ -11,12 +12,15 @@ export interface LabNode {
   readonly run: string;
   readonly folder: string;
   readonly enter: Entrance;
+  /** Where another charon than the system's is installed. */
+  readonly charonRoot?: string | undefined;
   charon: Daemon | undefined;
   agent: Daemon | undefined;
   readonly holder: Daemon;
 }
 
 const IP = '/usr/sbin/ip';
+const CHARON = '/usr/lib/ipsec/charon';
 const charonConf = (): string =>
   process.env.TRAPLINE_STRONGSWAN_CONF ?? join(ROOT, 'conf/strongswan/strongswan.conf');
 
@@ -93,11 +97,17 @@ async function serviceAddresses({ spec, enter }: LabNode): Promise<void> {
 
 export async function startCharon(node: LabNode): Promise<void> {
   const socket = join(node.run, 'charon.vici');
-  node.charon = startIn(
-    [...node.enter, '/usr/bin/env', `STRONGSWAN_CONF=${charonConf()}`],
-    ['/usr/lib/ipsec/charon'],
-    join(node.folder, 'charon.log'),
-  );
+  const root = node.charonRoot;
+  const log = join(node.folder, 'charon.log');
+  if (root === undefined) {
+    const env = ['/usr/bin/env', `STRONGSWAN_CONF=${charonConf()}`];
+    node.charon = startIn([...node.enter, ...env], [CHARON], log);
+  } else {
+    copyFileSync(charonConf(), join(node.run, 'strongswan.conf'));
+    const env = ['/usr/bin/env', 'STRONGSWAN_CONF=/run/strongswan.conf'];
+    const script = `${ENTER_ROOT}; exec chroot "$1" "$2"`;
+    node.charon = startIn([...node.enter, ...env], ['/bin/sh', '-ec', script, 'sh', root, CHARON], log);
+  }
   await until(
     `${node.spec.name}: charon's socket`,
     120_000,
@@ -106,7 +116,7 @@ export async function startCharon(node: LabNode): Promise<void> {
 }
 
 export interface AgentSettings {
-  readonly cluster: { readonly agentArgs: readonly string[] };
+  readonly cluster: { readonly agentArgs: (node: string) => readonly string[] };
   readonly childSaScope: string;
   /** More options of `trapline-agent run`. */
   readonly agentFlags?: readonly string[];
@@ -118,7 +128,7 @@ export function startAgent(
   { cluster, childSaScope, agentFlags = [] }: AgentSettings,
   pki = join(node.folder, 'pki'),
 ): void {
-  const args = ['--node-name', node.spec.name, ...cluster.agentArgs, '--pki-dir', pki];
+  const args = ['--node-name', node.spec.name, ...cluster.agentArgs(node.spec.name), '--pki-dir', pki];
   node.agent = startIn(
     node.enter,
     [executable('trapline-agent'), 'run', ...args, '--child-sa-scope', childSaScope, ...agentFlags],

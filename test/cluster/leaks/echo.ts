@@ -18,7 +18,7 @@ for (const word of process.argv.slice(2)) {
   const [proto, number] = word.split('/');
   const port = Number(number);
   if (proto === 'udp') {
-    const socket = createSocket('udp6');
+    const socket = createSocket({ type: 'udp6', recvBufferSize: 4_000_000 });
     socket.on('message', (data, from) => {
       note(word, from.address);
       socket.send(data, from.port, from.address, () => undefined);

@@ -17,7 +17,9 @@ const POLICY = 'ipsecpolicy-kube-dns-sample.yaml';
 
 /** Nodes, certificates, daemons, the seed's policy, pods. */
 export async function bringUp(lab: Lab, report: Report): Promise<boolean> {
-  await report.step('a certificate for every node: trapline-agent pki', () => issueCertificates(lab));
+  if (lab.cluster.kind === 'directory') {
+    await report.step('a certificate for every node: trapline-agent pki', () => issueCertificates(lab));
+  }
   await report.step(
     "charon and trapline-agent on three nodes, the seed's IPsecPolicy applied unchanged",
     async (say) => {

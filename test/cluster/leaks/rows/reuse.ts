@@ -86,10 +86,12 @@ export const reuseRows: readonly Row[] = [
         if (before === 0 || after > 0) {
           throw new Error(`${before} policies of the pod before GC, ${after} after it`);
         }
+        await announce(world, [other(154)]);
         await forgetNeighbour(world, other(154));
         const second = await attach(world, other(154));
         await sleep(5_000);
         await detachPod(second);
+        await announce(world, []);
         return `${before} policies collected`;
       }),
   },

@@ -59,9 +59,8 @@ async function renumber({ lab }: World, sa: KernelState, next: number): Promise<
 /** Row 6: the lives of SAs. */
 export const saRows: readonly Row[] = [
   {
-    id: '6a',
-    title: 'CHILD_SAs rekeyed',
-    lossless: true,
+    id: '6k',
+    title: 'CHILD_SAs rekeyed by charon itself, which agents do not let it come to',
     async event(world) {
       for (const child of ['udp_kube-dns_egress', 'tcp_kube-dns_egress', 'tcp_cert-manager_ingress']) {
         await must(world, 'worker-0', '--rekey', '--child', child);
@@ -72,8 +71,8 @@ export const saRows: readonly Row[] = [
   },
   { id: '6b', title: 'IKE_SA rekeyed', lossless: true, event: asked('--rekey', '--ike', TO_SERVER) },
   {
-    id: '6c',
-    title: 'reauthentication',
+    id: '6l',
+    title: 'reauthentication by hand (swanctl)',
     event: asked('--rekey', '--ike', TO_SERVER, '--reauth'),
   },
   {

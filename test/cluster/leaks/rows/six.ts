@@ -97,7 +97,7 @@ export const sixRows: readonly Row[] = [
     }),
   },
   sixth('11f', '1c', podRows),
-  sixth('11g', '6a', saRows),
+  sixth('11g', '6b', saRows),
   sixth('11h', '8a', mtuRows),
   sixth('11i', '8b', mtuRows),
   sixth('11j', '12b', overlayRows),

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { type CharonSession, createCharonLink } from '../../src/watcher/charon-link.ts';
+import { type CharonSession, createCharonLink } from '../../../src/watcher/charon/link.ts';
 
 function session(): CharonSession & { die: (reason: string) => void } {
   let die: (reason: string) => void = () => undefined;

@@ -1,6 +1,6 @@
-import type { Charon } from '../ipsec/charon/charon.ts';
-import type { IkeSa } from '../ipsec/charon/replies.ts';
-import type { ConnectionConfig } from '../ipsec/types.ts';
+import type { Charon } from '../../ipsec/charon/charon.ts';
+import type { IkeSa } from '../../ipsec/charon/replies.ts';
+import type { ConnectionConfig } from '../../ipsec/types.ts';
 
 type Driver = Pick<Charon, 'initiate' | 'initiateIke' | 'rekeyIkeSa'>;
 

@@ -1,8 +1,8 @@
-import type { Failure } from '../ipsec/charon/failures.ts';
-import type { Pins } from '../ipsec/charon/pins.ts';
-import type { ConnectionConfig } from '../ipsec/types.ts';
-import type { NodeIdentity } from '../pki/identity.ts';
-import type { ChildRef } from './first-use.ts';
+import type { Failure } from '../../ipsec/charon/failures.ts';
+import type { Pins } from '../../ipsec/charon/pins.ts';
+import type { ConnectionConfig } from '../../ipsec/types.ts';
+import type { NodeIdentity } from '../../pki/identity.ts';
+import type { ChildRef } from '../first-use.ts';
 
 /** What of a node's identity the cluster is told. */
 export type CertificateReport = Pick<NodeIdentity, 'notBefore' | 'notAfter' | 'root' | 'trusted'>;

@@ -1,4 +1,4 @@
-import type { Pins } from '../ipsec/charon/pins.ts';
+import type { Pins } from '../../ipsec/charon/pins.ts';
 
 /** Longer than an initiator waits before it brings up the children; a peer that does not go on must not hold us to SAs that end. */
 const LAST_MS = 15_000;

@@ -1,7 +1,7 @@
 import test from 'ava';
-import { ViciError } from '../../src/ipsec/vici/error.ts';
-import { renewChildren, renewStale } from '../../src/watcher/renewal.ts';
-import { childSa, connection, ikeSa } from '../helpers/charon-values.ts';
+import { ViciError } from '../../../src/ipsec/vici/error.ts';
+import { renewChildren, renewStale } from '../../../src/watcher/charon/renewal.ts';
+import { childSa, connection, ikeSa } from '../../helpers/charon-values.ts';
 
 const config = connection('b');
 const [first] = config.children;

@@ -1,0 +1,79 @@
+import { setTimeout } from 'node:timers/promises';
+import { type Charon, createCharon } from '../../ipsec/charon/charon.ts';
+import { replaceOrphans } from '../../ipsec/charon/replace-orphans.ts';
+import type { ConnectionConfig } from '../../ipsec/types.ts';
+import { connectVici } from '../../ipsec/vici/session.ts';
+import type { Iproute2 } from '../../ipsec/xfrm/iproute2.ts';
+import { deleteState, listStates } from '../../ipsec/xfrm/kernel.ts';
+import type { ChildRef } from '../first-use.ts';
+import { type CharonSessionOptions, CONNECT_MS } from './session.ts';
+
+const INITIATE_MS = 15_000;
+/** How long a packet may be on its way. */
+const IN_FLIGHT_MS = 2_000;
+/** Live traffic waits for the slowest of the children that it uses. */
+const BRING_UP_MS = 5_000;
+const AT_ONCE = 8;
+
+/** In a session of its own and in the background: a peer that is away must not hold up the next reconcile. */
+export function adoptOrphans(
+  options: CharonSessionOptions,
+  connections: readonly ConnectionConfig[],
+  signal: AbortSignal,
+): void {
+  const replace = async (): Promise<void> => {
+    const session = await connectVici({ path: options.path, timeoutMs: CONNECT_MS, signal });
+    try {
+      const replaced = await replaceWith(createCharon(session), options.iproute2, connections);
+      if (replaced > 0) {
+        options.onOrphans(replaced);
+      }
+    } finally {
+      await session.close();
+    }
+  };
+  replace().catch(options.onError);
+}
+
+async function replaceWith(
+  charon: Charon,
+  iproute2: Iproute2,
+  connections: readonly ConnectionConfig[],
+): Promise<number> {
+  return await replaceOrphans(connections, {
+    listKernel: () => listStates(iproute2),
+    listSas: () => charon.listSas(),
+    initiate: (connection, child) => charon.initiate(connection, child, INITIATE_MS),
+    settle: () => setTimeout(IN_FLIGHT_MS),
+    deleteKernel: (sa) => deleteState(iproute2, sa),
+  });
+}
+
+/** In sessions of its own: a command that waits for a peer holds up all that comes after it. */
+export async function bringUp(
+  { path }: CharonSessionOptions,
+  children: readonly ChildRef[],
+  signal: AbortSignal,
+): Promise<void> {
+  const running = new Set<string>();
+  const queue = [...children];
+  const worker = async (): Promise<void> => {
+    const session = await connectVici({ path, timeoutMs: CONNECT_MS, signal });
+    try {
+      const charon = createCharon(session);
+      for (const sa of await charon.listSas()) {
+        for (const { name } of sa.children) {
+          running.add(`${sa.connection}/${name}`);
+        }
+      }
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        if (!running.has(`${next.connection}/${next.child}`)) {
+          await charon.initiate(next.connection, next.child, BRING_UP_MS).catch(() => undefined);
+        }
+      }
+    } finally {
+      await session.close();
+    }
+  };
+  await Promise.allSettled(Array.from({ length: Math.min(AT_ONCE, queue.length) }, worker));
+}

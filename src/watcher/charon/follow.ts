@@ -1,0 +1,64 @@
+import type { Charon } from '../../ipsec/charon/charon.ts';
+import { type Failure, failureIn } from '../../ipsec/charon/failures.ts';
+import { isAnnouncement, pinsFor } from '../../ipsec/charon/pins.ts';
+import type { IkeSa } from '../../ipsec/charon/replies.ts';
+import { createStuckTraps } from '../../ipsec/charon/stuck.ts';
+import type { ConnectionConfig } from '../../ipsec/types.ts';
+import type { Pinning } from './pinning.ts';
+import type { CharonSessionOptions } from './session.ts';
+
+export interface FollowOptions extends Pick<CharonSessionOptions, 'onDown' | 'onFailures' | 'onError'> {
+  /** Brought up to date: the last failure with each connection that is not up. */
+  readonly failures: Map<string, Failure>;
+  readonly pinning: Pinning;
+  readonly planned: () => readonly ConnectionConfig[];
+}
+
+/** Subscribes to what charon tells of its own accord. @throws ViciError */
+export async function follow(charon: Charon, options: FollowOptions): Promise<void> {
+  const { failures, pinning, planned, onDown, onFailures, onError } = options;
+  const traps = createStuckTraps();
+  const hold = (connection: string, applies: (sas: readonly IkeSa[]) => boolean): void => {
+    charon
+      .listSas()
+      .then((sas) => (applies(sas) ? pinning.add(pinsFor(connection, sas)) : undefined))
+      .catch(onError);
+  };
+  await charon.onIkeRekey(({ connection, initiator }) => {
+    if (!initiator) {
+      hold(connection, () => true);
+    }
+  });
+  await charon.onUpdown(({ kind, up, sa }) => {
+    for (const { reqid, spiOut } of sa.children) {
+      traps.moved(reqid);
+      if (!up) {
+        pinning.wentDown(reqid, spiOut);
+      } else if (kind === 'child') {
+        pinning.cameUp(reqid);
+      }
+    }
+    if (up && kind === 'ike') {
+      hold(sa.connection, (sas) => isAnnouncement(sa.uniqueId, sas));
+    }
+    if (up && kind === 'child' && failures.delete(sa.connection)) {
+      onFailures();
+    } else if (!up) {
+      onDown();
+    }
+  });
+  await charon.onLog((message) => {
+    const failure = failureIn(message);
+    if (failure !== undefined && failures.get(failure.connection)?.reason !== failure.reason) {
+      failures.set(failure.connection, failure);
+      onFailures();
+    }
+    // With its IKE_SA, charon forgets what it waited for.
+    const stuck = traps.note(String(message.msg ?? ''), performance.now());
+    for (const { name, children } of stuck === undefined ? [] : planned()) {
+      if (children.some(({ reqid }) => reqid === stuck)) {
+        charon.rekeyIke(name).catch(onError);
+      }
+    }
+  });
+}

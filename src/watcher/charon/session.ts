@@ -1,0 +1,138 @@
+import { createCharon } from '../../ipsec/charon/charon.ts';
+import type { Failure } from '../../ipsec/charon/failures.ts';
+import { findGhosts } from '../../ipsec/charon/ghosts.ts';
+import type { Profile } from '../../ipsec/charon/profile.ts';
+import { assertSupported } from '../../ipsec/charon/supported.ts';
+import { CONNECTION_PREFIX } from '../../ipsec/connections.ts';
+import type { ConnectionConfig } from '../../ipsec/types.ts';
+import { connectVici } from '../../ipsec/vici/session.ts';
+import type { Iproute2 } from '../../ipsec/xfrm/iproute2.ts';
+import { listStates } from '../../ipsec/xfrm/kernel.ts';
+import type { NodeIdentity } from '../../pki/identity.ts';
+import { adoptOrphans, bringUp } from './background.ts';
+import { follow } from './follow.ts';
+import type { CharonSession } from './link.ts';
+import { createPinning } from './pinning.ts';
+import { createRenewer } from './renewer.ts';
+
+export interface CharonSessionOptions {
+  /** charon's VICI socket. */
+  readonly path: string;
+  readonly profile: Profile;
+  readonly iproute2: Iproute2;
+  /** Seconds after which a CHILD_SA is replaced. */
+  readonly rekeyAfterS: number;
+  readonly readIdentity: () => Promise<NodeIdentity>;
+  /** An SA went down: a trap may have come back that the plan has not. */
+  readonly onDown: () => void;
+  /** A negotiation failed, or one that had failed succeeded. */
+  readonly onFailures: () => void;
+  /** What policies are held to has changed. */
+  readonly onPins: () => void;
+  readonly onOrphans: (replaced: number) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+export const CONNECT_MS = 5_000;
+/** How often charon's SAs are looked for in the kernel. */
+const GHOSTS_MS = 20_000;
+/** A node tells its boot before it negotiates: what is older than the news is from before. */
+const SINCE_BOOT_S = 2;
+
+/** Opens a session with charon and loads the node's identity into it. Throws ViciError, PkiError. */
+export async function openCharonSession(
+  options: CharonSessionOptions,
+  signal: AbortSignal,
+): Promise<CharonSession> {
+  const session = await connectVici({ path: options.path, timeoutMs: CONNECT_MS, signal });
+  try {
+    const charon = createCharon(session, options.profile);
+    const [{ version }, keyExchanges] = [await charon.version(), await charon.keyExchanges()];
+    assertSupported(options.profile, { version, keyExchanges });
+    let identity = await options.readIdentity();
+    await charon.loadIdentity(identity);
+    const failures = new Map<string, Failure>();
+    const pinning = createPinning(options.onPins);
+    const inTurn = createQueue();
+    let planned: readonly ConnectionConfig[] = [];
+    await follow(charon, { ...options, failures, pinning, planned: () => planned });
+    const renewer = createRenewer(charon, {
+      ...options,
+      planned: () => planned,
+      inTurn,
+      open: async () => {
+        const own = await connectVici({ path: options.path, timeoutMs: CONNECT_MS, signal });
+        return { charon: createCharon(own), close: () => void own.close() };
+      },
+    });
+    let loaded = false;
+    let looked = performance.now();
+    return {
+      async load(connections) {
+        planned = connections;
+        await inTurn(() => charon.load(connections));
+      },
+      async prune(connections) {
+        await inTurn(() => charon.prune(connections));
+        if (!loaded) {
+          loaded = true;
+          adoptOrphans(options, connections, signal);
+        }
+        if (performance.now() - looked >= GHOSTS_MS) {
+          looked = performance.now();
+          const sas = await charon.listSas();
+          await charon.endChildren(findGhosts(sas, await listStates(options.iproute2)));
+        }
+      },
+      async report() {
+        const sas = (await charon.listSas()).filter(({ connection }) =>
+          connection.startsWith(CONNECTION_PREFIX),
+        );
+        const { notBefore, notAfter, root, trusted } = identity;
+        const childSas = sas.reduce((sum, { children }) => sum + children.length, 0);
+        return {
+          ikeSas: sas.length,
+          childSas,
+          certificate: { notBefore, notAfter, root, trusted },
+          failures: [...failures.values()]
+            .filter(({ connection }) => planned.some(({ name }) => name === connection))
+            .sort((a, b) => (a.connection < b.connection ? -1 : 1)),
+        };
+      },
+      async forgetRebooted(peers) {
+        const names = new Set(peers.map((peer) => `${CONNECTION_PREFIX}${peer}`));
+        const sas = await charon.listSas();
+        const lost = sas.filter(
+          ({ connection, establishedFor = 0 }) => names.has(connection) && establishedFor >= SINCE_BOOT_S,
+        );
+        await charon.forget(lost.map(({ uniqueId }) => uniqueId));
+      },
+      bringUp: (children) => bringUp(options, children, signal),
+      pins: pinning.pins,
+      async renew(next) {
+        const former = identity;
+        identity = next;
+        await renewer.renew(former, next);
+      },
+      closed: session.closed.then(({ message }) => {
+        pinning.stop();
+        renewer.stop();
+        return message;
+      }),
+      close: () => void session.close(),
+    };
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+}
+
+/** One after the other, whatever becomes of the one before. */
+function createQueue(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const next = last.then(work, work);
+    last = next;
+    return next;
+  };
+}

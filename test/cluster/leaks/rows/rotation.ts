@@ -1,0 +1,154 @@
+import { join } from 'node:path';
+import { type Charon, createCharon } from '../../../../src/ipsec/charon/charon.ts';
+import type { IkeSa } from '../../../../src/ipsec/charon/replies.ts';
+import { connectVici } from '../../../../src/ipsec/vici/session.ts';
+import { nodeOf } from '../../lab/lab.ts';
+import { executable } from '../../lab/node.ts';
+import { STRETCH } from '../../lab/probe.ts';
+import { mustIn, sleep, until } from '../../lab/process.ts';
+import { NODES, PODS } from '../../lab/topology.ts';
+import type { Row } from '../table.ts';
+import { MARKER } from '../traffic.ts';
+import { ledgerOf, runSender, type World } from '../world.ts';
+
+const CLIENT = 'worker-0';
+const TO_SERVER = 'k8s-node-controller-1';
+const CA_SECRET = ['secret', 'trapline-ca', '-n', 'trapline-system'];
+
+async function sasWithServer({ lab }: World): Promise<IkeSa[]> {
+  const session = await connectVici({
+    path: join(nodeOf(lab, CLIENT).run, 'charon.vici'),
+    timeoutMs: 60_000,
+  });
+  const charon: Charon = createCharon(session);
+  try {
+    return (await charon.listSas()).filter(({ connection }) => connection === TO_SERVER);
+  } finally {
+    await session.close();
+  }
+}
+
+/** Waits until none of the SAs of before is left, and there are others. Resolves to their number. */
+async function replaced(
+  world: World,
+  idsOf: (sas: readonly IkeSa[]) => number[],
+  before: readonly number[],
+): Promise<number> {
+  let ids: number[] = [];
+  await until('SAs replaced', 30_000 * STRETCH, async () => {
+    await sleep(1_000);
+    ids = idsOf(await sasWithServer(world));
+    return ids.length > 0 && ids.every((id) => !before.includes(id));
+  }).catch((error: Error) => {
+    throw new Error(`${error.message}: ${before.join()} are ${ids.join()}`);
+  });
+  return ids.length;
+}
+
+const ikeIds = (sas: readonly IkeSa[]): number[] => sas.map(({ uniqueId }) => uniqueId);
+const childSpis = (sas: readonly IkeSa[]): number[] =>
+  sas.flatMap(({ children }) => children.flatMap(({ spiOut }) => spiOut ?? []));
+
+/** With agents that replace a CHILD_SA at the age of some seconds. */
+export const rekeyRows: readonly Row[] = [
+  {
+    id: '6a',
+    title: 'CHILD_SAs replaced at their age, by the agents',
+    lossless: true,
+    async event(world) {
+      const count = await replaced(world, childSpis, childSpis(await sasWithServer(world)));
+      return `${count} CHILD_SAs`;
+    },
+  },
+];
+
+export const reauthenticationRow: Row = {
+  id: '6c',
+  title: "reauthentication: the client's node gets another certificate",
+  lossless: true,
+  async event(world) {
+    const { lab } = world;
+    const before = ikeIds(await sasWithServer(world));
+    const pki = join(nodeOf(lab, CLIENT).folder, 'pki');
+    const issue = ['pki', 'issue', '--dir', join(lab.base, 'ca'), '--node', CLIENT, '--out', pki];
+    await mustIn([], [executable('trapline-agent'), ...issue]);
+    await replaced(world, ikeIds, before);
+    return undefined;
+  },
+};
+
+/** A thousand datagrams a second, and a long TCP transfer. */
+async function underLoad(world: World, body: () => Promise<string>): Promise<string> {
+  const specs = [
+    { name: 'rate', kind: 'udp', port: 53, bytes: 64, everyMs: 1 },
+    { name: 'transfer', kind: 'tcp', port: 53, bytes: 4_000, everyMs: 20 },
+  ] as const;
+  const from = Date.now();
+  const sender = runSender(
+    world,
+    'client2',
+    specs.map((spec) => ({ ...spec, address: PODS.dns1.address, marker: MARKER })),
+  );
+  try {
+    await sleep(10_000);
+    const remark = await body();
+    await sleep(5_000);
+    const to = Date.now() - 2_000;
+    const [rate, transfer] = specs.map(({ name }) => ledgerOf(world).passage(name, from, to));
+    if (rate === undefined || transfer === undefined || rate.lost + transfer.lost > 0 || rate.sent === 0) {
+      throw new Error(`${remark}; lost: ${JSON.stringify({ rate, transfer })}`);
+    }
+    const perSecond = Math.round((1_000 * rate.sent) / (to - from));
+    return `${remark}; 0 of ${rate.sent} datagrams lost at ${perSecond} a second, 0 of ${transfer.sent} TCP messages`;
+  } finally {
+    await sender.stop('SIGKILL');
+  }
+}
+
+/** The certificates of nodes, and the CA: with an API server and the controller. */
+export const keyRows: readonly Row[] = [
+  {
+    id: '13a',
+    title: 'certificates of both nodes renewed (traplinectl rotate), under 1,000 datagrams a second',
+    lossless: true,
+    event: (world) =>
+      underLoad(world, async () => {
+        const before = ikeIds(await sasWithServer(world));
+        for (const node of [CLIENT, 'controller-1']) {
+          const { enter } = nodeOf(world.lab, node);
+          await mustIn(enter, [executable('traplinectl'), 'rotate', '--run-dir', '/run/trapline']);
+        }
+        return `${await replaced(world, ikeIds, before)} IKE_SAs`;
+      }),
+  },
+  {
+    id: '13b',
+    title: 'the CA rolled over, under 1,000 datagrams a second',
+    lossless: true,
+    event: (world) =>
+      underLoad(world, async () => {
+        const before = ikeIds(await sasWithServer(world));
+        const roots = async (): Promise<string[]> =>
+          (
+            await world.lab.cluster.get(
+              ...['ipsecnodes', '--no-headers', '-o'],
+              'custom-columns=R:.status.certificate.root,T:.status.certificate.trusted',
+            )
+          )
+            .trim()
+            .split('\n');
+        const [old = ''] = (await roots())[0]?.split(/ +/) ?? [];
+        await world.lab.cluster.annotate(...CA_SECRET, 'trapline.io/rotate=now');
+        let lines: string[] = [];
+        await until('every node has followed', 60_000 * STRETCH, async () => {
+          await sleep(2_000);
+          lines = await roots();
+          return lines.length === NODES.length && lines.every((line) => line !== '' && !line.includes(old));
+        }).catch((error: Error) => {
+          throw new Error(`${error.message}: ${lines.join('; ')}`);
+        });
+        await replaced(world, ikeIds, before);
+        return `${lines.length} nodes have followed`;
+      }),
+  },
+];
