@@ -1,13 +1,16 @@
 import { readFileSync, writeSync } from 'node:fs';
+import { basename } from 'node:path';
 import { startupSnapshot } from 'node:v8';
 import { callPlugin } from '../src/cni/plugin.ts';
 import { warmUp } from '../src/cni/warm-up.ts';
+import { callIpam, IPAM_NAME } from '../src/ipam/plugin.ts';
 import { runSync } from '../src/run/sync.ts';
 import { VERSION } from '../src/version.ts';
 
 /** The stream objects of `process` would cost milliseconds: file descriptors are read and written as they are. */
 async function main(): Promise<void> {
-  const { stdout, stderr, exitCode } = await callPlugin({
+  const call = basename(process.argv0) === IPAM_NAME ? callIpam : callPlugin;
+  const { stdout, stderr, exitCode } = await call({
     env: process.env,
     stdin: () => readFileSync(0, 'utf8'),
     run: runSync,

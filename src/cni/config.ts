@@ -59,14 +59,19 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>, verb: Verb):
     const path = issue?.path ?? [];
     throw new CniError(code, `${path.join('.')}: ${issue?.message}, got ${show(raw, path)}`);
   }
-  const { name } = parsed.data;
-  if (name === undefined || !/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) {
-    throw new CniError(CODE.invalidConfig, `name: ${JSON.stringify(name ?? '')} is not a network name`);
-  }
-  return { ...parsed.data, cniVersion, name };
+  return { ...parsed.data, cniVersion, name: checkName(parsed.data.name) };
 }
 
-function checkVersion(value: unknown, verb: Verb): CniVersion {
+/** Throws CniError 7. */
+export function checkName(name: unknown): string {
+  if (typeof name !== 'string' || !/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) {
+    throw new CniError(CODE.invalidConfig, `name: ${JSON.stringify(name ?? '')} is not a network name`);
+  }
+  return name;
+}
+
+/** Throws CniError 1 or 6. */
+export function checkVersion(value: unknown, verb: Verb): CniVersion {
   const version = value ?? '0.1.0';
   if (typeof version !== 'string') {
     throw new CniError(CODE.decode, `cniVersion: must be a string, got ${JSON.stringify(value)}`);

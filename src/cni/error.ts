@@ -20,6 +20,10 @@ export const CODE = {
   notInForce: 102,
   /** The node cache contradicts itself. */
   badCache: 103,
+  /** IPAM: a requested address is not to be had. */
+  addressUnavailable: 110,
+  /** IPAM: the attachment has an address. */
+  alreadyAllocated: 111,
   /** A defect of Trapline. */
   internal: 199,
 } as const;

@@ -2,6 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { attachmentSchema } from '../cache/attachment.ts';
 import { heartbeatSchema } from '../cache/heartbeat.ts';
 import { nodeCacheSchema } from '../cache/schema.ts';
+import { ipamConfigSchema } from '../ipam/config.ts';
+import { parseRange } from '../ipam/range.ts';
 import { traplineConfigSchema } from './config.ts';
 
 /**
@@ -20,5 +22,7 @@ export function warmUp(): void {
       ips: [{ address: '10.0.0.1/24', interface: 0 }],
     },
   });
+  ipamConfigSchema.safeParse({ ipam: { ranges: [[{ subnet: '10.0.0.0/24' }]] } });
+  parseRange({ subnet: '10.0.0.0/24' });
   spawnSync('/bin/true');
 }

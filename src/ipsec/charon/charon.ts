@@ -60,6 +60,8 @@ export interface Charon {
   initiate(connection: string, child: string, timeoutMs: number): Promise<void>;
   /** Waits until an IKE_SA is up, without a CHILD_SA (RFC 6023). @throws ViciError `refused` */
   initiateIke(connection: string, timeoutMs: number): Promise<void>;
+  /** The next `load` replaces these connections: what runs with them becomes stale. */
+  replace(connections: readonly string[]): void;
   /** IKE_SAs that run with a connection as it was before it was replaced; while `renewing`, `prune` leaves them alone. */
   stale(): ReadonlySet<number>;
   renewing(on: boolean): void;
@@ -139,6 +141,11 @@ export function createCharon(session: ViciSession, profile: Profile = 'modern'):
         { ike, timeout: String(timeoutMs) },
         { timeoutMs: timeoutMs + INITIATE_GRACE_MS },
       );
+    },
+    replace: (names) => {
+      for (const name of names) {
+        memory.generations.set(name, memory.generations.get(name) === 1 ? 0 : 1);
+      }
     },
     stale: () => memory.stale,
     renewing: (on) => {

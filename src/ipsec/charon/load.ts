@@ -3,7 +3,7 @@ import type { ConnectionConfig } from '../types.ts';
 import type { ViciMessage } from '../vici/message.ts';
 import type { ViciSession } from '../vici/session.ts';
 import { connectionNames, listConnections, listSas } from './query.ts';
-import { renderConnection, type Terms } from './render.ts';
+import { type Generation, IKE_REKEY_S, renderConnection, type Terms } from './render.ts';
 import type { LoadedConnection } from './replies.ts';
 
 /** What one session knows of its charon. A new session knows nothing and loads everything, which charon takes for no change. */
@@ -12,12 +12,14 @@ export interface Memory {
   readonly loaded: Map<string, { readonly config: ConnectionConfig; readonly rendering: ViciMessage }>;
   /** Unique ids of IKE_SAs that run with a replaced configuration; new children would never be found through them. */
   readonly stale: Set<number>;
+  /** By connection; 0 if it is not here. */
+  readonly generations: Map<string, Generation>;
   /** They are being replaced, and end only then. */
   renewing: boolean;
 }
 
 export function emptyMemory(): Memory {
-  return { loaded: new Map(), stale: new Set(), renewing: false };
+  return { loaded: new Map(), stale: new Set(), generations: new Map(), renewing: false };
 }
 
 export interface LoadOptions {
@@ -32,14 +34,22 @@ export async function load(
   { session, memory, terms }: LoadOptions,
 ): Promise<string[]> {
   const present = new Set(await connectionNames(session));
+  const unknown = connections.some(({ name }) => present.has(name) && !memory.loaded.has(name));
+  const listed = unknown ? await listConnections(session) : [];
+  for (const { name, rekey_time } of listed) {
+    if (!memory.loaded.has(name) && rekey_time === IKE_REKEY_S[1]) {
+      memory.generations.set(name, 1);
+    }
+  }
   const changed = connections
-    .map((config) => ({ config, rendering: renderConnection(config, terms) }))
+    .map((config) => ({
+      config,
+      rendering: renderConnection(config, terms, memory.generations.get(config.name)),
+    }))
     .filter(
       ({ config, rendering }) =>
         !present.has(config.name) || !isDeepStrictEqual(memory.loaded.get(config.name)?.rendering, rendering),
     );
-  const unknown = changed.some(({ config }) => present.has(config.name) && !memory.loaded.has(config.name));
-  const listed = unknown ? await listConnections(session) : [];
   for (const { config, rendering } of changed) {
     const before = memory.loaded.get(config.name);
     const replaces =

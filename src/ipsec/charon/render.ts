@@ -4,7 +4,8 @@ import { PROFILES, type Profile } from './profile.ts';
 
 /** Seconds without an IKE message before a peer is asked for a sign of life (RFC 7296 2.4). */
 const DPD_DELAY = '10s';
-const IKE_REKEY = '4h';
+/** Seconds. charon takes a connection with another one for another connection, and brings up an IKE_SA beside the one that is there. */
+export const IKE_REKEY_S = [14_400, 14_401] as const;
 /** Agents replace CHILD_SAs before that, without losing what is on its way. charon's own rekeying is for a node whose agent is away. */
 const CHILD_REKEY = '2h';
 /** An SA with sequence numbers of 32 bits falls silent at 2^32 packets (RFC 4303 3.3.3). */
@@ -18,11 +19,18 @@ export interface Terms {
   readonly certificate?: string;
 }
 
+/** Counts up to replace what runs: 0 or 1, in turn. */
+export type Generation = 0 | 1;
+
 /** What is asked of charon for a connection, without its name: the message that `load-conn` takes (swanctl.conf(5)). */
-export function renderConnection(config: ConnectionConfig, terms: Terms): ViciMessage {
+export function renderConnection(
+  config: ConnectionConfig,
+  terms: Terms,
+  generation: Generation = 0,
+): ViciMessage {
   const { profile } = terms;
   return {
-    ...renderIke(config, terms),
+    ...renderIke(config, terms, generation),
     children: Object.fromEntries(
       config.children.map((child) => [child.name, renderChild(config, child, profile)]),
     ),
@@ -35,7 +43,11 @@ export function renderConnection(config: ConnectionConfig, terms: Terms): ViciMe
  * `unique = never`: neither sends nor heeds INITIAL_CONTACT (RFC 7296 2.4). When both nodes initiate at once, each would otherwise
  * drop the IKE_SA that the other one has just begun to send through. What a rebooted peer has lost, DPD finds.
  */
-export function renderIke(config: ConnectionConfig, { profile, certificate }: Terms): ViciMessage {
+export function renderIke(
+  config: ConnectionConfig,
+  { profile, certificate }: Terms,
+  generation: Generation = 0,
+): ViciMessage {
   return {
     version: '2',
     local_addrs: config.localAddrs,
@@ -44,7 +56,7 @@ export function renderIke(config: ConnectionConfig, { profile, certificate }: Te
     unique: 'never',
     mobike: 'no',
     dpd_delay: DPD_DELAY,
-    rekey_time: IKE_REKEY,
+    rekey_time: `${IKE_REKEY_S[generation]}s`,
     reauth_time: '0s',
     local: {
       auth: 'pubkey',

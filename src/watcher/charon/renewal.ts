@@ -62,39 +62,26 @@ export async function renewStale(
   return await renewAll(renewals, effects);
 }
 
+/** A CHILD_SA with as many packets is replaced as well: AES-GCM with one key should not go on for ever (SP 800-38D 8.3). */
+const MOST_PACKETS = 2 ** 31;
+
 /**
- * Replaces CHILD_SAs that have served for `afterS` seconds, where this node is the initiator of their IKE_SA: the other one does the same for
- * its own. Resolves to the number of connections with which that failed.
+ * Connections with CHILD_SAs that have served for `afterS` seconds, where this node is the initiator of their IKE_SA: the other one does the
+ * same for its own. charon refuses a second CHILD_SA of a child within an IKE_SA, so all of the connection is replaced.
  */
-export async function renewChildren(
-  charon: Pick<Charon, 'listSas' | 'stale' | 'endChildren'>,
-  { connections, afterS }: { readonly connections: readonly ConnectionConfig[]; readonly afterS: number },
-  effects: RenewalEffects,
-): Promise<number> {
-  const sas = (await charon.listSas()).filter(
-    ({ initiator, state, uniqueId }) => initiator && state === 'ESTABLISHED' && !charon.stale().has(uniqueId),
+export function dueConnections(sas: readonly IkeSa[], afterS: number): string[] {
+  const due = sas.filter(
+    ({ initiator, state, children }) =>
+      initiator &&
+      state === 'ESTABLISHED' &&
+      children.some(
+        (child) =>
+          child.state === 'INSTALLED' &&
+          ((child.installedFor ?? 0) >= afterS ||
+            Math.max(child.packetsIn, child.packetsOut) >= MOST_PACKETS),
+      ),
   );
-  const renewals = connections.flatMap(({ name, children }): Renewal[] => {
-    const wanted = new Set(children.map((child) => child.name));
-    const own = sas.filter(({ connection }) => connection === name);
-    const due = own
-      .flatMap((sa: IkeSa) => sa.children)
-      .filter(
-        ({ name: child, state, installedFor = 0 }) =>
-          state === 'INSTALLED' && wanted.has(child) && installedFor >= afterS,
-      );
-    return due.length === 0
-      ? []
-      : [
-          {
-            connection: name,
-            children: [...new Set(due.map((child) => child.name))],
-            ikeSa: own.at(-1)?.uniqueId,
-            end: () => charon.endChildren(due.map(({ uniqueId }) => uniqueId)),
-          },
-        ];
-  });
-  return await renewAll(renewals, effects);
+  return [...new Set(due.map(({ connection }) => connection))];
 }
 
 /**

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { Charon } from '../../ipsec/charon/charon.ts';
 import type { ConnectionConfig } from '../../ipsec/types.ts';
 import type { NodeIdentity } from '../../pki/identity.ts';
-import { type RenewalEffects, renewChildren, renewStale } from './renewal.ts';
+import { dueConnections, type RenewalEffects, renewStale } from './renewal.ts';
 import type { CharonSessionOptions } from './session.ts';
 
 export interface RenewerOptions
@@ -32,12 +32,35 @@ export function createRenewer(charon: Charon, options: RenewerOptions): Renewer 
   const effects: RenewalEffects = { open: options.open, sleep: (ms) => setTimeout(ms), onError };
   let round = 0;
 
+  /** What became stale is replaced, again and again until it is; a later call takes over from an earlier one. */
+  const settle = async (): Promise<void> => {
+    round += 1;
+    const mine = round;
+    while (mine === round && !signal.aborted && (await renewStale(charon, planned(), effects)) > 0) {
+      await setTimeout(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+    if (mine === round) {
+      charon.renewing(false);
+    }
+  };
+
+  const replaceDue = async (afterS: number): Promise<void> => {
+    const ours = new Set(planned().map(({ name }) => name));
+    const due = dueConnections(await charon.listSas(), afterS).filter((name) => ours.has(name));
+    if (due.length > 0) {
+      charon.renewing(true);
+      charon.replace(due);
+      await inTurn(() => charon.load(planned()));
+      await settle();
+    }
+  };
+
   const rekey = async (): Promise<void> => {
     // A thousand SAs that came up together are not replaced together.
     const afterS = rekeyAfterS * (0.9 + 0.1 * Math.random());
     while (!signal.aborted) {
       await setTimeout((rekeyAfterS * 1_000) / LOOKS, undefined, { signal });
-      await renewChildren(charon, { connections: planned(), afterS }, effects).catch(onError);
+      await replaceDue(afterS).catch((error) => (signal.aborted ? undefined : onError(error)));
     }
   };
   rekey().catch(() => undefined);
@@ -54,17 +77,10 @@ export function createRenewer(charon: Charon, options: RenewerOptions): Renewer 
 
   return {
     async renew(former, next) {
-      round += 1;
-      const mine = round;
       charon.renewing(true);
       await inTurn(() => loadAnew(former, next));
       onFailures();
-      while (mine === round && !signal.aborted && (await renewStale(charon, planned(), effects)) > 0) {
-        await setTimeout(RETRY_MS, undefined, { signal }).catch(() => undefined);
-      }
-      if (mine === round) {
-        charon.renewing(false);
-      }
+      await settle();
     },
     stop: () => ended.abort(),
   };

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { ViciError } from '../../../src/ipsec/vici/error.ts';
-import { renewChildren, renewStale } from '../../../src/watcher/charon/renewal.ts';
+import { dueConnections, renewStale } from '../../../src/watcher/charon/renewal.ts';
 import { childSa, connection, ikeSa } from '../../helpers/charon-values.ts';
 
 const config = connection('b');
@@ -27,7 +27,6 @@ function harness(sas: ReturnType<typeof ikeSa>[], refuse = false) {
       listSas: async () => sas,
       stale: () => new Set([1]),
       endIke: async (ids: readonly number[]) => void calls.push(`end ike ${ids.join()}`),
-      endChildren: async (ids: readonly number[]) => void calls.push(`end children ${ids.join()}`),
     },
     effects: {
       open: async () => ({ charon: driver, close: () => void calls.push('close') }),
@@ -76,23 +75,17 @@ test('what cannot be replaced stays, and is counted', async (t) => {
   t.false(calls.some((call) => call.startsWith('end')));
 });
 
-test('children are replaced at their age, by the initiator of their IKE_SA', async (t) => {
-  const due = sa(2, { children: [child(), child({ uniqueId: 8, installedFor: 9 })] });
-  const { calls, charon, effects } = harness([due, sa(3, { initiator: false }), sa(1)]);
-  t.is(await renewChildren(charon, { connections: [config], afterS: 60 }, effects), 0);
-  t.deepEqual(calls, [
-    'rekey 2',
-    'wait 3',
-    `child ${config.name} ${name}`,
-    'wait 5',
-    'end children 7',
-    'close',
-  ]);
+test('connections are due by the age of their children, or the packets, at the initiator of their IKE_SA', (t) => {
+  const young = child({ installedFor: 9 });
+  t.deepEqual(dueConnections([sa(2, { children: [young, child()] })], 60), [config.name]);
+  t.deepEqual(dueConnections([sa(2, { children: [young] })], 60), []);
+  t.deepEqual(dueConnections([sa(2, { children: [{ ...young, packetsIn: 2 ** 31 }] })], 60), [config.name]);
+  t.deepEqual(dueConnections([sa(2, { initiator: false })], 60), []);
+  t.deepEqual(dueConnections([sa(2, { state: 'DELETING' })], 60), []);
 });
 
 test('nothing to replace is no session', async (t) => {
   const { calls, charon, effects } = harness([]);
   await renewStale(charon, [config], effects);
-  await renewChildren(charon, { connections: [config], afterS: 60 }, effects);
   t.deepEqual(calls, []);
 });

@@ -1,0 +1,37 @@
+import { canonicalAddress, numberOf } from '../watcher/model/cidr.ts';
+
+/** An address as a number, and of which family. */
+export interface Address {
+  readonly family: 4 | 6;
+  readonly value: bigint;
+}
+
+/** Undefined if the text is no address. */
+export function parseAddress(text: string): Address | undefined {
+  const canonical = canonicalAddress(text);
+  return canonical === undefined
+    ? undefined
+    : { family: canonical.includes(':') ? 6 : 4, value: numberOf(canonical) };
+}
+
+export function widthOf(family: 4 | 6): 32 | 128 {
+  return family === 4 ? 32 : 128;
+}
+
+/** As the kernel writes it. */
+export function formatAddress({ family, value }: Address): string {
+  const size = family === 4 ? 8n : 16n;
+  const count = family === 4 ? 4 : 8;
+  const mask = (1n << size) - 1n;
+  const parts = Array.from(
+    { length: count },
+    (_, index) => (value >> (BigInt(count - 1 - index) * size)) & mask,
+  );
+  return family === 4
+    ? parts.join('.')
+    : (canonicalAddress(parts.map((part) => part.toString(16)).join(':')) ?? '');
+}
+
+export function sameAddress(a: Address, b: Address): boolean {
+  return a.family === b.family && a.value === b.value;
+}

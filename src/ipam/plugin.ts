@@ -1,0 +1,132 @@
+import { isAtLeast } from '@containernetworking-ts/types';
+import * as z from 'zod';
+import { withLock } from '../cache/lock.ts';
+import type { PluginDeps } from '../cni/call.ts';
+import { checkName, checkVersion } from '../cni/config.ts';
+import { CniError, CODE } from '../cni/error.ts';
+import { type Outcome, type RawCall, speak } from '../cni/protocol.ts';
+import { formatAddress } from './address.ts';
+import { type Allocation, allocate } from './allocate.ts';
+import { parseIpamConfig, parseStoreConfig, type StoreConfig } from './config.ts';
+import { goneLeases } from './gone.ts';
+import { type Lease, lockFolder, openStore, type Store } from './store.ts';
+
+/** Name under which the executable is this plugin. */
+export const IPAM_NAME = 'trapline-ipam';
+
+const VALID = 'cni.dev/valid-attachments';
+const validSchema = z.array(z.object({ containerID: z.string(), ifname: z.string() }));
+
+/** One call of `trapline-ipam`. Never throws. */
+export async function callIpam(deps: PluginDeps): Promise<Outcome> {
+  return await speak(deps, {
+    name: IPAM_NAME,
+    purpose: "addresses from the node's pod CIDR",
+    act: async (call) => {
+      const cniVersion = checkVersion(call.raw.cniVersion, call.verb);
+      const network = checkName(call.raw.name);
+      switch (call.verb) {
+        case 'ADD':
+          return await add(deps, call, { cniVersion, network });
+        case 'STATUS':
+          return status(call, network);
+        case 'GC':
+          return await collect(deps, call, network);
+        default: {
+          const config = parseStoreConfig(call.raw, network);
+          return await locked(deps, config, async (store) =>
+            call.verb === 'DEL' ? del(store, call) : check(store, call),
+          );
+        }
+      }
+    },
+  });
+}
+
+/** Throws CniError 11 if the lock is not free in time. */
+function locked<T>(
+  { now, sleep }: PluginDeps,
+  { folder, lockWaitMs }: StoreConfig,
+  action: (store: Store) => Promise<T>,
+): Promise<T> {
+  return withLock(lockFolder(folder), { timeoutMs: lockWaitMs, now, sleep }, () => action(openStore(folder)));
+}
+
+async function add(
+  deps: PluginDeps,
+  { raw, variables }: RawCall,
+  { cniVersion, network }: { readonly cniVersion: ReturnType<typeof checkVersion>; readonly network: string },
+): Promise<string> {
+  const config = parseIpamConfig(raw, network, variables.args);
+  const { run, now } = deps;
+  const gone = (leases: readonly Lease[]) => goneLeases(leases, { ...config, run, now, proc: '/proc' });
+  const allocations = await locked(deps, config, (store) =>
+    allocate(store, config.sets, { owner: variables, requested: config.requested, gone }),
+  );
+  const versioned = !isAtLeast(cniVersion, '1.0.0');
+  return JSON.stringify({
+    cniVersion,
+    ips: allocations.map((allocation) => ipOf(allocation, versioned)),
+    ...(config.routes.length === 0 ? {} : { routes: config.routes }),
+    dns: config.dns ?? {},
+  });
+}
+
+function ipOf({ address, range: { family, bits, gateway } }: Allocation, versioned: boolean): object {
+  return {
+    ...(versioned ? { version: String(family) } : {}),
+    address: `${formatAddress(address)}/${bits}`,
+    gateway: formatAddress({ family, value: gateway }),
+  };
+}
+
+const isOf =
+  ({ variables }: RawCall) =>
+  ({ containerId, ifName }: Lease): boolean =>
+    // host-local once wrote files without an interface.
+    containerId === variables.containerId && (ifName === variables.ifName || ifName === '');
+
+/** What is free already is no error (CNI SPEC 1.1.0 DEL). */
+function del(store: Store, call: RawCall): string {
+  for (const { address } of [...store.leases().values()].filter(isOf(call))) {
+    store.free(address);
+  }
+  return '';
+}
+
+function check(store: Store, call: RawCall): string {
+  if (![...store.leases().values()].some(isOf(call))) {
+    const { containerId, ifName } = call.variables;
+    throw new CniError(CODE.notInForce, `container ${containerId} has no address for ${ifName}`);
+  }
+  return '';
+}
+
+/** CNI SPEC 1.1.0 GC: addresses of attachments that are not listed are free. A missing list is an error: it would mean all. */
+async function collect(deps: PluginDeps, { raw }: RawCall, network: string): Promise<string> {
+  const valid = validSchema.safeParse(raw[VALID]);
+  if (!valid.success) {
+    throw new CniError(CODE.invalidConfig, `${VALID}: missing or malformed; an empty list would mean all`);
+  }
+  const keep = new Set(valid.data.map(({ containerID, ifname }) => `${containerID} ${ifname}`));
+  return await locked(deps, parseStoreConfig(raw, network), async (store) => {
+    for (const { containerId, ifName, address } of store.leases().values()) {
+      if (!keep.has(`${containerId} ${ifName}`)) {
+        store.free(address);
+      }
+    }
+    return '';
+  });
+}
+
+/** Throws CniError 50 if an ADD could not know its ranges. */
+function status({ raw }: RawCall, network: string): string {
+  try {
+    parseIpamConfig(raw, network, new Map());
+    return '';
+  } catch (error) {
+    throw error instanceof CniError && error.code === CODE.tryAgainLater
+      ? new CniError(CODE.notAvailable, error.message)
+      : error;
+  }
+}
