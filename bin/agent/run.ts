@@ -45,6 +45,7 @@ interface RunFlags extends NodeFlags {
   readonly childSaScope: 'service' | 'node';
   readonly nodeTraffic?: boolean;
   readonly strict?: boolean;
+  readonly routes?: boolean;
   readonly unlistedEndpoints: 'protect' | 'pass';
   readonly proposals: Profile;
   readonly rekeyAfter: number;
@@ -108,6 +109,7 @@ export function registerRun(program: Command): void {
         .default('service'),
     )
     .option('--node-traffic', 'node addresses are clients too: hostNetwork pods, kubelets, NodePort')
+    .option('--routes', "keep routes to the other nodes' pod CIDRs, where no other CNI does")
     .option('--strict', 'nobody from outside of the known pod CIDRs reaches a protected port')
     .addOption(
       new Option(
@@ -160,6 +162,7 @@ async function runNode(flags: RunFlags): Promise<void> {
       rekeyAfterS: flags.rekeyAfter,
       nodeTraffic: flags.nodeTraffic ?? false,
       strict: flags.strict ?? false,
+      routes: flags.routes ?? false,
       protectUnlisted: flags.unlistedEndpoints === 'protect',
       iproute2: { run, ip: flags.ip },
       process: { pid: process.pid, version: VERSION },

@@ -6,6 +6,7 @@ import {
   copyFileSync,
   existsSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -14,9 +15,11 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { IPAM_NAME } from '../ipam/name.ts';
 import { type Edited, insertPlugin, type PluginEntry, removePlugin } from './conflist.ts';
 
 export interface InstallOptions {
@@ -38,13 +41,17 @@ const TEMPORARY = /^\.trapline-[0-9a-f]{12}$/;
 
 const temporaryName = (): string => `.trapline-${randomBytes(6).toString('hex')}`;
 
-/** Puts the executable in place: a copy under another name, then a rename, so that a runtime finds the old one or the new one. */
+/** Puts the executable in place: a copy under another name, then a rename, so that a runtime finds the old one or the new one. It is `trapline-ipam` as well. */
 export function installExecutable({
   executable,
   binDir,
 }: Pick<InstallOptions, 'executable' | 'binDir'>): void {
   const target = join(binDir, 'trapline');
   mkdirSync(binDir, { recursive: true, mode: 0o755 });
+  const ipam = join(binDir, IPAM_NAME);
+  if (lstatSync(ipam, { throwIfNoEntry: false }) === undefined) {
+    symlinkSync('trapline', ipam);
+  }
   if (existsSync(target) && sameContent(target, executable)) {
     return;
   }
@@ -86,7 +93,10 @@ export function installConflist({ confDir, entry }: Pick<InstallOptions, 'confDi
   return { kind: 'installed', conflist: path, changed };
 }
 
-/** Takes out what `installConflist` and `installExecutable` put in: the conflist first, so that no chain names a plugin that is gone. */
+/**
+ * Takes out what `installConflist` and `installExecutable` put in: the conflist first, so that no chain names a plugin that is gone. The executable
+ * stays where a chain has its addresses from it.
+ */
 export function uninstall({ binDir, confDir }: Pick<InstallOptions, 'binDir' | 'confDir'>): string[] {
   const changed: string[] = [];
   for (const name of configurations(confDir).filter((file) => file.endsWith('.conflist'))) {
@@ -95,10 +105,12 @@ export function uninstall({ binDir, confDir }: Pick<InstallOptions, 'binDir' | '
       changed.push(path);
     }
   }
-  const target = join(binDir, 'trapline');
-  if (existsSync(target)) {
-    rmSync(target);
-    changed.push(target);
+  const installed = usesIpam(confDir) ? [] : [IPAM_NAME, 'trapline'];
+  for (const path of installed.map((name) => join(binDir, name))) {
+    if (lstatSync(path, { throwIfNoEntry: false }) !== undefined) {
+      rmSync(path);
+      changed.push(path);
+    }
   }
   for (const folder of [binDir, confDir].filter((path) => existsSync(path))) {
     for (const name of readdirSync(folder).filter((file) => TEMPORARY.test(file))) {
@@ -106,6 +118,12 @@ export function uninstall({ binDir, confDir }: Pick<InstallOptions, 'binDir' | '
     }
   }
   return changed;
+}
+
+function usesIpam(confDir: string): boolean {
+  return configurations(confDir).some((name) =>
+    readFileSync(join(confDir, name), 'utf8').includes(`"${IPAM_NAME}"`),
+  );
 }
 
 /** What libcni loads, in its order. */

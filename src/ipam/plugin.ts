@@ -9,10 +9,8 @@ import { formatAddress } from './address.ts';
 import { type Allocation, allocate } from './allocate.ts';
 import { parseIpamConfig, parseStoreConfig, type StoreConfig } from './config.ts';
 import { goneLeases } from './gone.ts';
+import { IPAM_NAME } from './name.ts';
 import { type Lease, lockFolder, openStore, type Store } from './store.ts';
-
-/** Name under which the executable is this plugin. */
-export const IPAM_NAME = 'trapline-ipam';
 
 const VALID = 'cni.dev/valid-attachments';
 const validSchema = z.array(z.object({ containerID: z.string(), ifname: z.string() }));

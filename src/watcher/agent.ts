@@ -34,8 +34,8 @@ export interface AgentEffects extends AcceptanceEffects {
   };
   /** Cache and kernel, under the lock. */
   readonly enforce: (cache: NodeCache, pins: Pins) => Promise<Enforced>;
-  /** Lays what keeps the first packet of a flow through DNAT. Throws if it cannot. */
-  readonly keepHairpin: (cache: NodeCache) => Promise<void>;
+  /** Lays what keeps the first packet of a flow through DNAT, and routes where they are ours. Throws if it cannot. */
+  readonly keepNetwork: (cache: NodeCache) => Promise<void>;
   readonly watchAttachments: (signal: AbortSignal) => void;
   /** Tells the cluster what this node enforces. */
   readonly publish: (report: NodeReport) => void;
@@ -154,13 +154,13 @@ export async function runAgent(
   const keepHairpin = async (cache: NodeCache): Promise<void> => {
     const before = state.hairpinError;
     try {
-      await effects.keepHairpin(cache);
+      await effects.keepNetwork(cache);
       state.hairpinError = '';
     } catch (error) {
       state.hairpinError = error instanceof Error ? error.message : String(error);
     }
     if (state.hairpinError !== before && state.hairpinError !== '') {
-      log.warn({ problem: state.hairpinError }, 'first packets through DNAT are lost');
+      log.warn({ problem: state.hairpinError }, 'hairpin or routes are not in step');
     }
   };
 

@@ -11,6 +11,7 @@ import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { deleteState, listPolicies, listStates, ownPolicies } from '../ipsec/xfrm/kernel.ts';
 import { removeHairpin } from './hairpin.ts';
 import { LOCK } from './node.ts';
+import { removeRoutes } from './routes.ts';
 import { restoreSysctls } from './sysctl.ts';
 
 export interface CleanupOptions {
@@ -58,6 +59,7 @@ export async function cleanup(options: CleanupOptions): Promise<CleanedUp> {
       await deleteState(iproute2, state);
     }
     await removeHairpin({ ...iproute2, nft: options.nft, sysctlRoot: options.sysctlRoot });
+    await removeRoutes(iproute2);
     restoreSysctls({ runDir, root: options.sysctlRoot });
     rmSync(attachmentsDir(runDir), { recursive: true, force: true });
     rmSync(cachePath(runDir), { force: true });

@@ -20,6 +20,7 @@ import { buildNodeCache } from './model/model.ts';
 import { enforceOnNode, sleep } from './node.ts';
 import type { Source } from './objects.ts';
 import type { Publisher } from './publish.ts';
+import { keepRoutes } from './routes.ts';
 import { applySysctls } from './sysctl.ts';
 import { createWake } from './wake.ts';
 import { watchFolder } from './watch-folder.ts';
@@ -36,6 +37,8 @@ export interface AgentOptions {
   readonly childSaScope: NodeCacheContent['childSaScope'];
   readonly nodeTraffic: boolean;
   readonly strict: boolean;
+  /** Keep routes to the peers' pod CIDRs, and forwarding. */
+  readonly routes: boolean;
   readonly protectUnlisted: boolean;
   readonly profile: Profile;
   readonly iproute2: Iproute2;
@@ -53,7 +56,7 @@ export interface AgentOptions {
 export async function startAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
   const { runDir, iproute2, log } = options;
   mkdirSync(attachmentsDir(runDir), { recursive: true, mode: 0o700 });
-  applySysctls({ runDir, root: options.sysctlRoot });
+  applySysctls({ runDir, root: options.sysctlRoot, forwarding: options.routes });
   const initial = readNodeCache(runDir);
   if (initial.kind === 'unreadable' || initial.kind === 'invalid') {
     log.warn({ problem: initial.message }, 'node cache not read, starting without');
@@ -85,7 +88,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     charon,
     model: modeller(options, initial.kind === 'ok'),
     enforce: (cache, pins) => enforceOnNode(runDir, iproute2, cache, { pins, log }),
-    keepHairpin: createHairpin(hairpinOptions(options), Date.now),
+    keepNetwork: networkKeeper(options),
     publish: (report) => options.publisher?.publish(report),
     warmUp: async (cache) => {
       const kernel = await listUsedPolicies(iproute2).catch(() => []);
@@ -112,6 +115,16 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     stop.abort();
     await Promise.all([publishing, keeping]);
   }
+}
+
+function networkKeeper(options: AgentOptions): AgentEffects['keepNetwork'] {
+  const keepHairpin = createHairpin(hairpinOptions(options), Date.now);
+  return async (cache) => {
+    if (options.routes) {
+      await keepRoutes(options.iproute2, cache);
+    }
+    await keepHairpin(cache);
+  };
 }
 
 function hairpinOptions({ iproute2, nft, sysctlRoot }: AgentOptions): HairpinOptions {

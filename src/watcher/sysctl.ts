@@ -8,6 +8,13 @@ import { writeFileAtomic } from '../cache/write.ts';
  */
 const SETTINGS: ReadonlyMap<string, string> = new Map([['net/core/xfrm_larval_drop', '0']]);
 
+/** What a node needs that routes between its pods and those of others. */
+const FORWARDING: ReadonlyMap<string, string> = new Map([
+  ['net/ipv4/ip_forward', '1'],
+  ['net/ipv6/conf/all/forwarding', '1'],
+]);
+const ALL: ReadonlyMap<string, string> = new Map([...SETTINGS, ...FORWARDING]);
+
 const savedSchema = z.record(z.string(), z.string());
 const savedPath = (runDir: string): string => `${runDir}/sysctl.json`;
 
@@ -15,12 +22,18 @@ export interface SysctlOptions {
   readonly runDir: string;
   /** Normally `/proc/sys`. */
   readonly root: string;
+  /** Forwarding as well. */
+  readonly forwarding?: boolean;
 }
 
 /** Sets what differs and remembers the values found, for `restoreSysctls`. Throws if a value cannot be read or set. */
-export function applySysctls({ runDir, root }: SysctlOptions): void {
-  const saved = readSaved(runDir);
-  for (const [name, value] of SETTINGS) {
+export function applySysctls({ runDir, root, forwarding = false }: SysctlOptions): void {
+  for (const [name, value] of forwarding ? ALL : SETTINGS) {
+    if (FORWARDING.has(name) && !existsSync(`${root}/${name}`)) {
+      // A kernel without IPv6.
+      continue;
+    }
+    const saved = readSaved(runDir);
     const found = readFileSync(`${root}/${name}`, 'utf8').trim();
     if (found !== value) {
       writeFileAtomic(savedPath(runDir), `${JSON.stringify({ ...saved, [name]: saved[name] ?? found })}\n`);
@@ -33,7 +46,7 @@ export function applySysctls({ runDir, root }: SysctlOptions): void {
 export function restoreSysctls({ runDir, root }: SysctlOptions): void {
   for (const [name, value] of Object.entries(readSaved(runDir))) {
     const path = `${root}/${name}`;
-    if (readFileSync(path, 'utf8').trim() === SETTINGS.get(name)) {
+    if (readFileSync(path, 'utf8').trim() === ALL.get(name)) {
       writeFileSync(path, value);
     }
   }

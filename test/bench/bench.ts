@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { heartbeatPath } from '../../src/cache/paths.ts';
 import { writeNodeCache } from '../../src/cache/write.ts';
+import { IPAM_NAME } from '../../src/ipam/name.ts';
 import { listPolicies, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
 import { createNamespace, IP, type Namespace } from '../helpers/netns.ts';
 import { ROOT } from '../helpers/root.ts';
@@ -67,12 +68,16 @@ async function measure({ run }: Namespace, { path: podNetns }: Namespace): Promi
     );
   }
   const dist = join(ROOT, 'pkg/dist');
+  const ipam = join(folder, IPAM_NAME);
+  symlinkSync(join(dist, 'trapline'), ipam);
   const cases = createCases({
     trapline: join(dist, 'trapline'),
     floor: join(dist, 'bench-floor'),
     runDir,
     largeRunDir,
     podNetns,
+    ipam,
+    dataDir: join(folder, 'networks'),
   });
   const options = { folder, run };
   const count = async (): Promise<number> => ownPolicies(await listPolicies({ run, ip: IP })).length;

@@ -17,6 +17,9 @@ export interface Places {
   /** Run directory of the large cluster. */
   readonly largeRunDir: string;
   readonly podNetns: string;
+  /** `trapline` under its name as IPAM plugin, and a folder for addresses. */
+  readonly ipam: string;
+  readonly dataDir: string;
 }
 
 /** A node of a busy cluster: 250 pods, the seed's service of 3 ports, so many peers. About 50 KB for 3 peers. */
@@ -59,7 +62,7 @@ interface Attachment {
 
 const addressOf = (pod: number): string => `10.0.0.${pod + 2}`;
 
-export function createCases({ trapline, floor, runDir, largeRunDir, podNetns }: Places) {
+export function createCases({ trapline, floor, runDir, largeRunDir, podNetns, ipam, dataDir }: Places) {
   const prevResult = (address: string): object => ({
     cniVersion: '1.0.0',
     interfaces: [
@@ -95,6 +98,11 @@ export function createCases({ trapline, floor, runDir, largeRunDir, podNetns }: 
     go('tuning', command, pod, { sysctl: { 'net.ipv4.conf.IFNAME.log_martians': '0' } });
   const ours = (command: string, { pod, runDir: folder }: Attachment): TimedCall =>
     call(trapline, command, pod, { type: 'trapline', runDir: folder, ip: IP });
+  const addresses = (path: string, command: string): TimedCall =>
+    call(path, command, 0, {
+      ipam: { ranges: [[{ subnet: '10.0.0.0/24' }]], dataDir: `${dataDir}/${path === ipam ? 'ours' : 'go'}` },
+    });
+  const hostLocal = `${GO_PLUGINS}/host-local`;
   const status: TimedCall = {
     argv: [trapline],
     env: { CNI_COMMAND: 'STATUS', CNI_PATH: GO_PLUGINS },
@@ -137,6 +145,14 @@ export function createCases({ trapline, floor, runDir, largeRunDir, podNetns }: 
       { ...ours('DEL', served), name: 'DEL, protected' },
     ],
     [{ ...status, name: 'STATUS' }],
+    [
+      { ...addresses(hostLocal, 'ADD'), name: 'host-local ADD' },
+      { ...addresses(hostLocal, 'DEL'), name: 'host-local DEL' },
+    ],
+    [
+      { ...addresses(ipam, 'ADD'), name: 'trapline-ipam ADD' },
+      { ...addresses(ipam, 'DEL'), name: 'trapline-ipam DEL' },
+    ],
   ];
   const bursts: readonly Strand[] = [
     [

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { IPAM_NAME } from '../../src/ipam/plugin.ts';
+import { IPAM_NAME } from '../../src/ipam/name.ts';
 import { ROOT } from './root.ts';
 
 export const HOST_LOCAL = '/usr/lib/cni/host-local';

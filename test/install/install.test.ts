@@ -138,7 +138,17 @@ test('the executable is replaced by rename, an equal one is left', (t) => {
   installExecutable(target);
   t.is(read(target.binDir, 'trapline'), 'version 2');
   t.not(statSync(join(target.binDir, 'trapline')).ino, first.ino, 'one that runs keeps its own');
-  t.deepEqual(readdirSync(target.binDir), ['trapline']);
+  t.deepEqual(readdirSync(target.binDir), ['trapline', 'trapline-ipam']);
+});
+
+test('the executable stays where a chain has its addresses from it', (t) => {
+  const target = node(t, {
+    '10-pods.conflist': original('bridge').replace('host-local', 'trapline-ipam'),
+  });
+  installExecutable(target);
+  installConflist(target);
+  t.is(uninstall(target).length, 1);
+  t.deepEqual(readdirSync(target.binDir), ['trapline', 'trapline-ipam']);
 });
 
 test('uninstall takes out exactly what was put in', (t) => {
@@ -148,7 +158,7 @@ test('uninstall takes out exactly what was put in', (t) => {
   installExecutable(target);
   installConflist(target);
   writeFileSync(join(target.confDir, '.trapline-0123456789ab'), 'left by a crash');
-  t.is(uninstall(target).length, 2);
+  t.is(uninstall(target).length, 3);
   t.deepEqual(JSON.parse(read(target.confDir, '10-calico.conflist')), JSON.parse(original('calico')));
   t.deepEqual(readdirSync(target.binDir), ['bridge']);
   t.deepEqual(readdirSync(target.confDir), ['10-calico.conflist']);

@@ -58,7 +58,7 @@ function harness(overrides: Partial<AgentEffects> = {}): Harness {
       }
       return nothing;
     },
-    keepHairpin: async () => undefined,
+    keepNetwork: async () => undefined,
     warmUp: async () => undefined,
     watchAttachments: () => undefined,
     publish: () => undefined,
@@ -217,7 +217,7 @@ test('what is refused is logged once when it comes and once when it goes, and is
 
 test('a hairpin that cannot be laid is said, and holds nothing back', async (t) => {
   const { effects, abort, beats, until } = harness({
-    keepHairpin: async () => {
+    keepNetwork: async () => {
       throw new Error('nft: not found');
     },
   });

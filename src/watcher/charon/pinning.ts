@@ -3,7 +3,7 @@ import type { Pins } from '../../ipsec/charon/pins.ts';
 /** Longer than an initiator waits before it brings up the children; a peer that does not go on must not hold us to SAs that end. */
 const LAST_MS = 15_000;
 /** An initiator has a CHILD_SA this soon after we have it. */
-const SETTLE_MS = 1_500;
+const SETTLE_MS = 1_000;
 
 /** Which SAs policies are held to while a peer replaces an IKE_SA. */
 export interface Pinning {

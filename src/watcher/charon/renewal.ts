@@ -8,6 +8,8 @@ export interface RenewalEffects {
   /** charon in a session of its own: a command that waits for a peer holds up all that comes after it. */
   open(): Promise<{ readonly charon: Driver; close(): void }>;
   sleep(ms: number): Promise<void>;
+  /** No policy is to be held to these SAs any more: they are about to end. */
+  release(sas: readonly IkeSa[]): void;
   onError(error: unknown): void;
 }
 
@@ -15,18 +17,19 @@ const AT_ONCE = 16;
 const INITIATE_MS = 15_000;
 /** The peer's agent sees the announcement and holds its policies to the SAs that it sends through. */
 const HOLD_MS = 3_000;
-/** Until it has let go of them again, and what it sent through them is here. */
+/** Until it has let go of them again. */
 const IN_FLIGHT_MS = 5_000;
+/** Until our own policies have, and what was sent through them is here. */
+const RELEASE_MS = 3_000;
 
 /** What takes the place of SAs with one peer. */
 interface Renewal {
   readonly connection: string;
-  /** Names of children that come up anew. */
+  /** Names of children that come up anew; those that the peer has brought up meanwhile are not among them. */
   readonly children: readonly string[];
   /** The IKE_SA that they come up in; undefined: a new one. */
   readonly ikeSa: number | undefined;
-  /** Ends what was replaced. */
-  readonly end: () => Promise<void>;
+  readonly old: readonly IkeSa[];
 }
 
 /**
@@ -38,28 +41,32 @@ export async function renewStale(
   connections: readonly ConnectionConfig[],
   effects: RenewalEffects,
 ): Promise<number> {
-  const stale = new Set(charon.stale());
-  const all = await charon.listSas();
-  const sas = all.filter(({ uniqueId }) => stale.has(uniqueId));
-  const renewals = connections.flatMap(({ name, children }): Renewal[] => {
-    const old = sas.filter(({ connection }) => connection === name);
-    const used = new Set(old.flatMap((sa) => sa.children.map((child) => child.name)));
-    return old.length === 0
-      ? []
-      : [
-          {
-            connection: name,
-            children: children.map((child) => child.name).filter((child) => used.has(child)),
-            // The peer may have renewed its own in the meantime.
-            ikeSa: all.find(
-              ({ connection, state, uniqueId }) =>
-                connection === name && state === 'ESTABLISHED' && !stale.has(uniqueId),
-            )?.uniqueId,
-            end: () => charon.endIke(old.map(({ uniqueId }) => uniqueId)),
-          },
-        ];
-  });
-  return await renewAll(renewals, effects);
+  const stale = charon.stale();
+  const sas = await charon.listSas();
+  const renewals = connections.flatMap((config) => renewalOf(config, sas, stale) ?? []);
+  return await renewAll(charon, renewals, effects);
+}
+
+function renewalOf(
+  { name, children }: ConnectionConfig,
+  sas: readonly IkeSa[],
+  stale: ReadonlySet<number>,
+): Renewal | undefined {
+  const own = sas.filter(({ connection }) => connection === name);
+  const old = own.filter(({ uniqueId }) => stale.has(uniqueId));
+  if (old.length === 0) {
+    return undefined;
+  }
+  // The peer may have renewed its own in the meantime.
+  const fresh = own.find(({ state, uniqueId }) => state === 'ESTABLISHED' && !stale.has(uniqueId));
+  const used = new Set(old.flatMap((sa) => sa.children.map((child) => child.name)));
+  const there = new Set(fresh?.children.map((child) => child.name));
+  return {
+    connection: name,
+    children: children.map((child) => child.name).filter((child) => used.has(child) && !there.has(child)),
+    ikeSa: fresh?.uniqueId,
+    old,
+  };
 }
 
 /** A CHILD_SA with as many packets is replaced as well: AES-GCM with one key should not go on for ever (SP 800-38D 8.3). */
@@ -89,29 +96,42 @@ export function dueConnections(sas: readonly IkeSa[], afterS: number): string[] 
  * (RFC 7296 2.3) and the kernel sends through the newest, so the responder's agent must hold it back for that moment; charon's own rekeying
  * gives it no chance to.
  */
-async function renewAll(renewals: Renewal[], effects: RenewalEffects): Promise<number> {
+async function renewAll(
+  charon: Pick<Charon, 'endIke'>,
+  renewals: Renewal[],
+  effects: RenewalEffects,
+): Promise<number> {
   let failed = 0;
   const worker = async (): Promise<void> => {
-    const { charon, close } = await effects.open();
+    const session = await effects.open();
     try {
       for (let next = renewals.shift(); next !== undefined; next = renewals.shift()) {
         try {
-          await renew(charon, next, effects);
+          await bringUp(session.charon, next, effects);
+          effects.release(next.old);
+          await effects.sleep(RELEASE_MS);
+          await charon.endIke(next.old.map(({ uniqueId }) => uniqueId));
         } catch (error) {
           failed += 1;
           effects.onError(error);
         }
       }
     } finally {
-      close();
+      session.close();
     }
   };
   await Promise.all(Array.from({ length: Math.min(AT_ONCE, renewals.length) }, worker));
   return failed;
 }
 
-async function renew(charon: Driver, renewal: Renewal, { sleep }: RenewalEffects): Promise<void> {
-  const { connection, children, ikeSa, end } = renewal;
+async function bringUp(
+  charon: Driver,
+  { connection, children, ikeSa }: Renewal,
+  { sleep }: RenewalEffects,
+): Promise<void> {
+  if (ikeSa !== undefined && children.length === 0) {
+    return;
+  }
   // What the peer's agent takes for the announcement of children: a new IKE_SA without any (RFC 6023), or the IKE_SA rekeyed.
   await (ikeSa === undefined ? charon.initiateIke(connection, INITIATE_MS) : charon.rekeyIkeSa(ikeSa));
   await sleep(HOLD_MS);
@@ -119,5 +139,4 @@ async function renew(charon: Driver, renewal: Renewal, { sleep }: RenewalEffects
     await charon.initiate(connection, child, INITIATE_MS);
   }
   await sleep(IN_FLIGHT_MS);
-  await end();
 }

@@ -7,7 +7,7 @@ import type { CharonSessionOptions } from './session.ts';
 
 export interface RenewerOptions
   extends Pick<CharonSessionOptions, 'rekeyAfterS' | 'onFailures' | 'onError'>,
-    Pick<RenewalEffects, 'open'> {
+    Pick<RenewalEffects, 'open' | 'release'> {
   readonly planned: () => readonly ConnectionConfig[];
   /** Loading and pruning come one after the other. */
   readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
@@ -29,7 +29,12 @@ export function createRenewer(charon: Charon, options: RenewerOptions): Renewer 
   const { planned, inTurn, rekeyAfterS, onFailures, onError } = options;
   const ended = new AbortController();
   const { signal } = ended;
-  const effects: RenewalEffects = { open: options.open, sleep: (ms) => setTimeout(ms), onError };
+  const effects: RenewalEffects = {
+    open: options.open,
+    release: options.release,
+    sleep: (ms) => setTimeout(ms),
+    onError,
+  };
   let round = 0;
 
   /** What became stale is replaced, again and again until it is; a later call takes over from an earlier one. */

@@ -60,6 +60,11 @@ export async function openCharonSession(
       ...options,
       planned: () => planned,
       inTurn,
+      release: (sas) => {
+        for (const { reqid, spiOut } of sas.flatMap(({ children }) => children)) {
+          pinning.wentDown(reqid, spiOut);
+        }
+      },
       open: async () => {
         const own = await connectVici({ path: options.path, timeoutMs: CONNECT_MS, signal });
         return { charon: createCharon(own), close: () => void own.close() };

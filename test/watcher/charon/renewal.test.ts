@@ -31,6 +31,8 @@ function harness(sas: ReturnType<typeof ikeSa>[], refuse = false) {
     effects: {
       open: async () => ({ charon: driver, close: () => void calls.push('close') }),
       sleep: async (ms: number) => void calls.push(`wait ${ms / 1_000}`),
+      release: (sas: readonly { uniqueId: number }[]) =>
+        void calls.push(`release ${sas.map(({ uniqueId }) => uniqueId).join()}`),
       onError: (error: unknown) => void errors.push(error),
     },
   };
@@ -56,16 +58,24 @@ test('an IKE_SA is replaced before it ends: announced, its children, then the en
     'wait 3',
     `child ${config.name} ${name}`,
     'wait 5',
+    'release 1',
+    'wait 3',
     'end ike 1',
     'close',
   ]);
 });
 
 test('where a new one is there already, its rekeying is the announcement', async (t) => {
-  const { calls, charon, effects } = harness([sa(1), sa(2)]);
+  const { calls, charon, effects } = harness([sa(1), sa(2, { children: [] })]);
   await renewStale(charon, [config], effects);
   t.is(calls[0], 'rekey 2');
   t.is(calls.at(-2), 'end ike 1');
+});
+
+test('what the peer has brought up meanwhile is not brought up again', async (t) => {
+  const { calls, charon, effects } = harness([sa(1), sa(2)]);
+  await renewStale(charon, [config], effects);
+  t.deepEqual(calls, ['release 1', 'wait 3', 'end ike 1', 'close']);
 });
 
 test('what cannot be replaced stays, and is counted', async (t) => {

@@ -1,0 +1,2 @@
+/** Name under which the executable is the IPAM plugin. */
+export const IPAM_NAME = 'trapline-ipam';
