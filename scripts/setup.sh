@@ -25,6 +25,7 @@ git:git
 /usr/lib/ipsec/plugins/libstrongswan-curve25519.so:libstrongswan-extra-plugins
 /usr/lib/cni/bridge:containernetworking-plugins
 /usr/bin/time:time
+iperf3:iperf3
 iptables:iptables
 buildah:buildah
 /usr/sbin/debootstrap:debootstrap

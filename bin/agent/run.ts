@@ -1,62 +1,22 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Logger } from 'pino';
 import { DEFAULT_RUN_DIR, heartbeatPath } from '../../src/cache/paths.ts';
 import { uninstall } from '../../src/install/install.ts';
 import { keepInstalled } from '../../src/install/keep.ts';
 import type { Removal } from '../../src/install/removal.ts';
-import { PROFILES, type Profile } from '../../src/ipsec/charon/profile.ts';
-import type { KubeClient } from '../../src/kube/client.ts';
+import { PROFILES } from '../../src/ipsec/charon/profile.ts';
 import { keyTypeOption } from '../../src/pki/cli.ts';
-import type { KeyType } from '../../src/pki/crypto.ts';
 import { run } from '../../src/run/execa.ts';
 import { VERSION } from '../../src/version.ts';
 import { cleanup } from '../../src/watcher/cleanup.ts';
-import { fileKeys } from '../../src/watcher/keys/files.ts';
-import type { Keys } from '../../src/watcher/keys/keys.ts';
 import { sleep } from '../../src/watcher/node.ts';
-import type { Source } from '../../src/watcher/objects.ts';
-import { createPublisher, type NodeReport, type Publisher } from '../../src/watcher/publish.ts';
-import { directorySource } from '../../src/watcher/sources/directory.ts';
-import { kubernetesSource } from '../../src/watcher/sources/kubernetes/source.ts';
 import { startAgent } from '../../src/watcher/start.ts';
+import { clusterOf, keysOf } from './cluster.ts';
+import type { NodeFlags, RunFlags } from './flags.ts';
 import { installOptions, PLUGIN } from './install.ts';
+import { observed } from './observed.ts';
 import { find, loggerOf, stopSignal } from './process.ts';
 
-interface NodeFlags {
-  readonly runDir: string;
-  readonly vici: string;
-  readonly ip: string;
-  readonly nft: string;
-  readonly sysctlRoot: string;
-}
-
-interface RunFlags extends NodeFlags {
-  readonly nodeName: string;
-  readonly source: 'directory' | 'kubernetes';
-  readonly sourceDir?: string;
-  readonly kubeconfig?: string;
-  readonly daemonset?: string;
-  readonly pkiDir: string;
-  readonly certificates?: 'request' | 'files';
-  readonly keyType: KeyType;
-  readonly caSpread: number;
-  readonly namespace: string;
-  readonly childSaScope: 'service' | 'node';
-  readonly nodeTraffic?: boolean;
-  readonly strict?: boolean;
-  readonly routes?: boolean;
-  readonly unlistedEndpoints: 'protect' | 'pass';
-  readonly proposals: Profile;
-  readonly rekeyAfter: number;
-  readonly cniBinDir?: string;
-  readonly cniConfDir?: string;
-  readonly listen?: string;
-  readonly logLevel: string;
-}
-
-/** An agent that has not come round for this long hangs. */
-const HUNG_MS = 60_000;
 /** How long a deletion that goes with our end may take to be seen. */
 const REMOVAL_MS = 3_000;
 
@@ -125,6 +85,12 @@ export function registerRun(program: Command): void {
         .default('modern'),
     )
     .option('--rekey-after <seconds>', 'replace a CHILD_SA at this age', parseSeconds, 3_600)
+    .option(
+      '--renewal-hold <seconds>',
+      "how long a renewal waits for the peer's agent; the same on all nodes",
+      parseSeconds,
+      3,
+    )
     .option('--cni-conf-dir <dir>', 'keep the plugin in the first conflist here; with --cni-bin-dir')
     .option('--cni-bin-dir <dir>', 'keep the executable of the plugin here')
     .option('--listen <address:port>', '/metrics, /healthz and /readyz')
@@ -160,6 +126,7 @@ async function runNode(flags: RunFlags): Promise<void> {
       publisher,
       profile: flags.proposals,
       rekeyAfterS: flags.rekeyAfter,
+      renewalHoldS: flags.renewalHold,
       nodeTraffic: flags.nodeTraffic ?? false,
       strict: flags.strict ?? false,
       routes: flags.routes ?? false,
@@ -210,94 +177,4 @@ async function isRemoved(removal: Removal): Promise<boolean> {
     await sleep(100);
   }
   return removal.requested();
-}
-
-/** Where the node's key and certificate come from. */
-async function keysOf(flags: RunFlags, client: KubeClient | undefined, log: Logger): Promise<Keys> {
-  const { nodeName, pkiDir: folder, keyType, namespace, runDir } = flags;
-  const common = { nodeName, folder, now: Date.now, sleep, log };
-  if (client === undefined || flags.certificates === 'files') {
-    if (flags.certificates === 'request') {
-      throw new Error('--certificates request needs --source kubernetes');
-    }
-    return fileKeys(common);
-  }
-  const { requestedKeys } = await import('../../src/watcher/keys/requested.ts');
-  return requestedKeys({
-    ...common,
-    client,
-    keyType,
-    namespace,
-    runDir,
-    spreadMs: flags.caSpread * 1_000,
-    random: Math.random,
-  });
-}
-
-interface Cluster {
-  readonly client?: KubeClient;
-  readonly source: Source;
-  readonly publisher?: Publisher;
-  readonly removal?: Removal;
-}
-
-/** The client of the API server is loaded only where it is used: it is most of the executable. */
-async function clusterOf(flags: RunFlags, log: Logger): Promise<Cluster> {
-  const { source, sourceDir, kubeconfig, nodeName, daemonset } = flags;
-  if (source === 'directory') {
-    if (sourceDir === undefined) {
-      throw new Error('--source directory needs --source-dir');
-    }
-    return { source: directorySource(sourceDir) };
-  }
-  const { createKubeClient, loadKubeConfig } = await import('../../src/kube/client.ts');
-  const client = createKubeClient(loadKubeConfig(kubeconfig));
-  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  const cluster: Cluster = {
-    client,
-    source: kubernetesSource({ client, nodeName }),
-    publisher: createPublisher({ client, nodeName, bootId, version: VERSION, now: Date.now, sleep, log }),
-  };
-  if (daemonset === undefined) {
-    return cluster;
-  }
-  const [namespace = '', name = '', ...more] = daemonset.split('/');
-  if (namespace === '' || name === '' || more.length > 0) {
-    throw new Error(`--daemonset: "${daemonset}" is not <namespace>/<name>`);
-  }
-  const { createRemoval } = await import('../../src/install/removal.ts');
-  return { ...cluster, removal: createRemoval(client, namespace, name) };
-}
-
-interface Observation {
-  readonly publisher: Publisher | undefined;
-  readonly signal: AbortSignal;
-}
-
-/** The publisher, with metrics and health of the same reports. */
-async function observed({ listen }: RunFlags, { publisher, signal }: Observation): Promise<Publisher> {
-  const listeners: ((report: NodeReport) => void)[] = [];
-  if (listen !== undefined) {
-    const { createAgentMetrics } = await import('../../src/watcher/metrics.ts');
-    const { serveHttp } = await import('../../src/watcher/http.ts');
-    const { registry, update } = createAgentMetrics();
-    let [at, error] = [Date.now(), 'not in step yet'];
-    listeners.push(update, (report) => {
-      [at, error] = [Date.now(), report.error];
-    });
-    const health = (): string => {
-      const silence = Date.now() - at;
-      return silence > HUNG_MS ? `nothing done for ${Math.round(silence / 1_000)} s` : '';
-    };
-    await serveHttp({ listen, registry, health, readiness: () => health() || error }, signal);
-  }
-  return {
-    publish(report) {
-      for (const listener of listeners) {
-        listener(report);
-      }
-      publisher?.publish(report);
-    },
-    run: async (running) => publisher?.run(running),
-  };
 }

@@ -2,6 +2,8 @@ import { CniError, CODE } from './error.ts';
 
 const KNOWN = new Set([
   'IgnoreUnknown',
+  // For IPAM plugins; the whole chain gets it.
+  'IP',
   'K8S_POD_NAMESPACE',
   'K8S_POD_NAME',
   'K8S_POD_INFRA_CONTAINER_ID',

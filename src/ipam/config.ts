@@ -1,4 +1,3 @@
-import { existsSync, readFileSync } from 'node:fs';
 import type { CniDns, CniRoute } from '@containernetworking-ts/types';
 import * as z from 'zod';
 import { DEFAULT_RUN_DIR } from '../cache/paths.ts';
@@ -6,6 +5,7 @@ import { readNodeCache } from '../cache/read.ts';
 import { CniError, CODE } from '../cni/error.ts';
 import { type Address, formatAddress, parseAddress } from './address.ts';
 import { checkSets, parseRange, type RangeConfig, RangeConfigError, type RangeSet } from './range.ts';
+import { readResolvConf } from './resolv-conf.ts';
 
 /** In the place of a CIDR: the node's own pod CIDRs, from the node cache, a set for each. */
 export const NODE_POD_CIDR = 'nodePodCIDR';
@@ -195,32 +195,4 @@ function parseSets(sets: readonly (readonly RangeConfig[])[]): RangeSet[] {
       ? new CniError(CODE.invalidConfig, `ipam.${error.message}`)
       : error;
   }
-}
-
-/** resolv.conf(5), as far as a result says it. Throws CniError 5. */
-function readResolvConf(path: string): CniDns {
-  if (!existsSync(path)) {
-    throw new CniError(CODE.io, `ipam.resolvConf: ${path} is not there`);
-  }
-  const nameservers: string[] = [];
-  const options: string[] = [];
-  let [domain, search]: [string, string[]] = ['', []];
-  for (const line of readFileSync(path, 'utf8').split('\n')) {
-    const [key = '', ...values] = line.trim().split(/\s+/);
-    if (key === 'nameserver') {
-      nameservers.push(...values.slice(0, 1));
-    } else if (key === 'domain') {
-      domain = values[0] ?? '';
-    } else if (key === 'search') {
-      search = [...search, ...values];
-    } else if (key === 'options') {
-      options.push(...values);
-    }
-  }
-  return {
-    ...(nameservers.length === 0 ? {} : { nameservers }),
-    ...(domain === '' ? {} : { domain }),
-    ...(search.length === 0 ? {} : { search }),
-    ...(options.length === 0 ? {} : { options }),
-  };
 }

@@ -53,8 +53,12 @@ function isNamespace(path: string): boolean {
 async function addressesInUse({ proc, run }: GoneOptions): Promise<Set<string> | undefined> {
   const present = new Set<string>();
   const seen = new Set<number>();
-  for (const pid of readdirSync(proc).filter((name) => /^\d+$/.test(name))) {
-    const inode = statSync(join(proc, pid, 'ns/net'), { throwIfNoEntry: false })?.ino;
+  // The first process is the node's own, and may be out of our reach.
+  for (const pid of readdirSync(proc).filter((name) => /^\d+$/.test(name) && name !== '1')) {
+    const inode = inodeOf(join(proc, pid, 'ns/net'));
+    if (inode === 'hidden') {
+      return undefined;
+    }
     if (inode !== undefined && !seen.has(inode)) {
       seen.add(inode);
       addressesOfProcess(join(proc, pid, 'net'), present);
@@ -76,6 +80,18 @@ async function addressesInUse({ proc, run }: GoneOptions): Promise<Set<string> |
     }
   }
   return present;
+}
+
+/** Undefined if it has ended. */
+function inodeOf(path: string): number | 'hidden' | undefined {
+  try {
+    return statSync(path).ino;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ||
+      (error as NodeJS.ErrnoException).code === 'ESRCH'
+      ? undefined
+      : 'hidden';
+  }
 }
 
 /** `fib_trie` has the IPv4 addresses of a namespace (`/32 host LOCAL`), `if_inet6` the IPv6 ones. A process may end meanwhile. */

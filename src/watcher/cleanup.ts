@@ -10,6 +10,7 @@ import { applyOperations } from '../ipsec/xfrm/apply.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { deleteState, listPolicies, listStates, ownPolicies } from '../ipsec/xfrm/kernel.ts';
 import { removeHairpin } from './hairpin.ts';
+import { restoreThresholds } from './hash-thresholds.ts';
 import { LOCK } from './node.ts';
 import { removeRoutes } from './routes.ts';
 import { restoreSysctls } from './sysctl.ts';
@@ -60,6 +61,7 @@ export async function cleanup(options: CleanupOptions): Promise<CleanedUp> {
     }
     await removeHairpin({ ...iproute2, nft: options.nft, sysctlRoot: options.sysctlRoot });
     await removeRoutes(iproute2);
+    await restoreThresholds(iproute2, runDir);
     restoreSysctls({ runDir, root: options.sysctlRoot });
     rmSync(attachmentsDir(runDir), { recursive: true, force: true });
     rmSync(cachePath(runDir), { force: true });

@@ -4,6 +4,7 @@ import type { Phase } from '../ipsec/types.ts';
 import { APPLY_PATCH, type KubeClient } from '../kube/client.ts';
 import { isNotFound } from '../kube/error.ts';
 import type { CertificateReport } from './charon/link.ts';
+import { renderCertificate, renderStatus, urgentPart } from './node-status.ts';
 import { createWake } from './wake.ts';
 
 /** An IPsecPolicy of which this node enforces this generation. */
@@ -62,6 +63,7 @@ const written = z.object({
   status: z
     .object({
       conditions: z.array(z.object({ status: z.string(), lastTransitionTime: z.string() })).optional(),
+      certificate: z.looseObject({}).optional(),
     })
     .optional(),
 });
@@ -77,6 +79,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
   let urgent = '';
   let last = Number.NEGATIVE_INFINITY;
   let transition = { status: '', at: '' };
+  /** A node has its certificate while charon is away, too. */
+  let certificate: object | undefined;
 
   const path = `${API}/${nodeName}`;
   const apply = (at: string, body: object): Promise<unknown> =>
@@ -96,11 +100,13 @@ export function createPublisher(options: PublisherOptions): Publisher {
   };
 
   const write = async (given: NodeReport): Promise<void> => {
-    const status = given.error === '' ? 'True' : 'False';
-    if (transition.status !== status) {
-      transition = { status, at: new Date(now()).toISOString() };
+    const healthy = given.error === '' ? 'True' : 'False';
+    if (transition.status !== healthy) {
+      transition = { status: healthy, at: new Date(now()).toISOString() };
     }
-    const body = { metadata: { name: nodeName }, status: renderStatus(given, options, transition) };
+    certificate = given.certificate === null ? certificate : renderCertificate(given.certificate);
+    const status = renderStatus(given, options, { transition, certificate });
+    const body = { metadata: { name: nodeName }, status };
     try {
       await apply(`${path}/status`, body);
     } catch (error) {
@@ -114,7 +120,9 @@ export function createPublisher(options: PublisherOptions): Publisher {
 
   /** The time of the last change of health outlives the agent. */
   const recall = async (): Promise<void> => {
-    const [condition] = written.parse(await client.request({ path })).status?.conditions ?? [];
+    const { status } = written.parse(await client.request({ path }));
+    const [condition] = status?.conditions ?? [];
+    certificate = status?.certificate;
     if (condition !== undefined) {
       transition = { status: condition.status, at: condition.lastTransitionTime };
     }
@@ -151,45 +159,5 @@ export function createPublisher(options: PublisherOptions): Publisher {
         }
       }
     },
-  };
-}
-
-/** Of a failure the peer alone: its reason can change with each packet. */
-function urgentPart({ ikeSas: _ike, childSas: _child, failures, ...rest }: NodeReport): string {
-  return JSON.stringify({ ...rest, failing: failures.map(({ peer }) => peer) });
-}
-
-function renderCertificate({ notBefore, notAfter, root, trusted }: CertificateReport): object {
-  return { notBefore: notBefore.toISOString(), notAfter: notAfter.toISOString(), root, trusted };
-}
-
-function renderStatus(
-  report: NodeReport,
-  { bootId, version, now }: PublisherOptions,
-  transition: { readonly status: string; readonly at: string },
-): object {
-  const healthy = report.error === '';
-  return {
-    addresses: report.addresses,
-    podCIDRs: report.podCidrs,
-    bootID: bootId,
-    agentVersion: version,
-    observedPolicies: report.policies,
-    xfrmPolicies: report.xfrmPolicies,
-    ikeSas: report.ikeSas,
-    childSas: report.childSas,
-    lastHeartbeat: new Date(now()).toISOString(),
-    ...(report.certificate === null ? {} : { certificate: renderCertificate(report.certificate) }),
-    failures: report.failures,
-    problems: report.problems,
-    conditions: [
-      {
-        type: 'Healthy',
-        status: transition.status,
-        lastTransitionTime: transition.at,
-        reason: healthy ? 'AgentInStep' : 'AgentNotInStep',
-        message: report.error.slice(0, 1_024),
-      },
-    ],
   };
 }

@@ -10,10 +10,12 @@ import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { listUsedPolicies } from '../ipsec/xfrm/kernel.ts';
 import { type AgentEffects, runAgent } from './agent.ts';
 import { createCharonLink } from './charon/link.ts';
+import { paceOf } from './charon/pace.ts';
 import { openCharonSession } from './charon/session.ts';
 import { createEnabling } from './enabling.ts';
 import { childrenInUse } from './first-use.ts';
 import { createHairpin, type HairpinOptions } from './hairpin.ts';
+import { keepThresholds, planThreshold } from './hash-thresholds.ts';
 import type { Keys } from './keys/keys.ts';
 import type { KnownItems } from './model/items.ts';
 import { buildNodeCache } from './model/model.ts';
@@ -25,6 +27,9 @@ import { applySysctls } from './sysctl.ts';
 import { createWake } from './wake.ts';
 import { watchFolder } from './watch-folder.ts';
 
+/** How often the kernel's thresholds are looked at. */
+const THRESHOLDS_MS = 60_000;
+
 export interface AgentOptions {
   readonly nodeName: string;
   readonly source: Source;
@@ -34,6 +39,8 @@ export interface AgentOptions {
   readonly keys: Keys;
   /** Seconds after which a CHILD_SA is replaced. */
   readonly rekeyAfterS: number;
+  /** Seconds that the ends of a renewal wait for each other. */
+  readonly renewalHoldS: number;
   readonly childSaScope: NodeCacheContent['childSaScope'];
   readonly nodeTraffic: boolean;
   readonly strict: boolean;
@@ -70,6 +77,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
           profile: options.profile,
           iproute2,
           rekeyAfterS: options.rekeyAfterS,
+          pace: paceOf(options.renewalHoldS),
           readIdentity: options.keys.identity,
           onDown: wake.notify,
           onFailures: wake.notify,
@@ -119,9 +127,16 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
 
 function networkKeeper(options: AgentOptions): AgentEffects['keepNetwork'] {
   const keepHairpin = createHairpin(hairpinOptions(options), Date.now);
+  const thresholdsOf = (cache: NodeCache): string => `${planThreshold(cache, 4)} ${planThreshold(cache, 6)}`;
+  let looked = { key: '', at: 0 };
   return async (cache) => {
     if (options.routes) {
       await keepRoutes(options.iproute2, cache);
+    }
+    const key = thresholdsOf(cache);
+    if (key !== looked.key || Date.now() - looked.at > THRESHOLDS_MS) {
+      await keepThresholds(options.iproute2, { runDir: options.runDir, cache });
+      looked = { key, at: Date.now() };
     }
     await keepHairpin(cache);
   };

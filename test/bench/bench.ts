@@ -9,6 +9,7 @@ import { listPolicies, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
 import { createNamespace, IP, type Namespace } from '../helpers/netns.ts';
 import { ROOT } from '../helpers/root.ts';
 import { benchCache, createCases } from './cases.ts';
+import { forwarding } from './forwarding.ts';
 import { type Row, renderMarkdown, rowsOf, verdict } from './report.ts';
 import { maxRss, runRounds, type TimedCall } from './rounds.ts';
 
@@ -108,7 +109,7 @@ async function measure({ run }: Namespace, { path: podNetns }: Namespace): Promi
       'policies at 1,000 peers': String(cases.largePolicies),
       rounds: JSON.stringify(ROUNDS),
     },
-    rows: [...rowsOf(small, bursts, scale), ...rss],
+    rows: [...rowsOf(small, bursts, scale), ...rss, ...(await forwarding(folder))],
   };
 }
 

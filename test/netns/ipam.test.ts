@@ -247,6 +247,8 @@ run('a node is switched over with its pods: what host-local gave out stays their
 run('8 processes with 250 ADDs each on a /22: every address once, no gap', async (t) => {
   t.timeout(300_000);
   const { base, plugin } = ipamFolder(t);
+  const pod = await createNamespace('ipam-pod');
+  t.teardown(pod.remove);
   const config = {
     cniVersion: '1.0.0',
     name: 'net',
@@ -255,7 +257,7 @@ run('8 processes with 250 ADDs each on a /22: every address once, no gap', async
   const answers: IpamAnswer[] = [];
   const worker = async (number: number): Promise<void> => {
     for (let index = 0; index < 250; index += 1) {
-      answers.push(await callIpamPlugin(plugin, config, add(`w${number}-${index}`)));
+      answers.push(await callIpamPlugin(plugin, config, add(`w${number}-${index}`, { netns: pod.path })));
     }
   };
   await Promise.all(Array.from({ length: 8 }, (_, number) => worker(number)));
@@ -271,6 +273,8 @@ run('8 processes with 250 ADDs each on a /22: every address once, no gap', async
 run('2,000 ADDs and DELs, ended at random by SIGKILL: the store is consistent', async (t) => {
   t.timeout(300_000);
   const { base, plugin } = ipamFolder(t);
+  const pod = await createNamespace('ipam-pod');
+  t.teardown(pod.remove);
   const config = { cniVersion: '1.0.0', name: 'net', ipam: { subnet: '10.8.0.0/25', dataDir: base } };
   const held = new Map<string, string>();
   let killed = 0;
@@ -279,11 +283,16 @@ run('2,000 ADDs and DELs, ended at random by SIGKILL: the store is consistent', 
       const containerId = `w${number}-${index}`;
       const verbs = index % 3 === 0 ? ['ADD'] : ['ADD', 'DEL'];
       for (const verb of verbs) {
-        const { exitCode, json } = await callIpamPlugin(plugin, config, { verb, containerId }, (child) => {
-          if (Math.random() < 0.5) {
-            setTimeout(() => child.kill('SIGKILL'), 10 + Math.random() * 40);
-          }
-        });
+        const { exitCode, json } = await callIpamPlugin(
+          plugin,
+          config,
+          { verb, containerId, netns: pod.path },
+          (child) => {
+            if (Math.random() < 0.5) {
+              setTimeout(() => child.kill('SIGKILL'), 10 + Math.random() * 40);
+            }
+          },
+        );
         killed += exitCode === null ? 1 : 0;
         const [ip] = json.ips ?? [];
         if (verb === 'ADD' && exitCode === 0 && ip !== undefined) {
@@ -323,7 +332,9 @@ run('2,000 ADDs and DELs, ended at random by SIGKILL: the store is consistent', 
     t.is((await callIpamPlugin(plugin, config, del(owner))).exitCode, 0);
   }
   const all = await Promise.all(
-    Array.from({ length: 125 }, (_, index) => callIpamPlugin(plugin, config, add(`z${index}`))),
+    Array.from({ length: 125 }, (_, index) =>
+      callIpamPlugin(plugin, config, add(`z${index}`, { netns: pod.path })),
+    ),
   );
   t.is(new Set(all.flatMap(({ json }) => json.ips?.[0]?.address ?? [])).size, 125);
 });

@@ -25,7 +25,7 @@ export interface KeysView {
   reports(): Iterable<IPsecNode>;
 }
 
-const ROUND_MS = 2_000;
+const ROUND_MS = 5_000;
 const RETRY_MS = 5_000;
 
 /** Keeps the CA, and answers the requests of nodes, until the signal aborts. Never rejects. */

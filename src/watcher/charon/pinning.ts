@@ -1,9 +1,5 @@
 import type { Pins } from '../../ipsec/charon/pins.ts';
-
-/** Longer than an initiator waits before it brings up the children; a peer that does not go on must not hold us to SAs that end. */
-const LAST_MS = 15_000;
-/** An initiator has a CHILD_SA this soon after we have it. */
-const SETTLE_MS = 1_000;
+import type { Pace } from './pace.ts';
 
 /** Which SAs policies are held to while a peer replaces an IKE_SA. */
 export interface Pinning {
@@ -16,7 +12,10 @@ export interface Pinning {
   stop(): void;
 }
 
-export function createPinning(onChange: () => void): Pinning {
+export function createPinning(
+  { settleMs, lastMs }: Pick<Pace, 'settleMs' | 'lastMs'>,
+  onChange: () => void,
+): Pinning {
   const held = new Map<number, { readonly spi: number; timer: NodeJS.Timeout }>();
   const release = (reqid: number) => (): void => {
     held.delete(reqid);
@@ -27,7 +26,7 @@ export function createPinning(onChange: () => void): Pinning {
     add(pins) {
       for (const [reqid, spi] of pins) {
         clearTimeout(held.get(reqid)?.timer);
-        held.set(reqid, { spi, timer: setTimeout(release(reqid), LAST_MS) });
+        held.set(reqid, { spi, timer: setTimeout(release(reqid), lastMs) });
       }
       if (pins.size > 0) {
         onChange();
@@ -37,7 +36,7 @@ export function createPinning(onChange: () => void): Pinning {
       const pin = held.get(reqid);
       if (pin !== undefined) {
         clearTimeout(pin.timer);
-        pin.timer = setTimeout(release(reqid), SETTLE_MS);
+        pin.timer = setTimeout(release(reqid), settleMs);
       }
     },
     wentDown(reqid, spi) {

@@ -1,6 +1,7 @@
 import type { Charon } from '../../ipsec/charon/charon.ts';
 import type { IkeSa } from '../../ipsec/charon/replies.ts';
 import type { ConnectionConfig } from '../../ipsec/types.ts';
+import type { Pace } from './pace.ts';
 
 type Driver = Pick<Charon, 'initiate' | 'initiateIke' | 'rekeyIkeSa'>;
 
@@ -8,6 +9,7 @@ export interface RenewalEffects {
   /** charon in a session of its own: a command that waits for a peer holds up all that comes after it. */
   open(): Promise<{ readonly charon: Driver; close(): void }>;
   sleep(ms: number): Promise<void>;
+  readonly pace: Pace;
   /** No policy is to be held to these SAs any more: they are about to end. */
   release(sas: readonly IkeSa[]): void;
   onError(error: unknown): void;
@@ -15,13 +17,6 @@ export interface RenewalEffects {
 
 const AT_ONCE = 16;
 const INITIATE_MS = 15_000;
-/** The peer's agent sees the announcement and holds its policies to the SAs that it sends through. */
-const HOLD_MS = 3_000;
-/** Until it has let go of them again. */
-const IN_FLIGHT_MS = 5_000;
-/** Until our own policies have, and what was sent through them is here. */
-const RELEASE_MS = 3_000;
-
 /** What takes the place of SAs with one peer. */
 interface Renewal {
   readonly connection: string;
@@ -109,7 +104,7 @@ async function renewAll(
         try {
           await bringUp(session.charon, next, effects);
           effects.release(next.old);
-          await effects.sleep(RELEASE_MS);
+          await effects.sleep(effects.pace.releaseMs);
           await charon.endIke(next.old.map(({ uniqueId }) => uniqueId));
         } catch (error) {
           failed += 1;
@@ -127,16 +122,16 @@ async function renewAll(
 async function bringUp(
   charon: Driver,
   { connection, children, ikeSa }: Renewal,
-  { sleep }: RenewalEffects,
+  { sleep, pace }: RenewalEffects,
 ): Promise<void> {
   if (ikeSa !== undefined && children.length === 0) {
     return;
   }
   // What the peer's agent takes for the announcement of children: a new IKE_SA without any (RFC 6023), or the IKE_SA rekeyed.
   await (ikeSa === undefined ? charon.initiateIke(connection, INITIATE_MS) : charon.rekeyIkeSa(ikeSa));
-  await sleep(HOLD_MS);
+  await sleep(pace.holdMs);
   for (const child of children) {
     await charon.initiate(connection, child, INITIATE_MS);
   }
-  await sleep(IN_FLIGHT_MS);
+  await sleep(pace.inFlightMs);
 }

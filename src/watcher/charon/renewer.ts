@@ -6,7 +6,7 @@ import { dueConnections, type RenewalEffects, renewStale } from './renewal.ts';
 import type { CharonSessionOptions } from './session.ts';
 
 export interface RenewerOptions
-  extends Pick<CharonSessionOptions, 'rekeyAfterS' | 'onFailures' | 'onError'>,
+  extends Pick<CharonSessionOptions, 'rekeyAfterS' | 'pace' | 'onFailures' | 'onError'>,
     Pick<RenewalEffects, 'open' | 'release'> {
   readonly planned: () => readonly ConnectionConfig[];
   /** Loading and pruning come one after the other. */
@@ -32,6 +32,7 @@ export function createRenewer(charon: Charon, options: RenewerOptions): Renewer 
   const effects: RenewalEffects = {
     open: options.open,
     release: options.release,
+    pace: options.pace,
     sleep: (ms) => setTimeout(ms),
     onError,
   };

@@ -12,6 +12,7 @@ import type { NodeIdentity } from '../../pki/identity.ts';
 import { adoptOrphans, bringUp } from './background.ts';
 import { follow } from './follow.ts';
 import type { CharonSession } from './link.ts';
+import type { Pace } from './pace.ts';
 import { createPinning } from './pinning.ts';
 import { createRenewer } from './renewer.ts';
 
@@ -22,6 +23,7 @@ export interface CharonSessionOptions {
   readonly iproute2: Iproute2;
   /** Seconds after which a CHILD_SA is replaced. */
   readonly rekeyAfterS: number;
+  readonly pace: Pace;
   readonly readIdentity: () => Promise<NodeIdentity>;
   /** An SA went down: a trap may have come back that the plan has not. */
   readonly onDown: () => void;
@@ -52,7 +54,7 @@ export async function openCharonSession(
     let identity = await options.readIdentity();
     await charon.loadIdentity(identity);
     const failures = new Map<string, Failure>();
-    const pinning = createPinning(options.onPins);
+    const pinning = createPinning(options.pace, options.onPins);
     const inTurn = createQueue();
     let planned: readonly ConnectionConfig[] = [];
     await follow(charon, { ...options, failures, pinning, planned: () => planned });

@@ -21,8 +21,8 @@ import { createRequest, SIGNER_NAME, USAGES } from '../../pki/request.ts';
 const NEXT_KEY = 'next.key';
 const PATH = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
 const POLL_MS = 1_000;
-/** A controller may be down for a while; then the request is filed anew, which costs nothing if it is still there. */
-const PATIENCE_MS = 120_000;
+/** Then the caller looks at the CAs again: a controller that waits for this node to trust another one signs nothing until it does. */
+const PATIENCE_MS = 10_000;
 
 const requestSchema = z.object({
   status: z
@@ -48,13 +48,13 @@ export interface EnrolmentOptions {
 /**
  * Gets a certificate for a new key of this node: a CertificateSigningRequest (certificates.k8s.io/v1), and its answer. The key stays in the
  * folder, for the same request after a restart. Puts key and certificate into the place of the former ones once they are checked against
- * `authorities` (PEM). Throws PkiError if the request is refused or nobody answers, KubeError.
+ * `authorities` (PEM). Resolves to undefined if nobody has answered yet. Throws PkiError if the request is refused, KubeError.
  */
 export async function enrol(
   options: EnrolmentOptions,
   authorities: string,
   signal: AbortSignal,
-): Promise<NodeIdentity> {
+): Promise<NodeIdentity | undefined> {
   const { client, nodeName, folder, now, sleep } = options;
   const { pem, signer } = await nextKey(options);
   const name = `trapline-${nodeName}-${createHash('sha256').update(signer.publicKey).digest('hex').slice(0, 12)}`;
@@ -88,10 +88,7 @@ export async function enrol(
       return identity;
     }
     if (now() > deadline || signal.aborted) {
-      const state = status?.conditions.some(({ type }) => type === 'Approved')
-        ? 'approved, not signed'
-        : 'not answered';
-      throw new PkiError(`CertificateSigningRequest ${name} is ${state}: does the controller run?`);
+      return undefined;
     }
     await sleep(POLL_MS, signal);
   }

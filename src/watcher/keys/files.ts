@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
-import { type NodeIdentity, readIdentity } from '../../pki/identity.ts';
+import type { NodeIdentity } from '../../pki/identity.ts';
 import { type Keys, sameIdentity } from './keys.ts';
+import { identityReader } from './reader.ts';
 
 export interface FileKeysOptions {
   readonly folder: string;
@@ -14,7 +15,7 @@ const LOOK_MS = 5_000;
 
 /** What somebody else puts into the folder. New files are taken as soon as they fit together. */
 export function fileKeys({ folder, nodeName, now, sleep, log }: FileKeysOptions): Keys {
-  const identity = (): Promise<NodeIdentity> => readIdentity(folder, nodeName, new Date(now()));
+  const identity = identityReader(folder, nodeName, now);
   return {
     identity,
     async run(onChange, signal) {

@@ -8,11 +8,12 @@ import { createReflector } from '../../kube/reflector.ts';
 import { CA_CERTIFICATE, readPem } from '../../pki/ca.ts';
 import { decodeCertificates } from '../../pki/crypto.ts';
 import { PkiError } from '../../pki/error.ts';
-import { type NodeIdentity, readIdentity } from '../../pki/identity.ts';
+import type { NodeIdentity } from '../../pki/identity.ts';
 import { createWake } from '../wake.ts';
 import { renewalAt } from './due.ts';
 import { type EnrolmentOptions, enrol } from './enrolment.ts';
 import { type Keys, sameIdentity } from './keys.ts';
+import { identityReader } from './reader.ts';
 
 export interface RequestedKeysOptions extends EnrolmentOptions {
   /** Where the ConfigMap of CAs is. */
@@ -61,14 +62,16 @@ export function requestedKeys(options: RequestedKeysOptions): Keys {
   });
   const chance = random();
   let problem = 'no certificate yet';
+  let asking = false;
   let retryAt = 0;
   let retry = FIRST_RETRY_MS;
   /** When another CA's certificate is due, by that CA's root. */
   const follow = new Map<string, number>();
 
+  const read = identityReader(folder, nodeName, now);
   const identity = async (): Promise<NodeIdentity> => {
     try {
-      return await readIdentity(folder, nodeName, new Date(now()));
+      return await read();
     } catch (error) {
       throw new PkiError(`${problem} (${(error as Error).message})`);
     }
@@ -113,12 +116,18 @@ export function requestedKeys(options: RequestedKeysOptions): Keys {
     if (why === '' || now() < retryAt) {
       return;
     }
-    log.info({ reason: why }, 'asking for a certificate');
-    problem = 'a certificate is asked for';
+    if (!asking) {
+      log.info({ reason: why }, 'asking for a certificate');
+      asking = true;
+    }
+    problem = 'a certificate is asked for and nobody has answered: does the controller run?';
     const fresh = await enrol(options, bundle['ca.crt'], signal);
-    rmSync(rotationPath(runDir), { force: true });
-    retry = FIRST_RETRY_MS;
-    log.info({ notAfter: fresh.notAfter }, 'certificate received');
+    if (fresh !== undefined) {
+      asking = false;
+      retry = FIRST_RETRY_MS;
+      rmSync(rotationPath(runDir), { force: true });
+      log.info({ notAfter: fresh.notAfter }, 'certificate received');
+    }
   };
 
   return {

@@ -128,7 +128,16 @@ export function startAgent(
   { cluster, childSaScope, agentFlags = [] }: AgentSettings,
   pki = join(node.folder, 'pki'),
 ): void {
-  const args = ['--node-name', node.spec.name, ...cluster.agentArgs(node.spec.name), '--pki-dir', pki];
+  // Agents are as slow as everything else there.
+  const pace = process.env.TRAPLINE_EMULATED === '1' ? ['--renewal-hold', '16'] : [];
+  const args = [
+    ...pace,
+    '--node-name',
+    node.spec.name,
+    ...cluster.agentArgs(node.spec.name),
+    '--pki-dir',
+    pki,
+  ];
   node.agent = startIn(
     node.enter,
     [executable('trapline-agent'), 'run', ...args, '--child-sa-scope', childSaScope, ...agentFlags],

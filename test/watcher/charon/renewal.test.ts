@@ -1,5 +1,6 @@
 import test from 'ava';
 import { ViciError } from '../../../src/ipsec/vici/error.ts';
+import { paceOf } from '../../../src/watcher/charon/pace.ts';
 import { dueConnections, renewStale } from '../../../src/watcher/charon/renewal.ts';
 import { childSa, connection, ikeSa } from '../../helpers/charon-values.ts';
 
@@ -30,6 +31,7 @@ function harness(sas: ReturnType<typeof ikeSa>[], refuse = false) {
     },
     effects: {
       open: async () => ({ charon: driver, close: () => void calls.push('close') }),
+      pace: paceOf(3),
       sleep: async (ms: number) => void calls.push(`wait ${ms / 1_000}`),
       release: (sas: readonly { uniqueId: number }[]) =>
         void calls.push(`release ${sas.map(({ uniqueId }) => uniqueId).join()}`),
@@ -57,7 +59,7 @@ test('an IKE_SA is replaced before it ends: announced, its children, then the en
     `ike ${config.name}`,
     'wait 3',
     `child ${config.name} ${name}`,
-    'wait 5',
+    'wait 6',
     'release 1',
     'wait 3',
     'end ike 1',

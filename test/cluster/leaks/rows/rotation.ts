@@ -35,7 +35,7 @@ async function replaced(
   before: readonly number[],
 ): Promise<number> {
   let ids: number[] = [];
-  await until('SAs replaced', 30_000 * STRETCH, async () => {
+  await until('SAs replaced', 60_000 * STRETCH, async () => {
     await sleep(1_000);
     ids = idsOf(await sasWithServer(world));
     return ids.length > 0 && ids.every((id) => !before.includes(id));

@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs';
+import type { Logger } from 'pino';
+import type { Removal } from '../../src/install/removal.ts';
+import type { KubeClient } from '../../src/kube/client.ts';
+import { VERSION } from '../../src/version.ts';
+import { fileKeys } from '../../src/watcher/keys/files.ts';
+import type { Keys } from '../../src/watcher/keys/keys.ts';
+import { sleep } from '../../src/watcher/node.ts';
+import type { Source } from '../../src/watcher/objects.ts';
+import { createPublisher, type Publisher } from '../../src/watcher/publish.ts';
+import { directorySource } from '../../src/watcher/sources/directory.ts';
+import { kubernetesSource } from '../../src/watcher/sources/kubernetes/source.ts';
+import type { RunFlags } from './flags.ts';
+
+/** Where the node's key and certificate come from. */
+export async function keysOf(flags: RunFlags, client: KubeClient | undefined, log: Logger): Promise<Keys> {
+  const { nodeName, pkiDir: folder, keyType, namespace, runDir } = flags;
+  const common = { nodeName, folder, now: Date.now, sleep, log };
+  if (client === undefined || flags.certificates === 'files') {
+    if (flags.certificates === 'request') {
+      throw new Error('--certificates request needs --source kubernetes');
+    }
+    return fileKeys(common);
+  }
+  const { requestedKeys } = await import('../../src/watcher/keys/requested.ts');
+  return requestedKeys({
+    ...common,
+    client,
+    keyType,
+    namespace,
+    runDir,
+    spreadMs: flags.caSpread * 1_000,
+    random: Math.random,
+  });
+}
+
+export interface Cluster {
+  readonly client?: KubeClient;
+  readonly source: Source;
+  readonly publisher?: Publisher;
+  readonly removal?: Removal;
+}
+
+/** The client of the API server is loaded only where it is used: it is most of the executable. */
+export async function clusterOf(flags: RunFlags, log: Logger): Promise<Cluster> {
+  const { source, sourceDir, kubeconfig, nodeName, daemonset } = flags;
+  if (source === 'directory') {
+    if (sourceDir === undefined) {
+      throw new Error('--source directory needs --source-dir');
+    }
+    return { source: directorySource(sourceDir) };
+  }
+  const { createKubeClient, loadKubeConfig } = await import('../../src/kube/client.ts');
+  const client = createKubeClient(loadKubeConfig(kubeconfig));
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const cluster: Cluster = {
+    client,
+    source: kubernetesSource({ client, nodeName }),
+    publisher: createPublisher({ client, nodeName, bootId, version: VERSION, now: Date.now, sleep, log }),
+  };
+  if (daemonset === undefined) {
+    return cluster;
+  }
+  const [namespace = '', name = '', ...more] = daemonset.split('/');
+  if (namespace === '' || name === '' || more.length > 0) {
+    throw new Error(`--daemonset: "${daemonset}" is not <namespace>/<name>`);
+  }
+  const { createRemoval } = await import('../../src/install/removal.ts');
+  return { ...cluster, removal: createRemoval(client, namespace, name) };
+}

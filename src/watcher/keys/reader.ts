@@ -1,0 +1,24 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { CA_CERTIFICATE, NODE_CERTIFICATE, NODE_KEY } from '../../pki/ca.ts';
+import { type NodeIdentity, readIdentity } from '../../pki/identity.ts';
+
+/** `readIdentity`, which costs some signatures, only where a file has changed or the certificate has ended. */
+export function identityReader(folder: string, node: string, now: () => number): () => Promise<NodeIdentity> {
+  let known: { readonly stamp: string; readonly identity: NodeIdentity } | undefined;
+  return async () => {
+    const stamp = [CA_CERTIFICATE, NODE_CERTIFICATE, NODE_KEY]
+      .map((name) => stampOf(join(folder, name)))
+      .join();
+    if (known?.stamp === stamp && known.identity.notAfter.getTime() >= now()) {
+      return known.identity;
+    }
+    known = { stamp, identity: await readIdentity(folder, node, new Date(now())) };
+    return known.identity;
+  };
+}
+
+function stampOf(path: string): string {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined ? '' : `${stat.ino} ${stat.mtimeMs}`;
+}

@@ -1,0 +1,48 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { keepThresholds, planThreshold, restoreThresholds } from '../../src/watcher/hash-thresholds.ts';
+import { seedCache } from '../helpers/cache.ts';
+import { createNamespace, IP, netnsUnavailable } from '../helpers/netns.ts';
+
+const unavailable = await netnsUnavailable();
+const seed = seedCache();
+const withCidrs = (...podCidrs: string[]) => ({ node: { ...seed.node, podCidrs }, peers: [] });
+
+test('the shortest pod CIDR of a family, unless it is so short that it would hash nothing', (t) => {
+  t.is(planThreshold(withCidrs('10.1.0.0/24', '10.2.0.0/26', 'fd00::/64'), 4), 24);
+  t.is(planThreshold(withCidrs('10.1.0.0/24', 'fd00::/64'), 6), 64);
+  t.is(planThreshold(withCidrs('10.1.0.0/24'), 6), undefined);
+  t.is(planThreshold(withCidrs('10.0.0.0/8', '10.2.0.0/24'), 4), undefined);
+});
+
+if (unavailable !== undefined) {
+  console.error(`SKIPPED: thresholds: ${unavailable}`);
+  test.skip(`thresholds (${unavailable})`, () => {});
+} else {
+  test('set, followed, and put back as they were found', async (t) => {
+    const namespace = await createNamespace('hthresh');
+    t.teardown(namespace.remove);
+    const runDir = mkdtempSync(join(tmpdir(), 'hthresh-'));
+    t.teardown(() => rmSync(runDir, { recursive: true }));
+    const iproute2 = { run: namespace.run, ip: IP };
+    const shown = async (): Promise<string[]> => {
+      const { stdout } = await namespace.run({ file: IP, args: ['-s', '-s', 'xfrm', 'policy', 'count'] });
+      return [...stdout.matchAll(/thresholds: (.+)/g)].map(([, text = '']) => text.trim());
+    };
+    await namespace.ip('xfrm', 'policy', 'set', 'hthresh4', '30', '28');
+    await keepThresholds(iproute2, { runDir, cache: withCidrs('10.1.0.0/24', 'fd00::/64') });
+    t.deepEqual(await shown(), ['local 24 remote 24', 'local 64 remote 64']);
+    await keepThresholds(iproute2, { runDir, cache: withCidrs('10.1.0.0/26') });
+    t.deepEqual(await shown(), ['local 26 remote 26', 'local 64 remote 64']);
+    await namespace.ip('xfrm', 'policy', 'set', 'hthresh6', '48', '48');
+    await restoreThresholds(iproute2, runDir);
+    t.deepEqual(
+      await shown(),
+      ['local 30 remote 28', 'local 48 remote 48'],
+      'what somebody else has set since stays',
+    );
+    t.false(existsSync(join(runDir, 'hthresh.json')));
+  });
+}
