@@ -12,6 +12,7 @@ import {
   type CharonVersion,
   type IkeSa,
   type LoadedConnection,
+  parseChildRekey,
   parseIkeRekey,
   parseKeyExchanges,
   parseKeyIds,
@@ -76,6 +77,8 @@ export interface Charon {
   onUpdown(listener: (event: Updown) => void): Promise<() => Promise<void>>;
   /** Subscribes to IKE_SAs being rekeyed; resolves to the subscription's end. */
   onIkeRekey(listener: (event: IkeRekey) => void): Promise<() => Promise<void>>;
+  /** Subscribes to CHILD_SAs that charon has rekeyed itself; resolves to the subscription's end. */
+  onChildRekey(listener: (old: ReturnType<typeof parseChildRekey>) => void): Promise<() => Promise<void>>;
   /** Subscribes to what charon logs. */
   onLog(listener: (message: ViciMessage) => void): Promise<() => Promise<void>>;
   /** Begins to rekey the IKE_SAs of a connection. */
@@ -159,6 +162,7 @@ export function createCharon(session: ViciSession, profile: Profile = 'modern'):
     stats: async () => parseStats(await session.request('stats')),
     onUpdown: (listener) => onUpdown(session, listener),
     onIkeRekey: (listener) => session.on('ike-rekey', (message) => listener(parseIkeRekey(message))),
+    onChildRekey: (listener) => session.on('child-rekey', (message) => listener(parseChildRekey(message))),
     onLog: (listener) => session.on('log', listener),
     rekeyIke: (ike) => tolerant(session, 'rekey', { ike }),
     rekeyIkeSa: (id) => tolerant(session, 'rekey', { 'ike-id': String(id) }),

@@ -162,6 +162,16 @@ export function parseIkeRekey(message: ViciMessage): { connection: string; initi
   return { connection, initiator: sa.new.initiator };
 }
 
+/** `child-rekey`: reqids and outgoing SPIs of the CHILD_SAs that are no more. */
+export function parseChildRekey(message: ViciMessage): { reqid: number; spiOut: number | undefined }[] {
+  const rekeyed = z.looseObject({
+    'child-sas': z.record(z.string(), z.looseObject({ old: childSaSchema })).default({}),
+  });
+  return Object.values(parse('child-rekey', message, z.record(z.string(), rekeyed))).flatMap((sa) =>
+    Object.values(sa['child-sas']).map(({ old: { reqid, spiOut } }) => ({ reqid, spiOut })),
+  );
+}
+
 /** Messages whose only sections are named by what they describe. */
 function named<S extends z.ZodType>(
   what: string,

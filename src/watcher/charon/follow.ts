@@ -29,6 +29,11 @@ export async function follow(charon: Charon, options: FollowOptions): Promise<vo
       hold(connection, () => true);
     }
   });
+  await charon.onChildRekey((old) => {
+    for (const { reqid, spiOut } of old) {
+      pinning.wentDown(reqid, spiOut);
+    }
+  });
   await charon.onUpdown(({ kind, up, sa }) => {
     for (const { reqid, spiOut } of sa.children) {
       traps.moved(reqid);

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
 import {
+  parseChildRekey,
   parseConnections,
+  parseIkeRekey,
   parseIkeSas,
   parsePolicies,
   parseStats,
@@ -83,6 +85,30 @@ test('version and stats of charon 5.9.8', (t) => {
   const stats = parseStats(reply('stats'));
   t.like(stats.ikesas, { total: 1, 'half-open': 0 });
   t.true(stats.plugins.includes('vici'));
+});
+
+test('child-rekey and ike-rekey of charon 5.9.8', (t) => {
+  const child = { name: 'x', uniqueid: '1', reqid: '10000001', state: 'REKEYED', mode: 'TUNNEL' };
+  const [old, next] = [
+    { ...child, 'spi-out': 'c1' },
+    { ...child, 'spi-out': 'c2', state: 'INSTALLED' },
+  ];
+  const ike = { uniqueid: '1', version: '2', 'child-sas': { 'x-1': { old, new: next } } };
+  t.deepEqual(parseChildRekey({ 'k8s-node-b': ike }), [{ reqid: 10_000_001, spiOut: 0xc1 }]);
+  const sa = {
+    uniqueid: '2',
+    version: '2',
+    state: 'ESTABLISHED',
+    'local-host': '192.0.2.1',
+    'remote-host': '192.0.2.2',
+    'local-id': 'CN=ipsec-a',
+    'remote-id': 'CN=ipsec-b',
+  };
+  t.deepEqual(parseIkeRekey({ 'k8s-node-b': { old: sa, new: { ...sa, initiator: 'yes' } } }), {
+    connection: 'k8s-node-b',
+    initiator: true,
+  });
+  t.throws(() => parseIkeRekey({}), { message: /names no IKE_SA/ });
 });
 
 test('ike-updown and child-updown of charon 5.9.8', (t) => {
