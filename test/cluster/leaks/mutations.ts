@@ -70,7 +70,11 @@ export const MUTATIONS: readonly Mutation[] = [
     mechanism: 'ICMP of protected pods',
     row: '7a',
     edits: [
-      { file: `${SRC}/ipsec/selectors.js`, from: 'return [...chosen, {', to: 'return [...chosen]; [{' },
+      {
+        file: `${SRC}/ipsec/selectors.js`,
+        from: "{ proto: family === 4 ? 'icmp' : 'icmpv6', port: 0, child: first.child, phase: phaseOf(chosen) },",
+        to: '',
+      },
       { file: `${SRC}/ipsec/plan.js`, from: '...icmpPolicies(cache),\n            ...local', to: '...local' },
     ],
   },
@@ -142,6 +146,13 @@ export const MUTATIONS: readonly Mutation[] = [
     mechanism: 'SAs that charon has and the kernel has lost are ended',
     row: '6f',
     edits: [{ file: `${SRC}/ipsec/charon/ghosts.js`, from: "state === 'INSTALLED'", to: 'false' }],
+  },
+  {
+    name: 'hold',
+    mechanism:
+      'a responder goes on sending through the SA before while its initiator has not the next one yet',
+    row: '13a',
+    edits: [{ file: `${SRC}/ipsec/charon/pins.js`, from: 'if (pins.size === 0)', to: 'if (true)' }],
   },
   {
     name: 'esn',
