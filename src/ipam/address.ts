@@ -1,9 +1,19 @@
-import { canonicalAddress, numberOf } from '../watcher/model/cidr.ts';
+import { isIP } from 'node:net';
+import { numberOf } from '../ip/number.ts';
 
 /** An address as a number, and of which family. */
 export interface Address {
   readonly family: 4 | 6;
   readonly value: bigint;
+}
+
+/** An address as the kernel writes it, or undefined if the text is none. Without ip-cidr, which every pod's start would carry along. */
+export function canonicalAddress(text: string): string | undefined {
+  if (isIP(text) === 0 || text.includes('%')) {
+    return undefined;
+  }
+  const url = URL.parse(text.includes(':') ? `http://[${text}]/` : `http://${text}/`);
+  return url?.hostname.replace(/^\[|\]$/g, '');
 }
 
 /** Undefined if the text is no address. */

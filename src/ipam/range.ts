@@ -41,7 +41,7 @@ export function parseRange({ subnet, rangeStart, rangeEnd, gateway }: RangeConfi
   const { family } = address;
   const width = widthOf(family);
   const bits = Number(prefix);
-  if (bits > width) {
+  if (bits > width || bits === 0) {
     return fail(`subnet: ${JSON.stringify(subnet)} is not a CIDR`);
   }
   if (bits > width - 2) {

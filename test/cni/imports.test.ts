@@ -13,6 +13,8 @@ const FOLDERS = [
   'src/cni',
   'src/cni/types/dist',
   'src/cni/verbs',
+  'src/ip',
+  'src/ipam',
   'src/ipsec',
   'src/ipsec/xfrm',
   'src/run',

@@ -1,4 +1,5 @@
 import IPCIDR from 'ip-cidr';
+import { numberOf } from '../../ip/number.ts';
 
 /** Each snapshot brings the same few thousand texts again. */
 const REMEMBERED = 50_000;
@@ -39,21 +40,6 @@ export const canonicalAddress = remembering((text) => {
   const url = URL.parse(trimmed.includes(':') ? `http://[${trimmed}]/` : `http://${trimmed}/`);
   return url?.hostname.replace(/^\[|\]$/g, '');
 });
-
-/** The bits of a canonical address. */
-export function numberOf(address: string): bigint {
-  if (!address.includes(':')) {
-    return address.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n);
-  }
-  const [head = '', tail] = address.split('::');
-  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
-  const [before, after] = [groups(head), groups(tail ?? '')];
-  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
-  return [...before, ...Array<string>(zeros).fill('0'), ...after].reduce(
-    (sum, group) => (sum << 16n) | BigInt(`0x${group}`),
-    0n,
-  );
-}
 
 /** Whether two canonical CIDRs have an address in common. */
 export function overlap(a: string, b: string): boolean {

@@ -51,10 +51,10 @@ async function runTable(): Promise<boolean> {
       ({ id }) => only.length === 0 || only.some((word) => id.startsWith(word)),
     );
     outcomes.push(...(rows.length === 0 ? [] : await runRows(chapter, rows)));
+    keep({ outcomes });
   }
   const failed = outcomes.filter(({ ok }) => !ok).length;
   say(`${outcomes.length - failed} passed, ${failed} failed in the leak table`);
-  keep({ outcomes });
   return failed === 0;
 }
 
@@ -83,13 +83,13 @@ async function runMutations(which: string): Promise<boolean> {
   for (const mutation of MUTATIONS.filter(({ name }) => which === 'all' || which.split(',').includes(name))) {
     const outcome = await runMutation(mutation);
     mutations.push(outcome);
+    keep({ mutations });
     say(
       `${outcome.caught ? 'caught' : 'MISSED'} ${mutation.name}: without "${mutation.mechanism}" row ${mutation.row} ${outcome.caught ? 'fails' : 'passes'}`,
     );
   }
   const missed = mutations.filter(({ caught }) => !caught).length;
   say(`${mutations.length - missed} mutations caught, ${missed} missed`);
-  keep({ mutations });
   return missed === 0;
 }
 

@@ -142,8 +142,8 @@ export const saRows: readonly Row[] = [
   },
   {
     id: '6i',
-    title: 'SAs reach their limit of packets',
-    lossless: true,
+    title:
+      'SAs reach their limit of packets, and charon rekeys them itself; agents replace them at two thirds of it',
     async event(world) {
       const sas = await outbound(world);
       for (const sa of sas) {
