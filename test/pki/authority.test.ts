@@ -1,0 +1,77 @@
+import test from 'ava';
+import { certify, createAuthority, type PemPair, parseAuthority } from '../../src/pki/authority.ts';
+import {
+  decodeCertificates,
+  exportPrivateKey,
+  fingerprint,
+  generateKeys,
+  KEY_TYPES,
+  type KeyType,
+  x509,
+} from '../../src/pki/crypto.ts';
+import { PkiError } from '../../src/pki/error.ts';
+import { checkIdentity } from '../../src/pki/identity.ts';
+
+const NOW = new Date('2026-01-02T03:04:05Z');
+const LIFE = { days: 10, now: NOW };
+const NAMES = { authorities: 'ca.crt', certificate: 'node.crt', privateKey: 'node.key' };
+
+/** A CA below another one, as an operator has it. */
+async function intermediate(root: PemPair, type: KeyType): Promise<PemPair> {
+  const above = await parseAuthority(root, '', NOW);
+  const keys = await generateKeys(type);
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: '0102',
+    subject: 'CN=operators-intermediate',
+    issuer: above.certificate.subject,
+    notBefore: NOW,
+    notAfter: new Date(NOW.getTime() + 5 * 86_400_000),
+    publicKey: keys.publicKey,
+    signingKey: above.key.key,
+    signingAlgorithm: above.key.signing,
+    extensions: [new x509.BasicConstraintsExtension(true, undefined, true)],
+  });
+  return { certificate: certificate.toString('pem'), key: await exportPrivateKey(keys.privateKey) };
+}
+
+async function nodeOf(pair: PemPair, roots: string) {
+  const authority = await parseAuthority(pair, roots, NOW);
+  const keys = await generateKeys('ecdsa-p256');
+  const publicKey = await x509.PublicKey.create(keys.publicKey);
+  const certificate = await certify(authority, { node: 'a', publicKey, days: 30, now: NOW });
+  return { authority, certificate, privateKey: await exportPrivateKey(keys.privateKey) };
+}
+
+for (const type of Object.keys(KEY_TYPES) as KeyType[]) {
+  test(`an operator's intermediate CA with a key of type ${type}`, async (t) => {
+    const root = await createAuthority(LIFE);
+    const below = await intermediate(root, type);
+    const { certificate, privateKey, authority } = await nodeOf(below, root.certificate);
+    t.is(decodeCertificates(certificate).length, 2, 'what leads to the root goes along');
+    const files = { authorities: root.certificate, certificate, privateKey, names: NAMES };
+    const identity = await checkIdentity(files, 'a', NOW);
+    t.is(identity.chain.length, 1);
+    t.is(identity.root, fingerprint(authority.root));
+    t.true(identity.notAfter <= authority.certificate.notAfter, 'no node outlives its CA');
+    const [alone = ''] = certificate.split(/(?<=-----END CERTIFICATE-----\n)/);
+    await t.throwsAsync(checkIdentity({ ...files, certificate: alone }, 'a', NOW), {
+      instanceOf: PkiError,
+      message: /not signed by a CA of ca\.crt/,
+    });
+  });
+}
+
+test('a CA that cannot sign is refused, and says why', async (t) => {
+  const [root, other] = [await createAuthority(LIFE), await createAuthority(LIFE)];
+  const below = await intermediate(root, 'ecdsa-p256');
+  const { certificate, privateKey } = await nodeOf(root, '');
+  const refused = async (pair: PemPair, message: RegExp, now = NOW): Promise<void> => {
+    await t.throwsAsync(parseAuthority(pair, '', now), { instanceOf: PkiError, message });
+  };
+  await refused({ ...root, key: other.key }, /key: not that of CN=trapline-ca/);
+  await refused({ ...root, key: 'none' }, /key: not an unencrypted private key in PEM/);
+  await refused({ ...root, certificate: 'none' }, /certificate: none in it/);
+  await refused({ certificate, key: privateKey }, /CN=ipsec-a is not a CA/);
+  await refused(below, /nothing signed by CN=trapline-ca-\w+ leads to a root/);
+  await refused(root, /is valid from .*, not now/, new Date(NOW.getTime() + 11 * 86_400_000));
+});
