@@ -56,7 +56,10 @@ export async function keepKeys(options: KeysOptions, view: KeysView, signal: Abo
     const agent = `system:serviceaccount:${namespace}:${agentAccount}`;
     const open = waiting === '' ? [...requests.items.values()].filter((one) => !isAnswered(one)) : [];
     for (const request of open) {
-      await answer(options, request, { authority, law: { agent, nodes, days } });
+      // One that cannot be answered must not keep the others waiting.
+      await answer(options, request, { authority, law: { agent, nodes, days } }).catch((error: Error) =>
+        log.warn({ request: request.metadata.name, problem: error.message }, 'request not answered'),
+      );
     }
     await announceExpiry(options, reports, expiring);
   };

@@ -66,7 +66,8 @@ export interface Charon {
   /** IKE_SAs that run with a connection as it was before it was replaced; while `renewing`, `prune` leaves them alone. */
   stale(): ReadonlySet<number>;
   renewing(on: boolean): void;
-  listSas(): Promise<IkeSa[]>;
+  /** Of one connection, or all, others' too. */
+  listSas(connection?: string): Promise<IkeSa[]>;
   listConnections(): Promise<LoadedConnection[]>;
   listTraps(): Promise<TrapPolicy[]>;
   version(): Promise<CharonVersion>;
@@ -154,7 +155,7 @@ export function createCharon(session: ViciSession, profile: Profile = 'modern'):
     renewing: (on) => {
       memory.renewing = on;
     },
-    listSas: () => listSas(session),
+    listSas: (connection) => listSas(session, connection),
     listConnections: () => listConnections(session),
     listTraps: () => listTraps(session),
     keyExchanges: async () => parseKeyExchanges(await session.request('get-algorithms')),

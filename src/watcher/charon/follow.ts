@@ -20,7 +20,7 @@ export async function follow(charon: Charon, options: FollowOptions): Promise<vo
   const traps = createStuckTraps();
   const hold = (connection: string, applies: (sas: readonly IkeSa[]) => boolean): void => {
     charon
-      .listSas()
+      .listSas(connection)
       .then((sas) => (applies(sas) ? pinning.add(pinsFor(connection, sas)) : undefined))
       .catch(onError);
   };
@@ -43,7 +43,7 @@ export async function follow(charon: Charon, options: FollowOptions): Promise<vo
         pinning.cameUp(reqid);
       }
     }
-    if (up && kind === 'ike') {
+    if (up && kind === 'ike' && !sa.initiator) {
       hold(sa.connection, (sas) => isAnnouncement(sa.uniqueId, sas));
     }
     if (up && kind === 'child' && failures.delete(sa.connection)) {
