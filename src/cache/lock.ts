@@ -90,8 +90,8 @@ function tryCreate(path: string): boolean {
   }
   const holder = token();
   const own = `${path}.${holder.replace(/\D+/g, '-')}`;
-  writeFileSync(own, holder, { mode: 0o600 });
   try {
+    writeFileSync(own, holder, { mode: 0o600 });
     linkSync(own, path);
     return true;
   } catch (error) {

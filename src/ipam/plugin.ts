@@ -30,12 +30,10 @@ export async function callIpam(deps: PluginDeps): Promise<Outcome> {
           return status(call, network);
         case 'GC':
           return await collect(deps, call, network);
-        default: {
-          const config = parseStoreConfig(call.raw, network);
-          return await locked(deps, config, async (store) =>
-            call.verb === 'DEL' ? del(store, call) : check(store, call),
-          );
-        }
+        case 'DEL':
+          return await giveBack(deps, call, parseStoreConfig(call.raw, network));
+        case 'CHECK':
+          return await locked(deps, parseStoreConfig(call.raw, network), async (store) => check(store, call));
       }
     },
   });
@@ -83,6 +81,18 @@ const isOf =
   ({ containerId, ifName }: Lease): boolean =>
     // host-local once wrote files without an interface.
     containerId === variables.containerId && (ifName === variables.ifName || ifName === '');
+
+/** On a disk without room for a lock it does without: to give back is to remove a file, whoever else is at work. */
+async function giveBack(deps: PluginDeps, call: RawCall, config: StoreConfig): Promise<string> {
+  try {
+    return await locked(deps, config, async (store) => del(store, call));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {
+      return del(openStore(config.folder), call);
+    }
+    throw error;
+  }
+}
 
 /** What is free already is no error (CNI SPEC 1.1.0 DEL). */
 function del(store: Store, call: RawCall): string {

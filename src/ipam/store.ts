@@ -103,7 +103,7 @@ export function openStore(folder: string): Store {
     free(address) {
       const name = formatAddress(address);
       if (existsSync(fileOf(address))) {
-        writeFileSync(join(freed, name), '');
+        noteFreed(join(freed, name));
         rmSync(fileOf(address), { force: true });
       }
       rmSync(join(namespaces, name), { force: true });
@@ -120,6 +120,15 @@ export function openStore(folder: string): Store {
         ]),
       ),
   };
+}
+
+/** Without it the address is only used again too soon. */
+function noteFreed(path: string): void {
+  try {
+    writeFileSync(path, '');
+  } catch {
+    // A full disk.
+  }
 }
 
 /** Where the lock of the store is. */

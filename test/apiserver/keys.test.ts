@@ -322,7 +322,7 @@ async function secrecy(t: ExecutionContext, lab: KubeLab): Promise<void> {
     t.is(statSync(node.pki).mode & 0o077, 0);
     const lines = pem.split('\n').filter((line) => line !== '' && !line.startsWith('---'));
     t.true(lines.length >= 2);
-    const logs = [node.log(), lab.controllerLog('controller-1')];
+    const logs = [node.log(), node.charon.log(), lab.controllerLog('controller-1')];
     for (const text of [...objects, ...commands, ...logs]) {
       t.false(lines.some((line) => text.includes(line)) || text.includes('PRIVATE KEY'));
     }

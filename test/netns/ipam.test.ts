@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { writeNodeCache } from '../../src/cache/write.ts';
 import { seedCache } from '../helpers/cache.ts';
+import { type Conflist, chainAdd, chainCheck, chainDel, type ExecPlugin, podArgs } from '../helpers/cni.ts';
 import {
   callIpamPlugin,
   HOST_LOCAL,
@@ -12,7 +13,8 @@ import {
   ipamFolder,
   ipamUnavailable,
 } from '../helpers/ipam.ts';
-import { createNamespace, netnsUnavailable } from '../helpers/netns.ts';
+import { createNamespace, must, netnsUnavailable, withEnv } from '../helpers/netns.ts';
+import { ROOT } from '../helpers/root.ts';
 
 const missing = ipamUnavailable() ?? (await netnsUnavailable());
 // One after the other: times are part of what is tested.
@@ -428,4 +430,68 @@ run('GC keeps what is listed, and refuses to guess', async (t) => {
   t.is((await callIpamPlugin(plugin, valid, { verb: 'GC' })).exitCode, 0);
   t.is((await callIpamPlugin(plugin, config, check('a'))).json.code, 102);
   t.is((await callIpamPlugin(plugin, config, check('b'))).exitCode, 0);
+});
+
+run('the complete chain of the example: bridge, trapline-ipam, portmap, trapline', async (t) => {
+  const { base } = ipamFolder(t);
+  const [node, pod] = [await createNamespace('ipam-node'), await createNamespace('ipam-pod')];
+  t.teardown(node.remove);
+  t.teardown(pod.remove);
+  const runDir = join(base, 'run');
+  const cache = seedCache();
+  writeNodeCache(runDir, { ...cache, node: { ...cache.node, podCidrs: ['10.7.0.0/24', 'fd00:7::/64'] } });
+  const text = readFileSync(join(ROOT, 'conf/examples/20-complete.conflist'), 'utf8');
+  const example = JSON.parse(text) as Conflist;
+  const plugins = example.plugins.map((plugin) => ({
+    ...plugin,
+    ...(plugin.type === 'trapline' ? { runDir } : {}),
+    ...(plugin.type === 'bridge' ? { ipam: { ...(plugin.ipam as object), dataDir: base, runDir } } : {}),
+  }));
+  const exec: ExecPlugin = (type, env, input) => {
+    const file = type === 'trapline' ? join(ROOT, 'pkg/dist/trapline') : `/usr/lib/cni/${type}`;
+    return node.run(withEnv({ file, args: [], input }, { ...env, CNI_PATH: `${base}:/usr/lib/cni` }));
+  };
+  const target = {
+    containerId: 'c0ffee',
+    netns: pod.path,
+    ifName: 'eth0',
+    args: podArgs('kube-system', 'coredns-1', 'uid-1', 'c0ffee'),
+  };
+  const conflist = { ...example, plugins };
+  const result = await chainAdd(exec, conflist, target);
+  const { ips } = result as { ips: { address: string }[] };
+  t.deepEqual(
+    ips.map(({ address }) => address),
+    ['10.7.0.2/24', 'fd00:7::2/64'],
+  );
+  t.regex(await pod.ip('-o', 'addr', 'show', 'dev', 'eth0'), /10\.7\.0\.2\/24/);
+  t.regex(await node.ip('xfrm', 'policy'), /src 10\.7\.0\.2\/32/);
+  await chainCheck(exec, conflist, target, result);
+  await chainDel(exec, conflist, target, result);
+  t.is(await node.ip('xfrm', 'policy'), '');
+  t.false(existsSync(join(base, 'pods/10.7.0.2')));
+});
+
+run('a full disk: an error, no address given out, and nothing left', async (t) => {
+  const { base, plugin } = ipamFolder(t);
+  const disk = join(base, 'disk');
+  mkdirSync(disk);
+  await must({ file: '/bin/mount', args: ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', disk] });
+  t.teardown(() => must({ file: '/bin/umount', args: [disk] }));
+  const config = { cniVersion: '1.0.0', name: 'net', ipam: { subnet: '10.8.4.0/24', dataDir: disk } };
+  t.is((await callIpamPlugin(plugin, config, add('a'))).json.ips?.[0]?.address, '10.8.4.2/24');
+  const filler = join(disk, 'filler');
+  t.throws(() => writeFileSync(filler, Buffer.alloc(1 << 20)), { code: 'ENOSPC' });
+  const { exitCode, json } = await callIpamPlugin(plugin, config, add('b'));
+  t.is(exitCode, 1);
+  t.is(json.code, 5, json.msg);
+  t.deepEqual(
+    readdirSync(join(disk, 'net')).filter((name) => name.startsWith('10.')),
+    ['10.8.4.2'],
+  );
+  t.is((await callIpamPlugin(plugin, config, del('a'))).exitCode, 0, 'what is given back needs no room');
+  t.false(existsSync(join(disk, 'net/10.8.4.2')));
+  rmSync(filler);
+  const after = await callIpamPlugin(plugin, config, add('b'));
+  t.is(after.exitCode, 0, after.json.msg);
 });
