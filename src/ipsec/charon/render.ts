@@ -1,5 +1,6 @@
 import type { ChildConfig, ConnectionConfig } from '../types.ts';
 import type { ViciMessage } from '../vici/message.ts';
+import { PROTOCOL_NUMBERS } from '../xfrm/protocol.ts';
 import { PROFILES, type Profile } from './profile.ts';
 
 /** Seconds without an IKE message before a peer is asked for a sign of life (RFC 7296 2.4). */
@@ -77,13 +78,21 @@ function renderChild(config: ConnectionConfig, child: ChildConfig, profile: Prof
     close_action: 'trap',
     dpd_action: 'trap',
     esp_proposals: PROFILES[profile].esp,
-    local_ts: child.localTs,
-    remote_ts: child.remoteTs,
+    local_ts: child.localTs.map(numeric),
+    remote_ts: child.remoteTs.map(numeric),
     rekey_time: CHILD_REKEY,
     rekey_packets: String(CHILD_REKEY_PACKETS),
     life_packets: String(CHILD_LIFE_PACKETS),
     ...(label === undefined ? {} : { label, label_mode: 'simple' }),
   };
+}
+
+/** charon looks names of protocols up in /etc/protocols, which a container need not have. */
+function numeric(selector: string): string {
+  return selector.replace(
+    /\[(tcp|udp|sctp)\b/,
+    (_, name: 'tcp' | 'udp' | 'sctp') => `[${PROTOCOL_NUMBERS[name]}`,
+  );
 }
 
 /**
