@@ -46,6 +46,8 @@ export interface AgentOptions {
   readonly strict: boolean;
   /** Keep routes to the peers' pod CIDRs, and forwarding. */
   readonly routes: boolean;
+  /** Fit the kernel's hash thresholds to the pod CIDRs. */
+  readonly hashThresholds: boolean;
   readonly protectUnlisted: boolean;
   readonly profile: Profile;
   readonly iproute2: Iproute2;
@@ -134,7 +136,7 @@ function networkKeeper(options: AgentOptions): AgentEffects['keepNetwork'] {
       await keepRoutes(options.iproute2, cache);
     }
     const key = thresholdsOf(cache);
-    if (key !== looked.key || Date.now() - looked.at > THRESHOLDS_MS) {
+    if (options.hashThresholds && (key !== looked.key || Date.now() - looked.at > THRESHOLDS_MS)) {
       await keepThresholds(options.iproute2, { runDir: options.runDir, cache });
       looked = { key, at: Date.now() };
     }
