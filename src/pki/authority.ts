@@ -1,11 +1,8 @@
-import type { webcrypto } from 'node:crypto';
+import { assertValidNow, decodeCertificates, isAuthority, isIssuedBy } from './certificate.ts';
 import {
-  decodeCertificates,
   exportPrivateKey,
   generateKeys,
   importPrivateKey,
-  isAuthority,
-  isIssuedBy,
   KEY_TYPES,
   type SigningKey,
   serialNumber,
@@ -69,24 +66,21 @@ export async function parseAuthority(
   roots: string,
   now: Date,
 ): Promise<Authority> {
-  const [own, ...rest] = decoded('certificate', certificate);
+  const [own, ...rest] = decodeCertificates('certificate', certificate);
   if (own === undefined) {
     throw new PkiError('certificate: none in it');
   }
   if (!isAuthority(own)) {
     throw new PkiError(`certificate: ${own.subject} is not a CA`);
   }
-  if (now < own.notBefore || now > own.notAfter) {
-    const [from, to] = [own.notBefore.toISOString(), own.notAfter.toISOString()];
-    throw new PkiError(`certificate: ${own.subject} is valid from ${from} to ${to}, not now`);
-  }
+  assertValidNow(`certificate: ${own.subject}`, own, now);
   const signer = await importPrivateKey(key).catch((error: Error) => {
     throw new PkiError(`key: ${error.message}`);
   });
   if (!signer.publicKey.equals(Buffer.from(own.publicKey.rawData))) {
     throw new PkiError(`key: not that of ${own.subject}`);
   }
-  const path = await pathToRoot(own, [...rest, ...decoded('ca.crt', roots)]);
+  const path = await pathToRoot(own, [...rest, ...decodeCertificates('ca.crt', roots)]);
   const [root = own, ...between] = path.reverse();
   return {
     certificate: own,
@@ -94,14 +88,6 @@ export async function parseAuthority(
     root,
     intermediates: between.filter((one) => one !== own).reverse(),
   };
-}
-
-function decoded(what: string, pem: string): x509.X509Certificate[] {
-  try {
-    return decodeCertificates(pem);
-  } catch (error) {
-    throw new PkiError(`${what}: not a certificate in PEM: ${(error as Error).message}`);
-  }
 }
 
 /** From the certificate to a self-signed one. */
@@ -144,7 +130,7 @@ export async function certify(
     ...validFor(days, now, ca.notAfter),
     signingAlgorithm: key.signing,
     publicKey,
-    signingKey: key.key as webcrypto.CryptoKey,
+    signingKey: key.key,
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, webcrypto } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, webcrypto } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import * as x509 from '@peculiar/x509';
 
@@ -40,13 +40,13 @@ export const KEY_TYPES: Readonly<Record<KeyType, KeySpec>> = {
 };
 
 /** Fewer bits than this are refused (SP 800-57 part 1, table 2: 128 bits of security). */
-export const LEAST_RSA_BITS = 3_072;
+const LEAST_RSA_BITS = 3_072;
 
 export const DAY_MS = 86_400_000;
 /** Certificates are valid from a little before, so that a node whose clock is behind takes them. */
 const SKEW_MS = 300_000;
 
-export interface Validity {
+interface Validity {
   readonly notBefore: Date;
   readonly notAfter: Date;
 }
@@ -146,37 +146,4 @@ export function weakness(publicKey: ArrayBuffer): string {
     return modulusLength >= LEAST_RSA_BITS ? '' : `RSA of ${modulusLength} bits; ${LEAST_RSA_BITS} at least`;
   }
   return `a key of type ${asymmetricKeyType} is neither ECDSA nor RSA`;
-}
-
-/** SHA-256 of a certificate, hex. */
-export function fingerprint(certificate: x509.X509Certificate): string {
-  return createHash('sha256').update(Buffer.from(certificate.rawData)).digest('hex');
-}
-
-/** All certificates of a PEM text. Throws what names nothing but the fault. */
-export function decodeCertificates(pem: string): x509.X509Certificate[] {
-  return x509.PemConverter.decode(pem).map((der) => new x509.X509Certificate(der));
-}
-
-/** RFC 5280 6.1, as far as two certificates go: names, signature, and that the issuer is a CA. */
-export async function isIssuedBy(
-  certificate: x509.X509Certificate,
-  issuer: x509.X509Certificate,
-): Promise<boolean> {
-  return (
-    certificate.issuer === issuer.subject &&
-    isAuthority(issuer) &&
-    (await certificate.verify({ publicKey: issuer.publicKey, signatureOnly: true }))
-  );
-}
-
-export function isAuthority(certificate: x509.X509Certificate): boolean {
-  return certificate.getExtension(x509.BasicConstraintsExtension)?.ca === true;
-}
-
-/** Whether a request wants to be a CA. */
-export function isAuthorityRequested(request: x509.Pkcs10CertificateRequest): boolean {
-  return request.extensions.some(
-    (extension) => extension instanceof x509.BasicConstraintsExtension && extension.ca,
-  );
 }

@@ -1,6 +1,7 @@
 import type { Identity } from '../ipsec/charon/identity.ts';
 import { CA_CERTIFICATE, NODE_CERTIFICATE, NODE_KEY, readPem } from './ca.ts';
-import { decodeCertificates, fingerprint, importPrivateKey, isIssuedBy, type x509 } from './crypto.ts';
+import { assertValidNow, decodeCertificates, fingerprint, isIssuedBy } from './certificate.ts';
+import { importPrivateKey, type x509 } from './crypto.ts';
 import { PkiError } from './error.ts';
 
 /** A node's key and certificate, checked, and what the cluster is told of them. */
@@ -50,8 +51,8 @@ export async function checkIdentity(
   node: string,
   now: Date,
 ): Promise<NodeIdentity> {
-  const roots = decode(names.authorities, authorities);
-  const [certificate, ...chain] = decode(names.certificate, pem);
+  const roots = decodeCertificates(names.authorities, authorities);
+  const [certificate, ...chain] = decodeCertificates(names.certificate, pem);
   if (certificate === undefined || roots.length === 0) {
     throw new PkiError(
       `${certificate === undefined ? names.certificate : names.authorities}: no certificate in it`,
@@ -61,10 +62,7 @@ export async function checkIdentity(
   if (certificate.subject !== wanted) {
     throw new PkiError(`${names.certificate}: subject is ${certificate.subject}, not ${wanted}`);
   }
-  if (now < certificate.notBefore || now > certificate.notAfter) {
-    const [from, to] = [certificate.notBefore.toISOString(), certificate.notAfter.toISOString()];
-    throw new PkiError(`${names.certificate}: valid from ${from} to ${to}, not now`);
-  }
+  assertValidNow(names.certificate, certificate, now);
   const root = await rootOf(certificate, chain, roots);
   if (root === undefined) {
     throw new PkiError(`${names.certificate}: not signed by a CA of ${names.authorities}`);
@@ -96,14 +94,6 @@ async function rootOf(
   return next !== undefined && (await isIssuedBy(certificate, next))
     ? await rootOf(next, rest, roots)
     : undefined;
-}
-
-function decode(path: string, pem: string): x509.X509Certificate[] {
-  try {
-    return decodeCertificates(pem);
-  } catch (error) {
-    throw new PkiError(`${path}: not a certificate in PEM: ${(error as Error).message}`);
-  }
 }
 
 async function assertPair(

@@ -1,14 +1,7 @@
 import test from 'ava';
 import { certify, createAuthority, type PemPair, parseAuthority } from '../../src/pki/authority.ts';
-import {
-  decodeCertificates,
-  exportPrivateKey,
-  fingerprint,
-  generateKeys,
-  KEY_TYPES,
-  type KeyType,
-  x509,
-} from '../../src/pki/crypto.ts';
+import { decodeCertificates, fingerprint } from '../../src/pki/certificate.ts';
+import { exportPrivateKey, generateKeys, KEY_TYPES, type KeyType, x509 } from '../../src/pki/crypto.ts';
 import { PkiError } from '../../src/pki/error.ts';
 import { checkIdentity } from '../../src/pki/identity.ts';
 
@@ -47,7 +40,7 @@ for (const type of Object.keys(KEY_TYPES) as KeyType[]) {
     const root = await createAuthority(LIFE);
     const below = await intermediate(root, type);
     const { certificate, privateKey, authority } = await nodeOf(below, root.certificate);
-    t.is(decodeCertificates(certificate).length, 2, 'what leads to the root goes along');
+    t.is(decodeCertificates('node.crt', certificate).length, 2, 'what leads to the root goes along');
     const files = { authorities: root.certificate, certificate, privateKey, names: NAMES };
     const identity = await checkIdentity(files, 'a', NOW);
     t.is(identity.chain.length, 1);
@@ -73,5 +66,9 @@ test('a CA that cannot sign is refused, and says why', async (t) => {
   await refused({ ...root, certificate: 'none' }, /certificate: none in it/);
   await refused({ certificate, key: privateKey }, /CN=ipsec-a is not a CA/);
   await refused(below, /nothing signed by CN=trapline-ca-\w+ leads to a root/);
-  await refused(root, /is valid from .*, not now/, new Date(NOW.getTime() + 11 * 86_400_000));
+  await refused(
+    root,
+    /certificate: CN=trapline-ca-\w+: valid from .*, not now/,
+    new Date(NOW.getTime() + 11 * 86_400_000),
+  );
 });

@@ -2,7 +2,8 @@ import * as z from 'zod';
 import { APPLY_PATCH, type KubeClient, MERGE_PATCH } from '../../kube/client.ts';
 import { isNotFound } from '../../kube/error.ts';
 import { type Authority, createAuthority, type PemPair, parseAuthority } from '../../pki/authority.ts';
-import { decodeCertificates } from '../../pki/crypto.ts';
+import { decodeCertificates, fingerprint } from '../../pki/certificate.ts';
+import type { x509 } from '../../pki/crypto.ts';
 import { PkiError } from '../../pki/error.ts';
 import { CA_CONFIG_MAP, caConfigMapSchema } from '../../watcher/keys/requested.ts';
 import { type Bundle, type NodeTrust, nextBundle } from './bundle.ts';
@@ -18,8 +19,8 @@ export interface AuthorityOptions {
 
 /** kubernetes.io/tls, with the roots in `ca.crt` if `tls.crt` does not lead to one. */
 const SECRET = 'trapline-ca';
-/** On a Secret that we made ourselves: such a CA is replaced before it ends. */
-const MADE = 'trapline.io/made-by';
+/** SHA-256 of a CA that we made: such a one is replaced before it ends. An operator's put into the same Secret is not. */
+const MADE = 'trapline.io/made';
 /** Anything here asks for a new CA. */
 const ROTATE = 'trapline.io/rotate';
 const MANAGER = 'trapline-controller';
@@ -52,19 +53,14 @@ export async function keepAuthority(
   const { client, namespace, now } = options;
   const authority = await currentAuthority(options);
   const path = `/api/v1/namespaces/${namespace}/configmaps/${CA_CONFIG_MAP}`;
-  const before = await client.request({ path }).catch((error) => {
-    if (isNotFound(error)) {
-      return undefined;
-    }
-    throw error;
-  });
+  const before = await getIfThere(client, path);
   const known = before === undefined ? undefined : caConfigMapSchema.parse(before).data;
   const next = nextBundle(
     known === undefined
       ? undefined
       : {
           root: known.root,
-          certificates: decodeCertificates(known['ca.crt']).filter(
+          certificates: decodeCertificates(CA_CONFIG_MAP, known['ca.crt']).filter(
             ({ notAfter }) => notAfter.getTime() > now(),
           ),
         },
@@ -73,17 +69,11 @@ export async function keepAuthority(
   );
   const pem = next.bundle.certificates.map((one) => `${one.toString('pem')}\n`).join('');
   if (known?.['ca.crt'] !== pem || known.root !== next.bundle.root) {
-    await client.request({
-      method: 'PATCH',
-      path,
-      query: { fieldManager: MANAGER, force: 'true' },
-      contentType: APPLY_PATCH,
-      body: {
-        apiVersion: 'v1',
-        kind: 'ConfigMap',
-        metadata: { name: CA_CONFIG_MAP, namespace },
-        data: { 'ca.crt': pem, root: next.bundle.root },
-      },
+    await apply(client, path, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: CA_CONFIG_MAP, namespace },
+      data: { 'ca.crt': pem, root: next.bundle.root },
     });
   }
   return { authority, ...next };
@@ -92,12 +82,7 @@ export async function keepAuthority(
 async function currentAuthority(options: AuthorityOptions): Promise<Authority> {
   const { client, namespace, caDays, now } = options;
   const path = `/api/v1/namespaces/${namespace}/secrets/${SECRET}`;
-  const found = await client.request({ path }).catch((error) => {
-    if (isNotFound(error)) {
-      return undefined;
-    }
-    throw error;
-  });
+  const found = await getIfThere(client, path);
   const life = { days: caDays, now: new Date(now()) };
   if (found === undefined) {
     return await putAuthority(options, await createAuthority(life));
@@ -107,34 +92,32 @@ async function currentAuthority(options: AuthorityOptions): Promise<Authority> {
     throw new PkiError(`Secret ${namespace}/${SECRET}: ${z.prettifyError(parsed.error)}`);
   }
   const { data, metadata } = parsed.data;
-  const made = metadata.annotations[MADE] !== undefined;
+  const where = `Secret ${namespace}/${SECRET}`;
   const pair = { certificate: text(data['tls.crt']), key: text(data['tls.key']) };
-  if (metadata.annotations[ROTATE] !== undefined && made) {
+  const [own] = decodeCertificates(where, pair.certificate);
+  const made = own !== undefined && metadata.annotations[MADE] === fingerprint(own);
+  if (made && (metadata.annotations[ROTATE] !== undefined || isNearEnd(own, now()))) {
     return await putAuthority(options, await createAuthority(life));
   }
-  const authority = await parseAuthority(pair, text(data['ca.crt']), life.now).catch((error: Error) => {
-    throw new PkiError(`Secret ${namespace}/${SECRET}: ${error.message}`);
+  return await parseAuthority(pair, text(data['ca.crt']), life.now).catch((error: Error) => {
+    throw new PkiError(`${where}: ${error.message}`);
   });
-  const { notBefore, notAfter } = authority.certificate;
-  const left = (notAfter.getTime() - now()) / (notAfter.getTime() - notBefore.getTime());
-  return made && left < LAST_PART ? await putAuthority(options, await createAuthority(life)) : authority;
+}
+
+function isNearEnd({ notBefore, notAfter }: x509.X509Certificate, now: number): boolean {
+  return notAfter.getTime() - now < LAST_PART * (notAfter.getTime() - notBefore.getTime());
 }
 
 async function putAuthority({ client, namespace, now }: AuthorityOptions, pair: PemPair): Promise<Authority> {
   const encode = (pem: string): string => Buffer.from(pem).toString('base64');
   const path = `/api/v1/namespaces/${namespace}/secrets/${SECRET}`;
-  await client.request({
-    method: 'PATCH',
-    path,
-    query: { fieldManager: MANAGER, force: 'true' },
-    contentType: APPLY_PATCH,
-    body: {
-      apiVersion: 'v1',
-      kind: 'Secret',
-      type: 'kubernetes.io/tls',
-      metadata: { name: SECRET, namespace, annotations: { [MADE]: MANAGER } },
-      data: { 'tls.crt': encode(pair.certificate), 'tls.key': encode(pair.key) },
-    },
+  const authority = await parseAuthority(pair, '', new Date(now()));
+  await apply(client, path, {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    type: 'kubernetes.io/tls',
+    metadata: { name: SECRET, namespace, annotations: { [MADE]: fingerprint(authority.certificate) } },
+    data: { 'tls.crt': encode(pair.certificate), 'tls.key': encode(pair.key) },
   });
   await client.request({
     method: 'PATCH',
@@ -142,5 +125,19 @@ async function putAuthority({ client, namespace, now }: AuthorityOptions, pair: 
     contentType: MERGE_PATCH,
     body: { metadata: { annotations: { [ROTATE]: null } } },
   });
-  return await parseAuthority(pair, '', new Date(now()));
+  return authority;
+}
+
+async function getIfThere(client: KubeClient, path: string): Promise<unknown> {
+  return await client.request({ path }).catch((error) => {
+    if (isNotFound(error)) {
+      return undefined;
+    }
+    throw error;
+  });
+}
+
+async function apply(client: KubeClient, path: string, body: object): Promise<void> {
+  const query = { fieldManager: MANAGER, force: 'true' };
+  await client.request({ method: 'PATCH', path, query, contentType: APPLY_PATCH, body });
 }

@@ -1,4 +1,5 @@
-import { fingerprint, type x509 } from '../../pki/crypto.ts';
+import { fingerprint } from '../../pki/certificate.ts';
+import type { x509 } from '../../pki/crypto.ts';
 
 /** What a node says of its certificate: SHA-256 of roots, hex. */
 export interface NodeTrust {

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { DAY_MS, isAuthorityRequested, weakness, x509 } from '../../pki/crypto.ts';
+import { DAY_MS, weakness, x509 } from '../../pki/crypto.ts';
 import { USAGES } from '../../pki/request.ts';
 
 /** A CertificateSigningRequest of certificates.k8s.io/v1, as far as a signer needs it. */
@@ -105,7 +105,7 @@ async function unfit(request: x509.Pkcs10CertificateRequest, node: string): Prom
   if (subject !== node) {
     return deny('WrongNode', `node ${node} asks for the certificate of ${subject}`);
   }
-  if (isAuthorityRequested(request)) {
+  if (request.extensions.some((one) => one instanceof x509.BasicConstraintsExtension && one.ca)) {
     return deny('AuthorityRequested', 'basic constraints with CA:TRUE');
   }
   const others = request.extensions.filter(

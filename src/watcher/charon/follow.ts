@@ -31,14 +31,14 @@ export async function follow(charon: Charon, options: FollowOptions): Promise<vo
   });
   await charon.onChildRekey((old) => {
     for (const { reqid, spiOut } of old) {
-      pinning.wentDown(reqid, spiOut);
+      pinning.letGo(reqid, spiOut);
     }
   });
   await charon.onUpdown(({ kind, up, sa }) => {
     for (const { reqid, spiOut } of sa.children) {
       traps.moved(reqid);
       if (!up) {
-        pinning.wentDown(reqid, spiOut);
+        pinning.letGo(reqid, spiOut);
       } else if (kind === 'child') {
         pinning.cameUp(reqid);
       }

@@ -7,8 +7,8 @@ export interface Pinning {
   add(pins: Pins): void;
   /** A CHILD_SA with this reqid came up. */
   cameUp(reqid: number): void;
-  /** The SA that policies are held to has ended. */
-  wentDown(reqid: number, spi: number | undefined): void;
+  /** This SA has ended, or is about to: no policy is to be held to it. */
+  letGo(reqid: number, spi: number | undefined): void;
   stop(): void;
 }
 
@@ -39,7 +39,7 @@ export function createPinning(
         pin.timer = setTimeout(release(reqid), settleMs);
       }
     },
-    wentDown(reqid, spi) {
+    letGo(reqid, spi) {
       const pin = held.get(reqid);
       if (pin?.spi === spi && pin !== undefined) {
         clearTimeout(pin.timer);

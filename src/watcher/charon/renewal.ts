@@ -71,10 +71,11 @@ const MOST_PACKETS = 2 ** 31;
  * Connections with CHILD_SAs that have served for `afterS` seconds, where this node is the initiator of their IKE_SA: the other one does the
  * same for its own. charon refuses a second CHILD_SA of a child within an IKE_SA, so all of the connection is replaced.
  */
-export function dueConnections(sas: readonly IkeSa[], afterS: number): string[] {
+export function dueConnections(sas: readonly IkeSa[], stale: ReadonlySet<number>, afterS: number): string[] {
   const due = sas.filter(
-    ({ initiator, state, children }) =>
+    ({ uniqueId, initiator, state, children }) =>
       initiator &&
+      !stale.has(uniqueId) &&
       state === 'ESTABLISHED' &&
       children.some(
         (child) =>

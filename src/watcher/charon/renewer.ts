@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises';
 import type { Charon } from '../../ipsec/charon/charon.ts';
 import type { ConnectionConfig } from '../../ipsec/types.ts';
 import type { NodeIdentity } from '../../pki/identity.ts';
@@ -6,15 +5,18 @@ import { dueConnections, type RenewalEffects, renewStale } from './renewal.ts';
 import type { CharonSessionOptions } from './session.ts';
 
 export interface RenewerOptions
-  extends Pick<CharonSessionOptions, 'rekeyAfterS' | 'pace' | 'onFailures' | 'onError'>,
-    Pick<RenewalEffects, 'open' | 'release'> {
+  extends Pick<CharonSessionOptions, 'rekeyAfterS' | 'onFailures'>,
+    RenewalEffects {
   readonly planned: () => readonly ConnectionConfig[];
   /** Loading and pruning come one after the other. */
   readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Aborts with the session. */
+  readonly signal: AbortSignal;
 }
 
 /** A peer with which no new IKE_SA comes up keeps the old one, and is asked again. */
 const RETRY_MS = 30_000;
+const RETRY_LOOK_MS = 1_000;
 /** How often in the life of a CHILD_SA its age is looked at. */
 const LOOKS = 60;
 
@@ -22,42 +24,47 @@ const LOOKS = 60;
 export interface Renewer {
   /** Works with another identity from now on. Resolves when every IKE_SA has one of the new certificate in its place. @throws ViciError */
   renew(former: NodeIdentity, next: NodeIdentity): Promise<void>;
-  stop(): void;
 }
 
 export function createRenewer(charon: Charon, options: RenewerOptions): Renewer {
-  const { planned, inTurn, rekeyAfterS, onFailures, onError } = options;
-  const ended = new AbortController();
-  const { signal } = ended;
-  const effects: RenewalEffects = {
-    open: options.open,
-    release: options.release,
-    pace: options.pace,
-    sleep: (ms) => setTimeout(ms),
-    onError,
-  };
-  let round = 0;
+  const { planned, inTurn, sleep, signal, rekeyAfterS, onFailures, onError } = options;
+  let again = false;
+  let settling: Promise<void> | undefined;
 
-  /** What became stale is replaced, again and again until it is; a later call takes over from an earlier one. */
-  const settle = async (): Promise<void> => {
-    round += 1;
-    const mine = round;
-    while (mine === round && !signal.aborted && (await renewStale(charon, planned(), effects)) > 0) {
-      await setTimeout(RETRY_MS, undefined, { signal }).catch(() => undefined);
+  /** What is stale is replaced, again and again until it is. What becomes stale meanwhile is not kept waiting by a peer that refuses. */
+  const settle = (): Promise<void> => {
+    again = true;
+    settling ??= settleAll();
+    return settling;
+  };
+
+  const settleAll = async (): Promise<void> => {
+    while (again && !signal.aborted) {
+      again = false;
+      const failed = await renewStale(charon, planned(), options).catch((error) => {
+        onError(error);
+        return 1;
+      });
+      for (let waited = 0; failed > 0 && !again && waited < RETRY_MS && !signal.aborted; ) {
+        await sleep(RETRY_LOOK_MS);
+        waited += RETRY_LOOK_MS;
+      }
+      again ||= failed > 0;
     }
-    if (mine === round) {
-      charon.renewing(false);
-    }
+    settling = undefined;
+    charon.renewing(false);
   };
 
   const replaceDue = async (afterS: number): Promise<void> => {
     const ours = new Set(planned().map(({ name }) => name));
-    const due = dueConnections(await charon.listSas(), afterS).filter((name) => ours.has(name));
+    const due = dueConnections(await charon.listSas(), charon.stale(), afterS).filter((name) =>
+      ours.has(name),
+    );
     if (due.length > 0) {
       charon.renewing(true);
       charon.replace(due);
       await inTurn(() => charon.load(planned()));
-      await settle();
+      void settle();
     }
   };
 
@@ -65,11 +72,11 @@ export function createRenewer(charon: Charon, options: RenewerOptions): Renewer 
     // A thousand SAs that came up together are not replaced together.
     const afterS = rekeyAfterS * (0.9 + 0.1 * Math.random());
     while (!signal.aborted) {
-      await setTimeout((rekeyAfterS * 1_000) / LOOKS, undefined, { signal });
-      await replaceDue(afterS).catch((error) => (signal.aborted ? undefined : onError(error)));
+      await sleep((rekeyAfterS * 1_000) / LOOKS);
+      await replaceDue(afterS).catch(onError);
     }
   };
-  rekey().catch(() => undefined);
+  void rekey();
 
   const loadAnew = async (former: NodeIdentity, next: NodeIdentity): Promise<void> => {
     await charon.loadIdentity(next);
@@ -88,6 +95,5 @@ export function createRenewer(charon: Charon, options: RenewerOptions): Renewer 
       onFailures();
       await settle();
     },
-    stop: () => ended.abort(),
   };
 }

@@ -9,6 +9,7 @@ import { connectVici } from '../../ipsec/vici/session.ts';
 import type { Iproute2 } from '../../ipsec/xfrm/iproute2.ts';
 import { listStates } from '../../ipsec/xfrm/kernel.ts';
 import type { NodeIdentity } from '../../pki/identity.ts';
+import { sleep } from '../node.ts';
 import { adoptOrphans, bringUp } from './background.ts';
 import { follow } from './follow.ts';
 import type { CharonSession } from './link.ts';
@@ -56,15 +57,18 @@ export async function openCharonSession(
     const failures = new Map<string, Failure>();
     const pinning = createPinning(options.pace, options.onPins);
     const inTurn = createQueue();
+    const ended = new AbortController();
     let planned: readonly ConnectionConfig[] = [];
     await follow(charon, { ...options, failures, pinning, planned: () => planned });
     const renewer = createRenewer(charon, {
       ...options,
       planned: () => planned,
       inTurn,
+      signal: ended.signal,
+      sleep: (ms) => sleep(ms, ended.signal),
       release: (sas) => {
         for (const { reqid, spiOut } of sas.flatMap(({ children }) => children)) {
-          pinning.wentDown(reqid, spiOut);
+          pinning.letGo(reqid, spiOut);
         }
       },
       open: async () => {
@@ -123,7 +127,7 @@ export async function openCharonSession(
       },
       closed: session.closed.then(({ message }) => {
         pinning.stop();
-        renewer.stop();
+        ended.abort();
         return message;
       }),
       close: () => void session.close(),

@@ -6,7 +6,7 @@ import { rotationPath } from '../../cache/paths.ts';
 import { writeFileAtomic } from '../../cache/write.ts';
 import { createReflector } from '../../kube/reflector.ts';
 import { CA_CERTIFICATE, readPem } from '../../pki/ca.ts';
-import { decodeCertificates } from '../../pki/crypto.ts';
+import { decodeCertificates } from '../../pki/certificate.ts';
 import { PkiError } from '../../pki/error.ts';
 import type { NodeIdentity } from '../../pki/identity.ts';
 import { createWake } from '../wake.ts';
@@ -108,7 +108,7 @@ export function requestedKeys(options: RequestedKeysOptions): Keys {
     }
     const path = join(folder, CA_CERTIFICATE);
     if ((await readPem(path).catch(() => '')) !== bundle['ca.crt']) {
-      decodeCertificates(bundle['ca.crt']);
+      decodeCertificates(`ConfigMap ${namespace}/${CA_CONFIG_MAP}`, bundle['ca.crt']);
       writeFileAtomic(path, bundle['ca.crt']);
     }
     const current = await identity().catch(() => undefined);

@@ -1,7 +1,8 @@
 import test from 'ava';
 import { type Bundle, type NodeTrust, nextBundle } from '../../../src/controller/keys/bundle.ts';
 import { createAuthority } from '../../../src/pki/authority.ts';
-import { fingerprint, x509 } from '../../../src/pki/crypto.ts';
+import { fingerprint } from '../../../src/pki/certificate.ts';
+import { x509 } from '../../../src/pki/crypto.ts';
 
 const authority = async (): Promise<x509.X509Certificate> =>
   new x509.X509Certificate((await createAuthority({ days: 10, now: new Date() })).certificate);

@@ -25,9 +25,9 @@ test('a hold ends by itself, with the SA, and with the session', async (t) => {
   await sleep(60);
   t.is(pinning.pins().size, 0);
   pinning.add(new Map([[REQID, 0xc2]]));
-  pinning.wentDown(REQID, 0xc1);
+  pinning.letGo(REQID, 0xc1);
   t.is(pinning.pins().size, 1, 'another SA');
-  pinning.wentDown(REQID, 0xc2);
+  pinning.letGo(REQID, 0xc2);
   t.is(pinning.pins().size, 0);
   pinning.add(new Map([[REQID, 0xc3]]));
   pinning.stop();

@@ -87,13 +87,18 @@ test('what cannot be replaced stays, and is counted', async (t) => {
   t.false(calls.some((call) => call.startsWith('end')));
 });
 
+const NONE = new Set<number>();
+
 test('connections are due by the age of their children, or the packets, at the initiator of their IKE_SA', (t) => {
   const young = child({ installedFor: 9 });
-  t.deepEqual(dueConnections([sa(2, { children: [young, child()] })], 60), [config.name]);
-  t.deepEqual(dueConnections([sa(2, { children: [young] })], 60), []);
-  t.deepEqual(dueConnections([sa(2, { children: [{ ...young, packetsIn: 2 ** 31 }] })], 60), [config.name]);
-  t.deepEqual(dueConnections([sa(2, { initiator: false })], 60), []);
-  t.deepEqual(dueConnections([sa(2, { state: 'DELETING' })], 60), []);
+  t.deepEqual(dueConnections([sa(2, { children: [young, child()] })], NONE, 60), [config.name]);
+  t.deepEqual(dueConnections([sa(2, { children: [young] })], NONE, 60), []);
+  t.deepEqual(dueConnections([sa(2, { children: [{ ...young, packetsIn: 2 ** 31 }] })], NONE, 60), [
+    config.name,
+  ]);
+  t.deepEqual(dueConnections([sa(2, { initiator: false })], NONE, 60), []);
+  t.deepEqual(dueConnections([sa(2, { state: 'DELETING' })], NONE, 60), []);
+  t.deepEqual(dueConnections([sa(2)], new Set([2]), 60), [], 'is being replaced');
 });
 
 test('nothing to replace is no session', async (t) => {
