@@ -31,7 +31,7 @@ export async function callIpam(deps: PluginDeps): Promise<Outcome> {
         case 'GC':
           return await collect(deps, call, network);
         case 'DEL':
-          return await giveBack(deps, call, parseStoreConfig(call.raw, network));
+          return await giveBack(deps, parseStoreConfig(call.raw, network), isOf(call));
         case 'CHECK':
           return await locked(deps, parseStoreConfig(call.raw, network), async (store) => check(store, call));
       }
@@ -82,24 +82,29 @@ const isOf =
     // host-local once wrote files without an interface.
     containerId === variables.containerId && (ifName === variables.ifName || ifName === '');
 
-/** On a disk without room for a lock it does without: to give back is to remove a file, whoever else is at work. */
-async function giveBack(deps: PluginDeps, call: RawCall, config: StoreConfig): Promise<string> {
+/**
+ * Frees the leases that `isFree` picks; what is free already is no error (CNI SPEC 1.1.0 DEL). On a disk without room for a lock it does
+ * without: to give back is to remove a file, whoever else is at work.
+ */
+async function giveBack(
+  deps: PluginDeps,
+  config: StoreConfig,
+  isFree: (lease: Lease) => boolean,
+): Promise<string> {
+  const free = (store: Store): string => {
+    for (const { address } of [...store.leases().values()].filter(isFree)) {
+      store.free(address);
+    }
+    return '';
+  };
   try {
-    return await locked(deps, config, async (store) => del(store, call));
+    return await locked(deps, config, async (store) => free(store));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOSPC') {
-      return del(openStore(config.folder), call);
+      return free(openStore(config.folder));
     }
     throw error;
   }
-}
-
-/** What is free already is no error (CNI SPEC 1.1.0 DEL). */
-function del(store: Store, call: RawCall): string {
-  for (const { address } of [...store.leases().values()].filter(isOf(call))) {
-    store.free(address);
-  }
-  return '';
 }
 
 function check(store: Store, call: RawCall): string {
@@ -117,14 +122,11 @@ async function collect(deps: PluginDeps, { raw }: RawCall, network: string): Pro
     throw new CniError(CODE.invalidConfig, `${VALID}: missing or malformed; an empty list would mean all`);
   }
   const keep = new Set(valid.data.map(({ containerID, ifname }) => `${containerID} ${ifname}`));
-  return await locked(deps, parseStoreConfig(raw, network), async (store) => {
-    for (const { containerId, ifName, address } of store.leases().values()) {
-      if (!keep.has(`${containerId} ${ifName}`)) {
-        store.free(address);
-      }
-    }
-    return '';
-  });
+  return await giveBack(
+    deps,
+    parseStoreConfig(raw, network),
+    ({ containerId, ifName }) => !keep.has(`${containerId} ${ifName}`),
+  );
 }
 
 /** Throws CniError 50 if an ADD could not know its ranges. */

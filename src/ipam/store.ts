@@ -84,11 +84,17 @@ export function openStore(folder: string): Store {
     },
     take(address, { containerId, ifName, netns }, set) {
       const name = formatAddress(address);
+      if (existsSync(fileOf(address))) {
+        return false;
+      }
+      const note = join(namespaces, name);
       writeWhole(temporary, `${containerId}\r\n${ifName}`);
       try {
-        writeWhole(join(namespaces, name), netns);
+        writeWhole(note, netns);
         linkSync(temporary, fileOf(address));
       } catch (error) {
+        // Who took it just now has not waited for our lock: host-local, which keeps no such note.
+        rmSync(note, { force: true });
         if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
           return false;
         }

@@ -494,4 +494,11 @@ run('a full disk: an error, no address given out, and nothing left', async (t) =
   rmSync(filler);
   const after = await callIpamPlugin(plugin, config, add('b'));
   t.is(after.exitCode, 0, after.json.msg);
+  t.throws(() => writeFileSync(filler, Buffer.alloc(1 << 20)), { code: 'ENOSPC' });
+  const nobody = { ...config, cniVersion: '1.1.0', 'cni.dev/valid-attachments': [] };
+  t.is((await callIpamPlugin(plugin, nobody, { verb: 'GC' })).exitCode, 0, 'nor does what is collected');
+  t.deepEqual(
+    readdirSync(join(disk, 'net')).filter((name) => name.startsWith('10.')),
+    [],
+  );
 });
