@@ -3,7 +3,7 @@ import { HEARTBEAT_STALE_MS } from '../cache/heartbeat.ts';
 import { withLock } from '../cache/lock.ts';
 import { attachmentsDir, cachePath, heartbeatPath } from '../cache/paths.ts';
 import { readHeartbeat } from '../cache/read.ts';
-import { createCharon } from '../ipsec/charon/charon.ts';
+import { createCharon } from '../ipsec/charon/client.ts';
 import { isOurReqid } from '../ipsec/identity.ts';
 import { connectVici } from '../ipsec/vici/session.ts';
 import { applyOperations } from '../ipsec/xfrm/apply.ts';

@@ -9,6 +9,7 @@ import { AGENT_PORT, createKubeLab, type KubeLab } from '../helpers/kube-lab.ts'
 import { type Creation, item, namespace, pod, policy, service, slice } from '../helpers/kube-objects.ts';
 import { createNamespace, must, netnsUnavailable, withEnv } from '../helpers/netns.ts';
 import { golden, ROOT } from '../helpers/root.ts';
+import { until } from '../helpers/until.ts';
 
 const assets = assetsFolder();
 const unavailable = 'why' in assets ? assets.why : await netnsUnavailable();
@@ -38,24 +39,6 @@ async function condition({ kubectl }: ApiServer, name: string, type: string): Pr
   const text = await kubectl(['get', 'ipsecpolicy', name, '-o', 'json']);
   const { status } = JSON.parse(text) as { status?: { conditions?: Condition[] } };
   return status?.conditions?.find((each) => each.type === type);
-}
-
-async function until<T>(
-  what: string,
-  look: () => Promise<T | undefined | false>,
-  limitMs = 60_000,
-): Promise<T> {
-  const started = Date.now();
-  for (;;) {
-    const found = await look();
-    if (found !== undefined && found !== false) {
-      return found;
-    }
-    if (Date.now() - started > limitMs) {
-      throw new Error(`not within ${limitMs} ms: ${what}`);
-    }
-    await sleep(30);
-  }
 }
 
 const DNS_PORTS = [

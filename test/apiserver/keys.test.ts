@@ -1,10 +1,9 @@
 import { webcrypto } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { rotationPath } from '../../src/cache/paths.ts';
-import { createCharon } from '../../src/ipsec/charon/charon.ts';
+import { createCharon } from '../../src/ipsec/charon/client.ts';
 import { ViciError } from '../../src/ipsec/vici/error.ts';
 import { connectVici } from '../../src/ipsec/vici/session.ts';
 import { generateKeys, importPrivateKey, KEY_TYPES, type KeyType, x509 } from '../../src/pki/crypto.ts';
@@ -14,6 +13,7 @@ import { createKubeLab, type KubeLab, type KubeNode } from '../helpers/kube-lab.
 import { namespace, service, slice } from '../helpers/kube-objects.ts';
 import { netnsUnavailable } from '../helpers/netns.ts';
 import { ROOT } from '../helpers/root.ts';
+import { until } from '../helpers/until.ts';
 
 const assets = assetsFolder();
 const unavailable = 'why' in assets ? assets.why : await netnsUnavailable();
@@ -23,24 +23,6 @@ interface Certificate {
   readonly notAfter: string;
   readonly root: string;
   readonly trusted: readonly string[];
-}
-
-async function until<T>(
-  what: string,
-  look: () => Promise<T | undefined | false>,
-  limitMs = 60_000,
-): Promise<T> {
-  const started = Date.now();
-  for (;;) {
-    const found = await look();
-    if (found !== undefined && found !== false) {
-      return found;
-    }
-    if (Date.now() - started > limitMs) {
-      throw new Error(`not within ${limitMs} ms: ${what}`);
-    }
-    await sleep(100);
-  }
 }
 
 async function certificateOf({ server }: KubeLab, { name }: KubeNode): Promise<Certificate | undefined> {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
-import { type Charon, createCharon } from '../../src/ipsec/charon/charon.ts';
+import type { Charon } from '../../src/ipsec/charon/charon.ts';
+import { createCharon } from '../../src/ipsec/charon/client.ts';
 import type { ConnectionConfig } from '../../src/ipsec/types.ts';
 import { connectVici, type ViciSession } from '../../src/ipsec/vici/session.ts';
 import { createTestCa } from './certificates.ts';

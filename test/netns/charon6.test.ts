@@ -1,5 +1,5 @@
 import test from 'ava';
-import { createCharon } from '../../src/ipsec/charon/charon.ts';
+import { createCharon } from '../../src/ipsec/charon/client.ts';
 import { assertSupported } from '../../src/ipsec/charon/supported.ts';
 import { connectVici } from '../../src/ipsec/vici/session.ts';
 import { startCharon } from '../helpers/charon.ts';

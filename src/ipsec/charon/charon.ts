@@ -1,25 +1,15 @@
 import type { ConnectionConfig } from '../types.ts';
 import type { ViciMessage } from '../vici/message.ts';
-import type { ViciSession } from '../vici/session.ts';
-import { type Identity, loadIdentity } from './identity.ts';
+import type { Identity } from './identity.ts';
 import type { Leftovers } from './leftovers.ts';
-import { emptyMemory, load } from './load.ts';
-import type { Profile } from './profile.ts';
-import { prune, tolerant } from './prune.ts';
-import { listConnections, listSas, listTraps } from './query.ts';
-import {
-  type CharonStats,
-  type CharonVersion,
-  type IkeSa,
-  type LoadedConnection,
+import type {
+  CharonStats,
+  CharonVersion,
+  IkeSa,
+  LoadedConnection,
   parseChildRekey,
   parseIkeRekey,
-  parseKeyExchanges,
-  parseKeyIds,
-  parseStats,
-  parseUpdown,
-  parseVersion,
-  type TrapPolicy,
+  TrapPolicy,
 } from './replies.ts';
 
 /** An IKE_SA came up or went down; for `child`, the one CHILD_SA that did is in `sa.children`. */
@@ -92,118 +82,4 @@ export interface Charon {
   endIke(uniqueIds: readonly number[]): Promise<void>;
   /** Ends IKE_SAs without a word to the peer, which knows nothing of them. */
   forget(uniqueIds: readonly number[]): Promise<void>;
-}
-
-export function createCharon(session: ViciSession, profile: Profile = 'modern'): Charon {
-  const memory = emptyMemory();
-  const keys: string[] = [];
-  let certificate: string | undefined;
-  const loadAll = (connections: readonly ConnectionConfig[]): Promise<string[]> =>
-    load(
-      connections.filter((config) => config.children.length > 0),
-      { session, memory, terms: { profile, ...(certificate === undefined ? {} : { certificate }) } },
-    );
-  return {
-    loadIdentity: async (identity) => {
-      const key = await loadIdentity(session, identity);
-      certificate = identity.certificate;
-      if (keys.at(-1) !== key) {
-        keys.push(key);
-      }
-    },
-    forgetAuthorities: async (identity) => {
-      const held = parseKeyIds(await session.request('get-keys'));
-      if (held.some((id) => !keys.includes(id))) {
-        return false;
-      }
-      await session.request('clear-creds');
-      await loadIdentity(session, identity);
-      return true;
-    },
-    forgetFormerKeys: async () => {
-      const last = keys.at(-1);
-      for (const id of keys.splice(0, keys.length - 1).filter((former) => former !== last)) {
-        await tolerant(session, 'unload-key', { id });
-      }
-    },
-    load: loadAll,
-    prune: (connections) => prune(connections, session, memory),
-    reconcile: async (connections) => {
-      const loaded = await loadAll(connections);
-      return { loaded, ...(await prune(connections, session, memory)) };
-    },
-    initiate: async (ike, child, timeoutMs) => {
-      await session.request(
-        'initiate',
-        { ike, child, timeout: String(timeoutMs) },
-        { timeoutMs: timeoutMs + INITIATE_GRACE_MS },
-      );
-    },
-    initiateIke: async (ike, timeoutMs) => {
-      await session.request(
-        'initiate',
-        { ike, timeout: String(timeoutMs) },
-        { timeoutMs: timeoutMs + INITIATE_GRACE_MS },
-      );
-    },
-    replace: (names) => {
-      for (const name of names) {
-        memory.generations.set(name, memory.generations.get(name) === 1 ? 0 : 1);
-      }
-    },
-    stale: () => memory.stale,
-    renewing: (on) => {
-      memory.renewing = on;
-    },
-    listSas: (connection) => listSas(session, connection),
-    listConnections: () => listConnections(session),
-    listTraps: () => listTraps(session),
-    keyExchanges: async () => parseKeyExchanges(await session.request('get-algorithms')),
-    version: async () => parseVersion(await session.request('version')),
-    stats: async () => parseStats(await session.request('stats')),
-    onUpdown: (listener) => onUpdown(session, listener),
-    onIkeRekey: (listener) => session.on('ike-rekey', (message) => listener(parseIkeRekey(message))),
-    onChildRekey: (listener) => session.on('child-rekey', (message) => listener(parseChildRekey(message))),
-    onLog: (listener) => session.on('log', listener),
-    rekeyIke: (ike) => tolerant(session, 'rekey', { ike }),
-    rekeyIkeSa: (id) => tolerant(session, 'rekey', { 'ike-id': String(id) }),
-    endChildren: async (uniqueIds) => {
-      for (const id of uniqueIds) {
-        await tolerant(session, 'terminate', { 'child-id': String(id), timeout: '-1' });
-      }
-    },
-    endIke: async (uniqueIds) => {
-      for (const id of uniqueIds) {
-        await tolerant(session, 'terminate', { 'ike-id': String(id), timeout: '-1' });
-        memory.stale.delete(id);
-      }
-    },
-    forget: async (uniqueIds) => {
-      for (const id of uniqueIds) {
-        await tolerant(session, 'terminate', { 'ike-id': String(id), force: 'yes', timeout: '-1' });
-      }
-    },
-  };
-}
-
-/** charon answers at its own time limit; ours only guards against a charon that hangs. */
-const INITIATE_GRACE_MS = 5_000;
-
-async function onUpdown(
-  session: ViciSession,
-  listener: (event: Updown) => void,
-): Promise<() => Promise<void>> {
-  const ends = [
-    await session.on('ike-updown', (message) =>
-      listener({ kind: 'ike', ...parseUpdown('ike-updown', message) }),
-    ),
-    await session.on('child-updown', (message) =>
-      listener({ kind: 'child', ...parseUpdown('child-updown', message) }),
-    ),
-  ];
-  return async () => {
-    for (const end of ends) {
-      await end();
-    }
-  };
 }

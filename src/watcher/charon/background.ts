@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
-import { type Charon, createCharon } from '../../ipsec/charon/charon.ts';
+import type { Charon } from '../../ipsec/charon/charon.ts';
+import { createCharon } from '../../ipsec/charon/client.ts';
 import { replaceOrphans } from '../../ipsec/charon/replace-orphans.ts';
 import type { ConnectionConfig } from '../../ipsec/types.ts';
 import { connectVici } from '../../ipsec/vici/session.ts';

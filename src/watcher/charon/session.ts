@@ -1,4 +1,4 @@
-import { createCharon } from '../../ipsec/charon/charon.ts';
+import { createCharon } from '../../ipsec/charon/client.ts';
 import type { Failure } from '../../ipsec/charon/failures.ts';
 import { findGhosts } from '../../ipsec/charon/ghosts.ts';
 import type { Profile } from '../../ipsec/charon/profile.ts';

@@ -1,13 +1,28 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { nodeOf } from '../../lab/lab.ts';
+import type { LabNode } from '../../lab/node.ts';
 import { podsManifest } from '../../lab/objects.ts';
 import { collect, detachPod } from '../../lab/pod.ts';
 import { policiesOf } from '../../lab/probe.ts';
 import { mustIn, sleep } from '../../lab/process.ts';
 import type { Row } from '../table.ts';
-import { runServer } from '../world.ts';
+import { runServer, type World } from '../world.ts';
 import { announce, answered, attach, forgetNeighbour, late, other, SERVER, withStream } from './late.ts';
+
+/** A protected pod serves `stream`, and is gone without a DEL; the slices still list it. Its node. */
+async function loseWithoutDel(world: World, host: number, stream: string): Promise<LabNode> {
+  const pod = late(host);
+  const node = nodeOf(world.lab, SERVER);
+  await announce(world, [pod]);
+  const first = await attach(world, pod);
+  const echo = runServer(world, first, ['udp/53']);
+  await answered(world, stream, Date.now());
+  await echo.stop('SIGKILL');
+  await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'del', pod.name]);
+  rmSync(join(node.run, 'ipam/pods', pod.address), { force: true });
+  return node;
+}
 
 /** Row 4: addresses that are used again. */
 export const reuseRows: readonly Row[] = [
@@ -39,15 +54,7 @@ export const reuseRows: readonly Row[] = [
     title: 'its address reused at once by a pod that is not protected; DEL of the first never came',
     event: async (world) =>
       await withStream(world, { name: 'taken', address: late(153).address }, async () => {
-        await announce(world, [late(153)]);
-        const first = await attach(world, late(153));
-        const echo = runServer(world, first, ['udp/53']);
-        await answered(world, 'taken', Date.now());
-        await echo.stop('SIGKILL');
-        const node = nodeOf(world.lab, SERVER);
-        await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'del', late(153).name]);
-        rmSync(join(node.run, 'ipam/pods', late(153).address), { force: true });
-        // The slices still list the address.
+        await loseWithoutDel(world, 153, 'taken');
         await world.lab.cluster.put('pods.yaml', podsManifest([other(153)]));
         await sleep(2_000);
         await forgetNeighbour(world, other(153));
@@ -64,14 +71,7 @@ export const reuseRows: readonly Row[] = [
     title: 'protected pod gone without DEL, then GC; its address used again by a pod that is not protected',
     event: async (world) =>
       await withStream(world, { name: 'collected', address: late(154).address }, async () => {
-        const node = nodeOf(world.lab, SERVER);
-        await announce(world, [late(154)]);
-        const first = await attach(world, late(154));
-        const echo = runServer(world, first, ['udp/53']);
-        await answered(world, 'collected', Date.now());
-        await echo.stop('SIGKILL');
-        await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'del', late(154).name]);
-        rmSync(join(node.run, 'ipam/pods', late(154).address), { force: true });
+        const node = await loseWithoutDel(world, 154, 'collected');
         await announce(world, []);
         const of = async (): Promise<number> =>
           (await policiesOf(node)).filter(({ selector: { src, dst } }) =>

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
-import { type Charon, createCharon } from '../../../../src/ipsec/charon/charon.ts';
+import type { Charon } from '../../../../src/ipsec/charon/charon.ts';
+import { createCharon } from '../../../../src/ipsec/charon/client.ts';
 import type { IkeSa } from '../../../../src/ipsec/charon/replies.ts';
 import { connectVici } from '../../../../src/ipsec/vici/session.ts';
 import { nodeOf } from '../../lab/lab.ts';
