@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import type { KubeClient, WatchEvent } from './client.ts';
 import { isExpired, isNotFound, isUnreachable } from './error.ts';
+import { createKept } from './kept.ts';
 
 /** Objects of one kind, as the API server has them. */
 export interface Reflector<T> {
@@ -61,39 +62,11 @@ const pageSchema = z.object({
  */
 export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
   const { client, path, query = {}, parse, onChange, optional = false, random = Math.random } = options;
-  const state = {
-    items: new Map<string, T>(),
-    problems: new Map<string, string>(),
-    texts: new Map<string, string>(),
-    synced: false,
-    error: '',
-  };
+  const kept = createKept(parse);
+  const state = { synced: false, error: '' };
   let version = '';
   let backoff = FIRST_BACKOFF_MS;
   let refused = false;
-
-  /** Whether it changed anything that we keep. */
-  const put = (raw: unknown, key: string): boolean => {
-    const value = parse(raw);
-    const text = JSON.stringify(value);
-    if (state.texts.get(key) === text) {
-      return false;
-    }
-    state.texts.set(key, text);
-    if (typeof value === 'string') {
-      state.problems.set(key, value);
-    } else {
-      state.problems.delete(key);
-      state.items.set(key, value);
-    }
-    return true;
-  };
-
-  const remove = (key: string): boolean => {
-    state.items.delete(key);
-    state.problems.delete(key);
-    return state.texts.delete(key);
-  };
 
   const list = async (signal: AbortSignal): Promise<void> => {
     const seen = new Set<string>();
@@ -111,14 +84,12 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
       for (const raw of page.items ?? []) {
         const key = keyOf(raw);
         seen.add(key);
-        changed = put(raw, key) || changed;
+        changed = kept.put(key, raw) || changed;
       }
       next = page.metadata.continue || undefined;
       listed = page.metadata.resourceVersion;
     } while (next !== undefined);
-    for (const gone of [...state.texts.keys()].filter((key) => !seen.has(key))) {
-      changed = remove(gone) || changed;
-    }
+    changed = kept.removeAllBut(seen) || changed;
     state.synced = true;
     // Not before the last page: a watch from half a list would never make up for the rest.
     version = listed;
@@ -147,17 +118,14 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
       return false;
     }
     const key = keyOf(object);
-    const changed = type === 'DELETED' ? remove(key) : put(object, key);
+    const changed = type === 'DELETED' ? kept.remove(key) : kept.put(key, object);
     version = objectSchema.parse(object).metadata.resourceVersion;
     return changed;
   };
 
   /** The resource does not exist. */
   const empty = (): void => {
-    const changed = !state.synced || state.items.size > 0;
-    state.items.clear();
-    state.texts.clear();
-    state.problems.clear();
+    const changed = kept.removeAllBut(new Set()) || !state.synced || state.error !== '';
     state.synced = true;
     state.error = '';
     if (changed) {
@@ -174,10 +142,10 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
 
   return {
     get items() {
-      return state.items;
+      return kept.items;
     },
     get problems() {
-      return state.problems;
+      return kept.problems;
     },
     get synced() {
       return state.synced;

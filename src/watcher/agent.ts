@@ -1,16 +1,16 @@
 import type { Logger } from 'pino';
-import { HEARTBEAT_MS, type Heartbeat, PROBLEMS_KEPT } from '../cache/heartbeat.ts';
+import { HEARTBEAT_MS, type Heartbeat } from '../cache/heartbeat.ts';
 import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
 import type { Pins } from '../ipsec/charon/pins.ts';
-import { CONNECTION_PREFIX } from '../ipsec/connections.ts';
 import type { Phase } from '../ipsec/types.ts';
 import { type AcceptanceEffects, createAcceptance } from './acceptance.ts';
-import { type CharonLink, NO_CHARON } from './charon/link.ts';
+import type { CharonLink } from './charon/link.ts';
 import type { Enforced } from './enforce.ts';
 import type { ObjectProblem, Snapshot, Source } from './objects.ts';
 import { createProblemLog } from './problem-log.ts';
 import type { NodeReport, PolicyRef } from './publish.ts';
 import { type BootIds, bootIdsOf, rebooted } from './rebooted.ts';
+import { newState, policyRefs, tell } from './state.ts';
 import { nextCache, step } from './step.ts';
 import type { Wake } from './wake.ts';
 
@@ -54,20 +54,7 @@ export async function runAgent(
   signal: AbortSignal,
 ): Promise<void> {
   const { source, charon, wake, log } = effects;
-  const state = {
-    cache: initial,
-    enforcedGeneration: 0,
-    sourceError: 'not read yet',
-    reconcileError: '',
-    hairpinError: '',
-    problems: [] as readonly string[],
-    /** The policies that the cache was made from, and those that are enforced. */
-    policies: [] as readonly PolicyRef[],
-    enforcedPolicies: [] as readonly PolicyRef[],
-    planned: 0,
-    bootIds: new Map() as BootIds,
-    snapshot: undefined as Snapshot | undefined,
-  };
+  const state = newState(initial);
   const acceptance = createAcceptance(effects);
   const noteProblems = createProblemLog(log);
   const stop = new AbortController();
@@ -174,36 +161,7 @@ export async function runAgent(
     }
   };
 
-  const beat = async (): Promise<void> => {
-    const { failures: failed, ...sas } = await charon.report().catch(() => NO_CHARON);
-    const failures = failed.map(({ connection, reason }) => ({
-      peer: connection.slice(CONNECTION_PREFIX.length),
-      reason,
-    }));
-    const problems = state.problems.slice(0, PROBLEMS_KEPT);
-    effects.writeHeartbeat({
-      at: effects.now(),
-      charonError: charon.error(),
-      sourceError: state.sourceError,
-      enforcedGeneration: state.enforcedGeneration,
-      reconcileError: state.reconcileError,
-      hairpinError: state.hairpinError,
-      problems,
-      failures: failures.map(({ peer, reason }) => `${peer}: ${reason}`),
-    });
-    effects.publish({
-      ...sas,
-      failures,
-      addresses: state.cache?.node.addresses ?? [],
-      podCidrs: state.cache?.node.podCidrs ?? [],
-      policies: acceptance.told(state.enforcedPolicies),
-      xfrmPolicies: state.planned,
-      problems,
-      error: [charon.error(), state.reconcileError, state.sourceError]
-        .filter((error) => error !== '')
-        .join('; '),
-    });
-  };
+  const beat = (): Promise<void> => tell(effects, state, acceptance.told(state.enforcedPolicies));
 
   const heartbeat = async (): Promise<void> => {
     while (!running.aborted) {
@@ -227,14 +185,4 @@ export async function runAgent(
     stop.abort();
     await Promise.allSettled(tasks);
   }
-}
-
-/** Files have no uid and no generation: then any is as good as another. */
-function policyRefs({ objects }: Snapshot, phases: ReadonlyMap<string, Phase>): PolicyRef[] {
-  return objects.policies.map(({ metadata: { name, uid = '', generation = 0 } }) => ({
-    name,
-    uid,
-    generation,
-    phase: phases.get(name) ?? 'require',
-  }));
 }

@@ -1,0 +1,47 @@
+/** Objects as `parse` makes them, by key. */
+export interface Kept<T> {
+  readonly items: ReadonlyMap<string, T>;
+  /** Why an object was not understood; what it was before stays in `items`. */
+  readonly problems: ReadonlyMap<string, string>;
+  /** Each says whether anything changed. */
+  put(key: string, raw: unknown): boolean;
+  remove(key: string): boolean;
+  removeAllBut(keys: ReadonlySet<string>): boolean;
+}
+
+/** `parse` answers with a text if it does not understand the object. */
+export function createKept<T>(parse: (raw: unknown) => T | string): Kept<T> {
+  const items = new Map<string, T>();
+  const problems = new Map<string, string>();
+  const texts = new Map<string, string>();
+  const remove = (key: string): boolean => {
+    items.delete(key);
+    problems.delete(key);
+    return texts.delete(key);
+  };
+  return {
+    items,
+    problems,
+    put(key, raw) {
+      const value = parse(raw);
+      const text = JSON.stringify(value);
+      if (texts.get(key) === text) {
+        return false;
+      }
+      texts.set(key, text);
+      if (typeof value === 'string') {
+        problems.set(key, value);
+      } else {
+        problems.delete(key);
+        items.set(key, value);
+      }
+      return true;
+    },
+    remove,
+    removeAllBut: (keys) =>
+      [...texts.keys()]
+        .filter((key) => !keys.has(key))
+        .map(remove)
+        .includes(true),
+  };
+}

@@ -1,0 +1,86 @@
+import { PROBLEMS_KEPT } from '../cache/heartbeat.ts';
+import type { NodeCache } from '../cache/schema.ts';
+import { CONNECTION_PREFIX } from '../ipsec/connections.ts';
+import type { Phase } from '../ipsec/types.ts';
+import type { AgentEffects } from './agent.ts';
+import { NO_CHARON } from './charon/link.ts';
+import type { Snapshot } from './objects.ts';
+import type { NodeReport, PolicyRef } from './publish.ts';
+import type { BootIds } from './rebooted.ts';
+
+/** What the agent knows; errors are empty if there are none. */
+export interface AgentState {
+  cache: NodeCache | null;
+  enforcedGeneration: number;
+  sourceError: string;
+  reconcileError: string;
+  hairpinError: string;
+  problems: readonly string[];
+  /** The policies that the cache was made from, and those that are enforced. */
+  policies: readonly PolicyRef[];
+  enforcedPolicies: readonly PolicyRef[];
+  planned: number;
+  bootIds: BootIds;
+  snapshot: Snapshot | undefined;
+}
+
+export function newState(initial: NodeCache | null): AgentState {
+  return {
+    cache: initial,
+    enforcedGeneration: 0,
+    sourceError: 'not read yet',
+    reconcileError: '',
+    hairpinError: '',
+    problems: [],
+    policies: [],
+    enforcedPolicies: [],
+    planned: 0,
+    bootIds: new Map(),
+    snapshot: undefined,
+  };
+}
+
+/** Writes the heartbeat, and publishes what this node enforces: `policies`. */
+export async function tell(
+  { charon, writeHeartbeat, publish, now }: AgentEffects,
+  state: AgentState,
+  policies: NodeReport['policies'],
+): Promise<void> {
+  const { failures: failed, ...sas } = await charon.report().catch(() => NO_CHARON);
+  const failures = failed.map(({ connection, reason }) => ({
+    peer: connection.slice(CONNECTION_PREFIX.length),
+    reason,
+  }));
+  const { sourceError, reconcileError, hairpinError, enforcedGeneration } = state;
+  const problems = state.problems.slice(0, PROBLEMS_KEPT);
+  writeHeartbeat({
+    at: now(),
+    charonError: charon.error(),
+    sourceError,
+    enforcedGeneration,
+    reconcileError,
+    hairpinError,
+    problems,
+    failures: failures.map(({ peer, reason }) => `${peer}: ${reason}`),
+  });
+  publish({
+    ...sas,
+    failures,
+    addresses: state.cache?.node.addresses ?? [],
+    podCidrs: state.cache?.node.podCidrs ?? [],
+    policies,
+    xfrmPolicies: state.planned,
+    problems,
+    error: [charon.error(), reconcileError, sourceError].filter((error) => error !== '').join('; '),
+  });
+}
+
+/** Files have no uid and no generation: then any is as good as another. */
+export function policyRefs({ objects }: Snapshot, phases: ReadonlyMap<string, Phase>): PolicyRef[] {
+  return objects.policies.map(({ metadata: { name, uid = '', generation = 0 } }) => ({
+    name,
+    uid,
+    generation,
+    phase: phases.get(name) ?? 'require',
+  }));
+}
