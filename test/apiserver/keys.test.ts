@@ -6,12 +6,14 @@ import { rotationPath } from '../../src/cache/paths.ts';
 import { createCharon } from '../../src/ipsec/charon/client.ts';
 import { ViciError } from '../../src/ipsec/vici/error.ts';
 import { connectVici } from '../../src/ipsec/vici/session.ts';
+import { fingerprint } from '../../src/pki/certificate.ts';
 import { generateKeys, importPrivateKey, KEY_TYPES, type KeyType, x509 } from '../../src/pki/crypto.ts';
 import { createRequest, SIGNER_NAME, USAGES } from '../../src/pki/request.ts';
 import { assetsFolder } from '../helpers/kube-assets.ts';
 import { createKubeLab, type KubeLab, type KubeNode } from '../helpers/kube-lab.ts';
 import { namespace, service, slice } from '../helpers/kube-objects.ts';
 import { netnsUnavailable } from '../helpers/netns.ts';
+import { operatorsCa } from '../helpers/operators-ca.ts';
 import { ROOT } from '../helpers/root.ts';
 import { until } from '../helpers/until.ts';
 
@@ -135,6 +137,7 @@ if (unavailable !== undefined) {
     await thieves(t, lab);
     await rotation(t, lab, first);
     await newAuthority(t, lab);
+    await operatorsAuthority(t, lab);
     await secrecy(t, lab);
     await revocation(t, lab);
   });
@@ -261,9 +264,44 @@ async function rotation(t: ExecutionContext, lab: KubeLab, first: readonly Certi
 }
 
 async function newAuthority(t: ExecutionContext, lab: KubeLab): Promise<void> {
-  const before = (await certificateOf(lab, nodeOf(lab, 'node-a')))?.root;
   const secret = ['secret', 'trapline-ca', '-n', 'trapline-system'];
-  await lab.server.kubectl(['annotate', ...secret, 'trapline.io/rotate=now']);
+  const trusted = await rolledOver(t, lab, () =>
+    lab.server.kubectl(['annotate', ...secret, 'trapline.io/rotate=now']),
+  );
+  t.true(trusted.has(2), 'for a while both are trusted');
+  await negotiate(nodeOf(lab, 'node-c'), 'node-a');
+}
+
+/** An intermediate CA put into the Secret as the README says. */
+async function operatorsAuthority(t: ExecutionContext, lab: KubeLab): Promise<void> {
+  const { root, below } = await operatorsCa('rsa-3072', new Date());
+  const data = {
+    'tls.crt': Buffer.from(`${below.certificate}${root}`).toString('base64'),
+    'tls.key': Buffer.from(below.key).toString('base64'),
+  };
+  const secret = ['secret', 'trapline-ca', '-n', 'trapline-system'];
+  await rolledOver(t, lab, () =>
+    lab.server.kubectl(['patch', ...secret, '--type=merge', '-p', JSON.stringify({ data })]),
+  );
+  const [certificate] = x509.PemConverter.decode(root);
+  const now = await certificateOf(lab, nodeOf(lab, 'node-a'));
+  t.is(now?.root, fingerprint(new x509.X509Certificate(certificate ?? '')));
+  t.is(
+    x509.PemConverter.decode(readFileSync(join(nodeOf(lab, 'node-a').pki, 'node.crt'), 'utf8')).length,
+    2,
+    'with what leads to the root',
+  );
+  await negotiate(nodeOf(lab, 'node-b'), 'node-a');
+}
+
+/** Until every node has a certificate of another CA than before, and trusts no other. How many each has trusted meanwhile. */
+async function rolledOver(
+  t: ExecutionContext,
+  lab: KubeLab,
+  change: () => Promise<unknown>,
+): Promise<ReadonlySet<number>> {
+  const before = (await certificateOf(lab, nodeOf(lab, 'node-a')))?.root;
+  await change();
   const started = Date.now();
   const trusted = new Set<number>();
   await until(
@@ -278,8 +316,7 @@ async function newAuthority(t: ExecutionContext, lab: KubeLab): Promise<void> {
     120_000,
   );
   t.log(`CA rolled over on three nodes in ${Date.now() - started} ms`);
-  t.true(trusted.has(2), 'for a while both are trusted');
-  await negotiate(nodeOf(lab, 'node-c'), 'node-a');
+  return trusted;
 }
 
 /** The body of a private key, and each line of it, appears nowhere but in its file. */

@@ -4,28 +4,11 @@ import { decodeCertificates, fingerprint } from '../../src/pki/certificate.ts';
 import { exportPrivateKey, generateKeys, KEY_TYPES, type KeyType, x509 } from '../../src/pki/crypto.ts';
 import { PkiError } from '../../src/pki/error.ts';
 import { checkIdentity } from '../../src/pki/identity.ts';
+import { operatorsCa } from '../helpers/operators-ca.ts';
 
 const NOW = new Date('2026-01-02T03:04:05Z');
 const LIFE = { days: 10, now: NOW };
 const NAMES = { authorities: 'ca.crt', certificate: 'node.crt', privateKey: 'node.key' };
-
-/** A CA below another one, as an operator has it. */
-async function intermediate(root: PemPair, type: KeyType): Promise<PemPair> {
-  const above = await parseAuthority(root, '', NOW);
-  const keys = await generateKeys(type);
-  const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: '0102',
-    subject: 'CN=operators-intermediate',
-    issuer: above.certificate.subject,
-    notBefore: NOW,
-    notAfter: new Date(NOW.getTime() + 5 * 86_400_000),
-    publicKey: keys.publicKey,
-    signingKey: above.key.key,
-    signingAlgorithm: above.key.signing,
-    extensions: [new x509.BasicConstraintsExtension(true, undefined, true)],
-  });
-  return { certificate: certificate.toString('pem'), key: await exportPrivateKey(keys.privateKey) };
-}
 
 async function nodeOf(pair: PemPair, roots: string) {
   const authority = await parseAuthority(pair, roots, NOW);
@@ -37,11 +20,10 @@ async function nodeOf(pair: PemPair, roots: string) {
 
 for (const type of Object.keys(KEY_TYPES) as KeyType[]) {
   test(`an operator's intermediate CA with a key of type ${type}`, async (t) => {
-    const root = await createAuthority(LIFE);
-    const below = await intermediate(root, type);
-    const { certificate, privateKey, authority } = await nodeOf(below, root.certificate);
+    const { root, below } = await operatorsCa(type, NOW);
+    const { certificate, privateKey, authority } = await nodeOf(below, root);
     t.is(decodeCertificates('node.crt', certificate).length, 2, 'what leads to the root goes along');
-    const files = { authorities: root.certificate, certificate, privateKey, names: NAMES };
+    const files = { authorities: root, certificate, privateKey, names: NAMES };
     const identity = await checkIdentity(files, 'a', NOW);
     t.is(identity.chain.length, 1);
     t.is(identity.root, fingerprint(authority.root));
@@ -56,7 +38,7 @@ for (const type of Object.keys(KEY_TYPES) as KeyType[]) {
 
 test('a CA that cannot sign is refused, and says why', async (t) => {
   const [root, other] = [await createAuthority(LIFE), await createAuthority(LIFE)];
-  const below = await intermediate(root, 'ecdsa-p256');
+  const { below } = await operatorsCa('ecdsa-p256', NOW);
   const { certificate, privateKey } = await nodeOf(root, '');
   const refused = async (pair: PemPair, message: RegExp, now = NOW): Promise<void> => {
     await t.throwsAsync(parseAuthority(pair, '', now), { instanceOf: PkiError, message });
@@ -65,7 +47,7 @@ test('a CA that cannot sign is refused, and says why', async (t) => {
   await refused({ ...root, key: 'none' }, /key: not an unencrypted private key in PEM/);
   await refused({ ...root, certificate: 'none' }, /certificate: none in it/);
   await refused({ certificate, key: privateKey }, /CN=ipsec-a is not a CA/);
-  await refused(below, /nothing signed by CN=trapline-ca-\w+ leads to a root/);
+  await refused(below, /nothing signed by CN=operators-root leads to a root/);
   await refused(
     root,
     /certificate: CN=trapline-ca-\w+: valid from .*, not now/,
