@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import type { Charon } from '../../src/ipsec/charon/charon.ts';
 import { createCharon } from '../../src/ipsec/charon/client.ts';
+import type { Identity } from '../../src/ipsec/charon/identity.ts';
 import type { ConnectionConfig } from '../../src/ipsec/types.ts';
 import { connectVici, type ViciSession } from '../../src/ipsec/vici/session.ts';
 import { createTestCa } from './certificates.ts';
@@ -15,6 +16,8 @@ export interface CharonNode {
   readonly process: CharonProcess;
   readonly session: ViciSession;
   readonly charon: Charon;
+  /** What `charon` has loaded. */
+  readonly identity: Identity;
   /** A further session, as after the agent's restart. */
   readonly open: () => Promise<Charon>;
 }
@@ -83,15 +86,13 @@ export function charonTest(
       await namespace.ip('link', 'set', 'wire', 'up');
       await namespace.ip('addr', 'add', `${POD[name]}/32`, 'dev', 'lo');
       await namespace.ip('route', 'add', POD_CIDR[peer], 'via', ADDRESS[peer], 'src', POD[name]);
-      const node = await startNode(t, namespace);
-      await node.charon.loadIdentity(await ca.issue(name));
-      nodes.push(node);
+      nodes.push(await startNode(t, namespace, await ca.issue(name)));
     }
     await body(t, ...(nodes as [CharonNode, CharonNode]));
   });
 }
 
-async function startNode(t: ExecutionContext, namespace: Namespace): Promise<CharonNode> {
+async function startNode(t: ExecutionContext, namespace: Namespace, identity: Identity): Promise<CharonNode> {
   const process = await startCharon(namespace, { settings: 'charon { filelog { stderr { cfg = 2 } } }' });
   t.teardown(() => process.stop());
   const connect = async (): Promise<ViciSession> => {
@@ -100,11 +101,14 @@ async function startNode(t: ExecutionContext, namespace: Namespace): Promise<Cha
     return session;
   };
   const session = await connect();
+  const charon = createCharon(session);
+  await charon.loadIdentity(identity);
   return {
     namespace,
     process,
     session,
-    charon: createCharon(session),
+    charon,
+    identity,
     open: async () => createCharon(await connect()),
   };
 }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** What `look` finds, asked again and again; throws after `limitMs`. */
 export async function until<T>(
   what: string,
-  look: () => Promise<T | undefined | false>,
+  look: () => T | undefined | false | Promise<T | undefined | false>,
   limitMs = 60_000,
 ): Promise<T> {
   const started = Date.now();

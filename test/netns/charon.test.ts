@@ -1,6 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Charon, Updown } from '../../src/ipsec/charon/charon.ts';
+import { parseKeyId } from '../../src/ipsec/charon/replies.ts';
+import { createTestCa } from '../helpers/certificates.ts';
 import { type CharonNode, charonTest, pair } from '../helpers/charon-test.ts';
+import { until } from '../helpers/until.ts';
 
 const NOTHING = { loaded: [], connections: [], ikeSas: [], childSas: [], traps: [], missingTraps: [] };
 
@@ -8,14 +10,10 @@ async function traps(charon: Charon): Promise<string[]> {
   return (await charon.listTraps()).map(({ ike, child }) => `${ike}/${child}`).sort();
 }
 
-async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 60_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) {
-      throw new Error(`still not ${what} after a minute`);
-    }
-    await sleep(50);
-  }
+/** An IKE_SA that b asks a for, and ends. */
+async function meet({ charon }: CharonNode): Promise<void> {
+  await charon.initiateIke('k8s-node-a', 30_000);
+  await charon.endIke((await charon.listSas()).map(({ uniqueId }) => uniqueId));
 }
 
 /** A datagram from a's pod to b's port 53, caught by a policy of ours: the kernel asks charon for the SA. */
@@ -117,6 +115,50 @@ charonTest('an acquire brings up the IKE_SA, and the peer takes the child that i
   await until('down', () => events.some(({ kind, up }) => kind === 'ike' && !up));
   await until('gone at b', async () => (await b.charon.listSas()).length === 0);
 });
+
+charonTest(
+  'a replaced connection ends its IKE_SAs, but not while they are being renewed',
+  async (t, a, b) => {
+    const own = pair('a', { dns: [53] });
+    await b.charon.reconcile([pair('b', { dns: [53] })]);
+    await a.charon.reconcile([own]);
+    await a.charon.initiateIke('k8s-node-b', 30_000);
+    const [sa] = await a.charon.listSas();
+    a.charon.replace(['k8s-node-b']);
+    a.charon.renewing(true);
+    t.deepEqual(await a.charon.reconcile([own]), { ...NOTHING, loaded: ['k8s-node-b'] });
+    t.deepEqual([...a.charon.stale()], [sa?.uniqueId]);
+    t.is((await a.charon.listSas())[0]?.state, 'ESTABLISHED');
+    a.charon.renewing(false);
+    t.deepEqual(await a.charon.reconcile([own]), { ...NOTHING, ikeSas: [sa?.uniqueId] });
+    t.is(a.charon.stale().size, 0);
+  },
+);
+
+charonTest(
+  "a CA is forgotten and its certificates refused, unless somebody else's keys would go",
+  async (t, a, b) => {
+    const next = await createTestCa();
+    const [own, peers, foreign] = [await next.issue('a'), await next.issue('b'), await next.issue('other')];
+    const caCertificates = [...a.identity.caCertificates, ...own.caCertificates];
+    await a.charon.loadIdentity({ ...own, caCertificates });
+    await b.charon.loadIdentity({ ...b.identity, caCertificates });
+    await a.charon.reconcile([pair('a', { dns: [53] })]);
+    await b.charon.reconcile([pair('b', { dns: [53] })]);
+    await meet(b);
+
+    const key = await a.session.request('load-key', { type: 'any', data: foreign.privateKey });
+    t.false(await a.charon.forgetAuthorities(own));
+    await t.notThrowsAsync(meet(b), 'nothing is forgotten');
+
+    await a.session.request('unload-key', { id: parseKeyId(key) });
+    t.true(await a.charon.forgetAuthorities(own));
+    await t.throwsAsync(meet(b), { name: 'ViciError' }, 'its certificate is of the CA that is gone');
+    await b.charon.loadIdentity({ ...peers, caCertificates });
+    await b.charon.reconcile([pair('b', { dns: [53] })]);
+    await t.notThrowsAsync(meet(b));
+  },
+);
 
 charonTest('the session ends with charon', async (t, { charon, session, process }) => {
   t.like(await charon.version(), { daemon: 'charon' });
