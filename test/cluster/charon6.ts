@@ -6,4 +6,4 @@ const six = charon6Root();
 if ('why' in six) {
   throw new Error(six.why);
 }
-process.exitCode = await runScenario('service', { charonRoot: six.root });
+process.exitCode = await runScenario('service', { charonRoot: six.root, ownRoutes: true });

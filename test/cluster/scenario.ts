@@ -12,20 +12,23 @@ export interface ScenarioOptions {
   readonly source?: LabCluster['kind'];
   /** Where another charon than the system's is installed. */
   readonly charonRoot?: string;
+  /** The agents lay the routes of the pod network. */
+  readonly ownRoutes?: boolean;
 }
 
 /** The main job, end to end, on three nodes. `keep` leaves them up, protected. Returns the exit status. */
 export async function runScenario(
   childSaScope: string,
-  { keep = false, source = 'directory', charonRoot }: ScenarioOptions = {},
+  { keep = false, source = 'directory', ...nodes }: ScenarioOptions = {},
 ): Promise<number> {
   const titles = [
     ...(childSaScope === 'service' ? [] : [`childSaScope ${childSaScope}`]),
     ...(source === 'directory' ? [] : [`source ${source}`]),
-    ...(charonRoot === undefined ? [] : ['charon 6.0']),
+    ...(nodes.charonRoot === undefined ? [] : ['charon 6.0']),
+    ...(nodes.ownRoutes === true ? ['routes of ours'] : []),
   ];
   const report = createReport(titles.map((title) => `[${title}] `).join(''));
-  const lab = await createLab(childSaScope, source, charonRoot);
+  const lab = await createLab(childSaScope, source, nodes);
   try {
     const first =
       source === 'directory' ? [bringUp, firstPackets, failures] : [bringUp, shownByKubectl, firstPackets];

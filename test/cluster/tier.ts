@@ -9,7 +9,7 @@ const six = charon6Root();
 if ('why' in six) {
   process.stdout.write(`SKIPPED: the lab with charon 6.0: ${six.why}\n`);
 }
-const charon6 = 'why' in six ? 0 : await runScenario('service', { charonRoot: six.root });
+const charon6 = 'why' in six ? 0 : await runScenario('service', { charonRoot: six.root, ownRoutes: true });
 const assets = assetsFolder();
 if ('why' in assets) {
   process.stdout.write(`SKIPPED: the lab with an API server: ${assets.why}\n`);

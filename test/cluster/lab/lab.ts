@@ -2,7 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { directoryCluster, kubernetesCluster, type LabCluster } from './cluster.ts';
-import { createNode, destroyNode, executable, type LabNode, startAgent, startCharon } from './node.ts';
+import {
+  createNode,
+  destroyNode,
+  executable,
+  type LabNode,
+  routeAndForward,
+  startAgent,
+  startCharon,
+} from './node.ts';
 import { nodesManifest, podsManifest, servicesManifest } from './objects.ts';
 import { attachPod, type LabPod } from './pod.ts';
 import { type Daemon, mustIn, startIn } from './process.ts';
@@ -25,16 +33,21 @@ export interface Lab {
   readonly servers: Daemon[];
 }
 
+/** `ownRoutes`: the agents lay what the pod network needs, not the lab. */
 export async function createLab(
   childSaScope: string,
   source: LabCluster['kind'],
-  charonRoot?: string,
+  { charonRoot, ownRoutes = false }: { readonly charonRoot?: string; readonly ownRoutes?: boolean } = {},
 ): Promise<Lab> {
   const base = mkdtempSync(join(tmpdir(), 'trapline-lab-'));
   const wire = await createWire(base);
   const nodes: LabNode[] = [];
   for (const spec of NODES) {
-    nodes.push({ ...(await createNode(base, wire.namespace, spec)), charonRoot });
+    const node = await createNode(base, wire.namespace, spec);
+    if (!ownRoutes) {
+      await routeAndForward(node);
+    }
+    nodes.push({ ...node, charonRoot });
   }
   const cluster = source === 'directory' ? directoryCluster(base) : await kubernetesCluster(base, wire);
   return {
@@ -43,7 +56,7 @@ export async function createLab(
     childSaScope,
     wire,
     nodes,
-    agentFlags: [],
+    agentFlags: ownRoutes ? ['--routes'] : [],
     dual: false,
     pods: new Map(),
     servers: [],

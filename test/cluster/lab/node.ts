@@ -47,7 +47,9 @@ export async function createNode(base: string, wire: string, spec: NodeSpec): Pr
   const enter = ['/usr/bin/nsenter', '--target', String(holder.pid), '--net', '--mount', '--'];
   const node: LabNode = { spec, run, folder, enter, holder, charon: undefined, agent: undefined };
   await plugIn(node, wire);
-  await routeAndForward(node);
+  for (const name of ['all', 'default']) {
+    await mustIn(enter, ['/bin/sh', '-c', `echo 0 > /proc/sys/net/ipv4/conf/${name}/rp_filter`]);
+  }
   await serviceAddresses(node);
   return node;
 }
@@ -65,16 +67,10 @@ async function plugIn({ spec, holder, enter }: LabNode, wire: string): Promise<v
   await mustIn(enter, [IP, 'link', 'set', 'eth0', 'up']);
 }
 
-async function routeAndForward({ spec, enter }: LabNode): Promise<void> {
-  const sysctls = [
-    'net/ipv4/ip_forward=1',
-    'net/ipv6/conf/all/forwarding=1',
-    'net/ipv4/conf/all/rp_filter=0',
-    'net/ipv4/conf/default/rp_filter=0',
-  ];
-  for (const setting of sysctls) {
-    const [name, value] = setting.split('=');
-    await mustIn(enter, ['/bin/sh', '-c', `echo ${value} > /proc/sys/${name}`]);
+/** What a pod network does for the node's pods. */
+export async function routeAndForward({ spec, enter }: LabNode): Promise<void> {
+  for (const name of ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding']) {
+    await mustIn(enter, ['/bin/sh', '-c', `echo 1 > /proc/sys/${name}`]);
   }
   for (const peer of NODES.filter(({ name }) => name !== spec.name)) {
     await mustIn(enter, [IP, 'route', 'add', peer.podCidr, 'via', peer.address]);
