@@ -8,42 +8,73 @@ import { IPAM_NAME } from '../../src/ipam/name.ts';
 import { listPolicies, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
 import { createNamespace, IP, type Namespace } from '../helpers/netns.ts';
 import { ROOT } from '../helpers/root.ts';
+import { agentUnderChurn } from './agent.ts';
 import { benchCache, createCases } from './cases.ts';
 import { forwarding } from './forwarding.ts';
 import { type Row, renderMarkdown, rowsOf, verdict } from './report.ts';
 import { maxRss, runRounds, type TimedCall } from './rounds.ts';
 
-/** `make bench`: trapline beside Go plugins, in throwaway namespaces. Fails only if a call fails. */
+/**
+ * `make bench`: trapline beside Go plugins, what its policies cost other packets, and its agent in a large cluster; all in throwaway
+ * namespaces. `npm run bench -- forwarding` is that part alone; the others' figures stay. Fails only if a call fails.
+ */
 
-/** Of docs/benchmarks.json: the same run again, for comparison by a program. */
-interface Figures {
+/** Of docs/benchmarks.json. */
+interface Part {
   readonly date: string;
-  readonly facts: Readonly<Record<string, string>>;
   readonly rows: readonly Row[];
 }
 
+const PARTS: Readonly<Record<string, (folder: string) => Promise<readonly Row[]>>> = {
+  calls,
+  forwarding,
+  agent: agentUnderChurn,
+};
 const ROUNDS = { small: 40, bursts: 8, scale: 10 } as const;
+const JSON_PATH = join(ROOT, 'docs/benchmarks.json');
 
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => PARTS[name] === undefined);
+if (unknown.length > 0) {
+  throw new Error(`${unknown.join(', ')}: not one of ${Object.keys(PARTS).join(', ')}`);
+}
 // The run directory of a node is on a tmpfs; a disk would cost every record an fsync.
 const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'trapline-bench-'));
-const node = await createNamespace('bench');
-const pod = await createNamespace('bench-pod');
 try {
-  await node.ip('link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', pod.name);
-  const figures = await measure(node, pod);
-  const text = renderMarkdown(figures.rows, { date: figures.date, ...figures.facts });
+  const parts: Record<string, Part> = existsSync(JSON_PATH)
+    ? JSON.parse(readFileSync(JSON_PATH, 'utf8')).parts
+    : {};
+  for (const [name, measure] of Object.entries(PARTS)) {
+    if (asked.length === 0 || asked.includes(name)) {
+      parts[name] = { date: new Date().toISOString().slice(0, 10), rows: await measure(folder) };
+    }
+  }
+  const done = Object.keys(PARTS).flatMap((name) => parts[name] ?? []);
+  const rows = done.flatMap((part) => part.rows);
+  const dates = [...new Set(done.map(({ date }) => date))].join(', ');
+  const text = renderMarkdown(rows, { date: dates, ...facts() });
   writeFileSync(join(ROOT, 'docs/benchmarks.md'), text);
-  writeFileSync(join(ROOT, 'docs/benchmarks.json'), `${JSON.stringify(figures, null, 2)}\n`);
+  writeFileSync(JSON_PATH, `${JSON.stringify({ facts: facts(), parts }, null, 2)}\n`);
   process.stdout.write(text);
-  const missed = figures.rows.filter((row) => verdict(row) === 'missed');
+  const missed = rows.filter((row) => verdict(row) === 'missed');
   process.stdout.write(missed.length === 0 ? '\nevery target met\n' : `\n${missed.length} targets missed\n`);
 } finally {
-  await pod.remove();
-  await node.remove();
   rmSync(folder, { recursive: true, force: true });
 }
 
-async function measure({ run }: Namespace, { path: podNetns }: Namespace): Promise<Figures> {
+async function calls(): Promise<Row[]> {
+  const node = await createNamespace('bench');
+  const pod = await createNamespace('bench-pod');
+  try {
+    await node.ip('link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', pod.name);
+    return await measureCalls(node, pod);
+  } finally {
+    await pod.remove();
+    await node.remove();
+  }
+}
+
+async function measureCalls({ run }: Namespace, { path: podNetns }: Namespace): Promise<Row[]> {
   const [runDir, largeRunDir] = [join(folder, 'run'), join(folder, 'run-1000')];
   for (const [dir, peers] of [
     [runDir, 3],
@@ -102,15 +133,7 @@ async function measure({ run }: Namespace, { path: podNetns }: Namespace): Promi
   if ((await count()) !== 0) {
     throw new Error('policies were left in the kernel');
   }
-  return {
-    date: new Date().toISOString().slice(0, 10),
-    facts: {
-      ...facts(),
-      'policies at 1,000 peers': String(cases.largePolicies),
-      rounds: JSON.stringify(ROUNDS),
-    },
-    rows: [...rowsOf(small, bursts, scale), ...rss, ...(await forwarding(folder))],
-  };
+  return [...rowsOf(small, bursts, scale), ...rss];
 }
 
 function facts(): Record<string, string> {
@@ -128,6 +151,7 @@ function facts(): Record<string, string> {
     machine: `${cpus().length} x ${cpus()[0]?.model.trim()}, kernel ${release()}`,
     'Node, pkg': `${process.version}, ${pkg.version}`,
     iproute2: say(IP, '-V').replace('ip utility, ', ''),
+    rounds: JSON.stringify(ROUNDS),
     'Go plugins': say('/usr/bin/dpkg-query', '-W', 'containernetworking-plugins').replace('\t', ' '),
   };
 }

@@ -14,6 +14,7 @@ export const CHARON = '/usr/lib/ipsec/charon';
 export interface CharonProcess {
   /** `<dir>/charon.vici`, reachable from outside. */
   readonly socket: string;
+  readonly pid: number;
   readonly log: () => string;
   /** SIGTERM by default; resolves when it is gone. */
   readonly stop: (signal?: NodeJS.Signals) => Promise<void>;
@@ -70,7 +71,7 @@ export async function startCharon(namespace: Namespace, options: CharonOptions =
     }
     await sleep(50);
   }
-  return { socket, log, stop };
+  return { socket, pid: child.pid ?? 0, log, stop };
 }
 
 /** charon binds its socket a moment before it listens on it. */

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ExecutionContext } from 'ava';
 import { readNodeCache } from '../../src/cache/read.ts';
 import type { NodeCache } from '../../src/cache/schema.ts';
 import type { XfrmPolicy } from '../../src/ipsec/types.ts';
@@ -13,6 +12,13 @@ import { type CharonProcess, startCharon } from './charon.ts';
 import { createNamespace, IP, type Namespace } from './netns.ts';
 import { golden, ROOT } from './root.ts';
 import { kubeconfigOf } from './service-account.ts';
+
+/** What of a test the lab needs. */
+export interface LabContext {
+  teardown(end: () => void | Promise<void>): void;
+  log(...words: unknown[]): void;
+  readonly passed: boolean;
+}
 
 /** Three nodes on the host's kernel, with charon and the real agent, an API server between them, and what conf/install.yaml sets up. */
 export interface KubeLab {
@@ -67,7 +73,7 @@ function start(namespace: Namespace, argv: readonly string[], log: string): Daem
   };
 }
 
-async function createWire(t: ExecutionContext): Promise<Namespace> {
+async function createWire(t: LabContext): Promise<Namespace> {
   const wire = await createNamespace('wire');
   t.teardown(wire.remove);
   await wire.ip('link', 'add', 'br0', 'type', 'bridge');
@@ -78,7 +84,7 @@ async function createWire(t: ExecutionContext): Promise<Namespace> {
 
 /** `names` become nodes with the addresses 192.0.2.11 and up, and pod CIDRs 10.244.1.0/24 and up. */
 export async function createKubeLab(
-  t: ExecutionContext,
+  t: LabContext,
   names: readonly string[],
   certificates: 'request' | 'files' = 'files',
 ): Promise<KubeLab> {

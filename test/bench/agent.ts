@@ -1,0 +1,179 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pluginEnv, podArgs } from '../helpers/cni.ts';
+import { createKubeLab, type KubeLab, type KubeNode, type LabContext } from '../helpers/kube-lab.ts';
+import { item, policy } from '../helpers/kube-objects.ts';
+import { createNamespace, IP, must, withEnv } from '../helpers/netns.ts';
+import { until } from '../helpers/until.ts';
+import type { Row } from './report.ts';
+import { median, percentile } from './statistics.ts';
+
+/** The agent of one node of a large cluster while pods come and go, with a real API server, charon and kernel. */
+
+const NODES = 1_000;
+const SERVICES = 1_000;
+const PROTECTED = 100;
+const LOCAL_PODS = 250;
+/** Of them, pods of protected services. */
+const SERVING = 10;
+const PER_MINUTE = 20;
+const MINUTES = 3;
+/** The agent's second look at what it waits for itself: phases without a controller, the 30 s of its resync. */
+const SETTLE_MS = 75_000;
+
+const script = (name: string): string => join(import.meta.dirname, name);
+
+export async function agentUnderChurn(): Promise<Row[]> {
+  const ends: (() => void | Promise<void>)[] = [];
+  const context: LabContext = { teardown: (end) => void ends.unshift(end), log: console.error, passed: true };
+  try {
+    const lab = await createKubeLab(context, ['node-a']);
+    const [node] = lab.nodes;
+    if (node === undefined) {
+      throw new Error('no node');
+    }
+    await fill(lab);
+    await node.startAgent();
+    await until('a cache', () => (node.cache()?.endpoints.length ?? 0) > 0, 120_000);
+    await until(
+      'the plugin',
+      async () =>
+        (await node.namespace.run({ file: join(node.binDir, 'trapline'), args: [] })).exitCode !== 127,
+    );
+    for (let index = 0; index < SERVING; index += 1) {
+      await attach(context, node, index);
+    }
+    await sleep(SETTLE_MS);
+    return await measure(lab, node);
+  } finally {
+    for (const end of ends) {
+      await end();
+    }
+  }
+}
+
+async function fill({ server, wire }: KubeLab): Promise<void> {
+  const args = [server.kubeconfig, String(NODES), String(SERVICES), String(PROTECTED)];
+  await must(
+    { file: process.execPath, args: [script('../helpers/kube-fill.js'), ...args], timeoutMs: 300_000 },
+    wire.run,
+  );
+  await must(
+    {
+      file: process.execPath,
+      args: [script('local-pods.js'), server.kubeconfig, String(LOCAL_PODS), String(SERVING)],
+      timeoutMs: 120_000,
+    },
+    wire.run,
+  );
+  const items = Array.from({ length: PROTECTED }, (_, index) => item(`s-${index}`));
+  await server.kubectl(['apply', '-f', '-'], JSON.stringify(policy('many', items).body));
+}
+
+async function attach(context: LabContext, node: KubeNode, index: number): Promise<void> {
+  const sandbox = await createNamespace(`local-${index}`);
+  context.teardown(sandbox.remove);
+  const target = {
+    containerId: `local-${index}`,
+    netns: sandbox.path,
+    ifName: 'eth0',
+    args: podArgs('ns', `local-${index}`, '', `local-${index}`),
+  };
+  const config = {
+    cniVersion: '1.0.0',
+    name: 'pods',
+    type: 'trapline',
+    runDir: node.runDir,
+    prevResult: {
+      cniVersion: '1.0.0',
+      interfaces: [{ name: 'eth0', sandbox: sandbox.path }],
+      ips: [{ interface: 0, address: `10.244.1.${index + 2}/24` }],
+    },
+  };
+  const command = { file: join(node.binDir, 'trapline'), args: [], input: JSON.stringify(config) };
+  await must(withEnv(command, pluginEnv('ADD', target)), node.namespace.run);
+}
+
+async function measure(lab: KubeLab, node: KubeNode): Promise<Row[]> {
+  const pid = node.agent?.pid ?? 0;
+  const policies = (await node.policies()).length;
+  const seen = watchPolicies(node);
+  await sleep(1_000);
+  const [cpuBefore, charonBefore, started] = [cpuSeconds(pid), cpuSeconds(node.charon.pid), Date.now()];
+  const args = [
+    script('churn.js'),
+    lab.server.kubeconfig,
+    String(PER_MINUTE),
+    String(MINUTES),
+    String(PROTECTED),
+  ];
+  const { stdout } = await must(
+    { file: process.execPath, args, timeoutMs: (MINUTES + 2) * 60_000 },
+    lab.wire.run,
+  );
+  const seconds = (Date.now() - started) / 1_000;
+  const [cpu, charonCpu] = [cpuSeconds(pid) - cpuBefore, cpuSeconds(node.charon.pid) - charonBefore];
+  await sleep(5_000);
+  seen.stop();
+  const events = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Event);
+  const delays = events
+    .filter(({ what }) => what === 'comes')
+    .map(({ address, at }) => (seen.added.get(address) ?? Number.NaN) - at);
+  const missing = delays.filter(Number.isNaN).length;
+  if (missing > 0) {
+    throw new Error(`${missing} of ${delays.length} pods never came to the kernel`);
+  }
+  const what = `agent, ${NODES.toLocaleString('en')} nodes, ${policies.toLocaleString('en')} policies`;
+  return [
+    { what: `${what}: memory`, median: rssOf(pid), target: 150 },
+    {
+      what: `${what}: CPU in % of a core, ${PER_MINUTE} pods a minute`,
+      median: (100 * cpu) / seconds,
+      target: 2,
+    },
+    { what: `${what}: charon's CPU meanwhile`, median: (100 * charonCpu) / seconds },
+    { what: `${what}: pod to kernel, median`, median: median(delays) },
+    { what: `${what}: pod to kernel, p99`, median: percentile(delays, 99), target: 250 },
+  ];
+}
+
+interface Event {
+  readonly what: 'comes' | 'goes';
+  readonly address: string;
+  readonly at: number;
+}
+
+/** When the last policy with an address was added: `ip xfrm monitor`. */
+function watchPolicies({ namespace }: KubeNode): { added: Map<string, number>; stop: () => void } {
+  const added = new Map<string, number>();
+  const child = spawn(
+    '/usr/bin/nsenter',
+    [`--net=${namespace.path}`, '--', IP, 'xfrm', 'monitor', 'policy'],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const [, address] = /^src \S+ dst (10\.64\.\d+\.200)\/32 /.exec(line) ?? [];
+    if (address !== undefined) {
+      added.set(address, Date.now());
+    }
+  });
+  return { added, stop: () => child.kill() };
+}
+
+/** Of a process and of its children that have ended (proc(5): fields 14 to 17 of stat, in hundredths of a second). */
+function cpuSeconds(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
+}
+
+const rssOf = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
