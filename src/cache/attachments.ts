@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { type Attachment, attachmentSchema } from './attachment.ts';
 import { attachmentPath, attachmentsDir } from './paths.ts';
 import { formatOf, type ReadResult, readJson } from './read.ts';
@@ -17,10 +17,46 @@ export function readAttachment(runDir: string, containerId: string, ifName: stri
 }
 
 export function readAttachments(runDir: string): Attachments {
+  return sorted(
+    listNames(attachmentsDir(runDir)).map((name) => readRecord(`${attachmentsDir(runDir)}/${name}`)),
+  );
+}
+
+/** As `readAttachments`, and a file that is the same as in the call before is not read again: its record is the same object. */
+export function createAttachmentReader(runDir: string): () => Attachments {
+  let known = new Map<string, { readonly stamp: string; readonly read: ReadResult<Attachment> }>();
+  return () => {
+    const next = new Map(
+      listNames(attachmentsDir(runDir)).map((name) => {
+        const stamp = stampOf(`${attachmentsDir(runDir)}/${name}`);
+        const before = known.get(name);
+        return [
+          name,
+          stamp !== '' && before?.stamp === stamp
+            ? before
+            : { stamp, read: readRecord(`${attachmentsDir(runDir)}/${name}`) },
+        ] as const;
+      }),
+    );
+    known = next;
+    return sorted([...next.values()].map(({ read }) => read));
+  };
+}
+
+/** Records are never written in place: another content is another inode. Empty if there is no such file. */
+function stampOf(path: string): string {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return found === undefined ? '' : `${found.ino} ${found.mtimeNs} ${found.size}`;
+}
+
+function readRecord(path: string): ReadResult<Attachment> {
+  return readJson(path, attachmentFormat);
+}
+
+function sorted(reads: readonly ReadResult<Attachment>[]): Attachments {
   const records: Attachment[] = [];
   const problems: string[] = [];
-  for (const name of listNames(attachmentsDir(runDir))) {
-    const read = readJson(`${attachmentsDir(runDir)}/${name}`, attachmentFormat);
+  for (const read of reads) {
     if (read.kind === 'ok') {
       records.push(read.value);
     } else if (read.kind !== 'missing') {

@@ -2,7 +2,7 @@ import type { NodeCache } from '../cache/schema.ts';
 import { planConnections } from './connections.ts';
 import { icmpPolicies } from './icmp.ts';
 import { policyKey } from './identity.ts';
-import { clientPolicies, meshPolicies, servingPolicies } from './policies.ts';
+import { clientPlanner, meshPolicies, servingPolicies } from './policies.ts';
 import { attachedAddresses, localAddresses, type PlannedAttachment } from './served.ts';
 import type { Plan, XfrmPolicy } from './types.ts';
 import { unlistedPolicies } from './unlisted.ts';
@@ -27,15 +27,53 @@ export function plan(cache: NodeCache, attachments: readonly PlannedAttachment[]
 
 /** Every XFRM policy of this node, sorted by key, each key once. Throws PlanError. */
 export function planPolicies(cache: NodeCache, attachments: readonly PlannedAttachment[]): XfrmPolicy[] {
-  const policies = cache.mesh
-    ? [...icmpPolicies(cache), ...meshPolicies(cache)]
-    : [
-        ...icmpPolicies(cache),
-        ...localAddresses(cache, attachments).flatMap((served) => servingPolicies(cache, served)),
-        ...clientPolicies(cache),
-        ...unlistedPolicies(cache),
-      ];
-  return sortByKey(policies);
+  return sortByKey(planPieces(cache, attachments).flatMap(({ make }) => make()));
+}
+
+/** A part of the plan that comes and goes as a whole. Two of one key, cut from the same ground, make the same policies. */
+export interface PlanPiece {
+  readonly key: string;
+  /** The address of this node that it is about. */
+  readonly served?: string;
+  /** Throws PlanError. */
+  readonly make: () => XfrmPolicy[];
+}
+
+/** Where two pieces have a policy of one key, the later piece wins. */
+export function planPieces(cache: NodeCache, attachments: readonly PlannedAttachment[]): PlanPiece[] {
+  const icmp = { key: 'icmp', make: () => icmpPolicies(cache) };
+  if (cache.mesh) {
+    return [icmp, { key: 'mesh', make: () => meshPolicies(cache) }];
+  }
+  const clientPolicies = clientPlanner(cache);
+  return [
+    icmp,
+    ...localAddresses(cache, attachments).map((served) => ({
+      key: `served ${JSON.stringify(served)}`,
+      served: served.address,
+      make: () => servingPolicies(cache, served),
+    })),
+    ...cache.endpoints.map((endpoint) => ({
+      key: `client ${JSON.stringify(endpoint)}`,
+      make: () => clientPolicies(endpoint),
+    })),
+    { key: 'unlisted', make: () => unlistedPolicies(cache) },
+  ];
+}
+
+/** What of a cache decides only how many pieces there are. */
+const PIECES: ReadonlySet<string> = new Set([
+  'generation',
+  'writtenAt',
+  'pods',
+  'localEndpoints',
+  'endpoints',
+] satisfies (keyof NodeCache)[]);
+
+/** Whether the pieces of two caches with one key are the same: all that they are cut from is one and the same object. */
+export function sameGround(a: NodeCache, b: NodeCache): boolean {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]) as Set<keyof NodeCache>;
+  return [...names].every((name) => PIECES.has(name) || a[name] === b[name]);
 }
 
 /** Sorts by key and drops repetitions. */

@@ -1,4 +1,4 @@
-import type { NodeCache } from '../cache/schema.ts';
+import type { NodeCache, RemoteEndpoint } from '../cache/schema.ts';
 import { familyOf, hostCidr } from './address.ts';
 import { PODS_CHILD } from './child.ts';
 import { cidrsOf, clientsHere, clientsOn, ownCidrs, peersOf, policyMaker } from './policy-maker.ts';
@@ -28,10 +28,10 @@ export function servingPolicies(cache: NodeCache, served: ServedAddress): XfrmPo
   return [...towardsPeers, ...strangerPolicies(cache, served, selectors)];
 }
 
-/** DESIGN 4, rows of node Q: this node's pods are clients of a protected address on a peer. Throws PlanError. */
-export function clientPolicies(cache: NodeCache): XfrmPolicy[] {
+/** DESIGN 4, rows of node Q: this node's pods are clients of a protected address on a peer. What it makes throws PlanError. */
+export function clientPlanner(cache: NodeCache): (endpoint: RemoteEndpoint) => XfrmPolicy[] {
   const peers = new Map(cache.peers.map((peer) => [peer.name, peer]));
-  return cache.endpoints.flatMap((endpoint) => {
+  return (endpoint) => {
     const peer = peers.get(endpoint.node);
     if (peer === undefined) {
       return [];
@@ -47,7 +47,7 @@ export function clientPolicies(cache: NodeCache): XfrmPolicy[] {
         ),
       ]),
     );
-  });
+  };
 }
 
 /** All pod-to-pod traffic: one pair of policies for each pair of pod CIDRs, whatever the pods. Throws PlanError. */

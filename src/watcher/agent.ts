@@ -1,21 +1,25 @@
 import type { Logger } from 'pino';
 import { HEARTBEAT_MS, type Heartbeat } from '../cache/heartbeat.ts';
 import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
-import type { Pins } from '../ipsec/charon/pins.ts';
+import { sameGround } from '../ipsec/plan.ts';
 import type { Phase } from '../ipsec/types.ts';
 import { type AcceptanceEffects, createAcceptance } from './acceptance.ts';
 import type { CharonLink } from './charon/link.ts';
-import type { Enforced } from './enforce.ts';
+import type { Enforced, EnforceOptions } from './enforce.ts';
 import type { ObjectProblem, Snapshot, Source } from './objects.ts';
 import { createProblemLog } from './problem-log.ts';
 import type { NodeReport, PolicyRef } from './publish.ts';
 import { type BootIds, bootIdsOf, rebooted } from './rebooted.ts';
 import { newState, policyRefs, tell } from './state.ts';
 import { nextCache, step } from './step.ts';
-import type { Wake } from './wake.ts';
+import type { Scope, Wake } from './wake.ts';
 
-/** The kernel is compared with the plan at least this often, whatever events say. */
-const RESYNC_MS = 30_000;
+/** How often the kernel's policies are counted. */
+const VERIFY_MS = 10_000;
+/** How often each of them is compared with the plan, whatever events say; more seldom if that takes longer than a hundredth of it. */
+const COMPARE_MS = 30_000;
+const COMPARE_FACTOR = 100;
+const COMPARE_LATEST_MS = 120_000;
 const RETRY_MS = 2_000;
 
 export interface AgentEffects extends AcceptanceEffects {
@@ -33,7 +37,9 @@ export interface AgentEffects extends AcceptanceEffects {
     phases: ReadonlyMap<string, Phase>;
   };
   /** Cache and kernel, under the lock. */
-  readonly enforce: (cache: NodeCache, pins: Pins) => Promise<Enforced>;
+  readonly enforce: (cache: NodeCache, options: EnforceOptions) => Promise<Enforced>;
+  /** False if the kernel has not as many policies as after `enforce`. */
+  readonly undisturbed: () => Promise<boolean>;
   /** Lays what keeps the first packet of a flow through DNAT, and routes where they are ours. Throws if it cannot. */
   readonly keepNetwork: (cache: NodeCache) => Promise<void>;
   readonly watchAttachments: (signal: AbortSignal) => void;
@@ -64,7 +70,7 @@ export async function runAgent(
     for await (const snapshot of source.watch(running)) {
       if (snapshot.stale !== '') {
         state.sourceError = snapshot.stale;
-        wake.notify();
+        wake.notify('change');
         continue;
       }
       state.snapshot = snapshot;
@@ -77,7 +83,7 @@ export async function runAgent(
 
   /** False if the snapshot was not understood. */
   const remodel = (snapshot: Snapshot): boolean => {
-    wake.notify();
+    wake.notify('change');
     try {
       const { content, problems, phases } = effects.model(snapshot, state.cache);
       state.problems = noteProblems([...snapshot.problems, ...problems]);
@@ -104,23 +110,47 @@ export async function runAgent(
 
   const reconcile = async (): Promise<void> => {
     while (!running.aborted) {
-      await wake.wait(state.reconcileError === '' ? RESYNC_MS : RETRY_MS, running);
-      if (state.cache !== null && !running.aborted) {
-        await reconcileOnce(state.cache, state.policies);
+      const woken = await wake.wait(state.reconcileError === '' ? VERIFY_MS : RETRY_MS, running);
+      const scope = state.reconcileError === '' ? (woken ?? (await verify())) : 'all';
+      if (state.cache !== null && scope !== undefined && !running.aborted) {
+        await reconcileOnce(state.cache, state.policies, scope);
       }
     }
   };
 
-  const reconcileOnce = async (cache: NodeCache, policies: readonly PolicyRef[]): Promise<void> => {
+  /** Everything, if the kernel has not as many policies as it had, or has not been compared for long. */
+  const verify = async (): Promise<Scope | undefined> => {
+    const { at, tookMs } = state.compared;
+    const due = Math.min(Math.max(COMPARE_MS, COMPARE_FACTOR * tookMs), COMPARE_LATEST_MS);
+    return effects.now() - at >= due || !(await effects.undisturbed().catch(() => false)) ? 'all' : undefined;
+  };
+
+  const reconcileOnce = async (
+    cache: NodeCache,
+    policies: readonly PolicyRef[],
+    scope: Scope,
+  ): Promise<void> => {
     const fresh = state.sourceError === '' ? { ...cache, writtenAt: effects.now() } : cache;
     const hairpin = keepHairpin(cache);
+    const started = effects.now();
+    const ground = state.ground !== null && sameGround(state.ground, cache);
+    state.ground = null;
     try {
-      const done = await step(fresh, {
-        loadConnections: charon.load,
-        pruneConnections: charon.prune,
-        enforce: (next) => effects.enforce(next, charon.pins()),
-        sleep: effects.sleep,
-      });
+      const enforce = (next: NodeCache): Promise<Enforced> =>
+        effects.enforce(next, { pins: charon.pins(), trusting: scope !== 'all' });
+      const done =
+        scope === 'change' && ground
+          ? await enforce(fresh)
+          : await step(fresh, {
+              loadConnections: charon.load,
+              pruneConnections: charon.prune,
+              enforce,
+              sleep: effects.sleep,
+            });
+      state.ground = cache;
+      if (done.compared) {
+        state.compared = { at: effects.now(), tookMs: effects.now() - started };
+      }
       state.enforcedGeneration = cache.generation;
       state.enforcedPolicies = policies;
       state.planned = done.planned;

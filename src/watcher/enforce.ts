@@ -1,19 +1,25 @@
 import type { Attachment } from '../cache/attachment.ts';
 import type { NodeCache } from '../cache/schema.ts';
-import { type Pins, pinned } from '../ipsec/charon/pins.ts';
+import type { Pins } from '../ipsec/charon/pins.ts';
 import { diffPolicies } from '../ipsec/diff.ts';
 import { policyKey } from '../ipsec/identity.ts';
-import { planAttachment, planPolicies } from '../ipsec/plan.ts';
+import { planAttachment, planPieces, sameGround } from '../ipsec/plan.ts';
+import { attachedAddresses } from '../ipsec/served.ts';
 import type { XfrmPolicy } from '../ipsec/types.ts';
+import { XfrmError } from '../ipsec/xfrm/error.ts';
 import type { KernelPolicy } from '../ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../ipsec/xfrm/operation.ts';
+import { changeOf, type Laid, lay, policiesLaid, type Wanted } from './laid.ts';
 
-/** The kernel and the attachment records, as `enforce` reaches them. The caller holds the lock. */
+/** The kernel and the attachment records, as the enforcer reaches them. The caller holds the lock. */
 export interface EnforceEffects {
   listPolicies(): Promise<readonly KernelPolicy[]>;
   /** Applies all operations or none. */
   apply(operations: readonly Operation[]): Promise<void>;
-  /** `complete` is false if a record could not be read: what it protects is not known, so nothing may be deleted. */
+  /**
+   * A record that has not changed is the same object. `complete` is false if one could not be read: what it protects is not known, so nothing
+   * may be deleted.
+   */
   readAttachments(): { readonly records: readonly Attachment[]; readonly complete: boolean };
   writeAttachment(attachment: Attachment): void;
 }
@@ -26,32 +32,96 @@ export interface Enforced {
   readonly deleted: number;
   /** Keys of planned policies whose place in the kernel is taken by a policy that is not ours. */
   readonly conflicts: readonly string[];
+  /** Whether the kernel was compared with the plan as a whole. */
+  readonly compared: boolean;
 }
 
-/**
- * Brings the kernel in step with the plan, then the attachment records in step with the kernel. A second call changes nothing.
- * Throws PlanError, XfrmError; the kernel is then as it was before.
- */
-export async function enforce(
-  cache: NodeCache,
-  effects: EnforceEffects,
-  pins: Pins = new Map(),
-): Promise<Enforced> {
-  const { records: attachments, complete } = effects.readAttachments();
-  const desired = pinned(planPolicies(cache, attachments), pins);
-  const { operations: all, conflicts } = diffPolicies(desired, await effects.listPolicies());
-  const operations = complete ? all : all.filter(({ op }) => op !== 'delete');
-  await effects.apply(operations);
-  for (const attachment of attachments) {
-    const policies = planAttachment(cache, attachment);
-    if (!samePolicies(policies, attachment.policies)) {
-      effects.writeAttachment({ ...attachment, policies });
+export interface EnforceOptions {
+  readonly pins?: Pins;
+  /** Trust what was laid last, and apply only what has changed since. */
+  readonly trusting?: boolean;
+}
+
+/** Brings the kernel in step with the plan, then the attachment records in step with the kernel. A second call changes nothing. */
+export interface Enforcer {
+  /** Throws PlanError, XfrmError; the kernel is then as it was before. */
+  enforce(cache: NodeCache, options?: EnforceOptions): Promise<Enforced>;
+}
+
+/** Remembers what it laid: a change that concerns a few of 100,000 policies costs no look at the others. */
+export function createEnforcer(effects: EnforceEffects): Enforcer {
+  let laid: Laid | undefined;
+  const checked = new WeakMap<Attachment, { readonly cache: NodeCache; readonly addresses: string }>();
+
+  const change = async (wanted: Wanted): Promise<Enforced | undefined> => {
+    const found = laid === undefined ? undefined : changeOf(laid, wanted);
+    if (found === undefined) {
+      return undefined;
     }
-  }
+    try {
+      await effects.apply(found.operations);
+    } catch (error) {
+      if (error instanceof XfrmError) {
+        // The kernel is not what we took it for.
+        return undefined;
+      }
+      throw error;
+    }
+    laid = found.laid;
+    return { planned: laid.holders.size, ...count(found.operations), conflicts: [], compared: false };
+  };
+
+  const compare = async (wanted: Wanted, complete: boolean): Promise<Enforced> => {
+    const next = lay(wanted, laid);
+    laid = undefined;
+    const desired = policiesLaid(next);
+    const { operations: all, conflicts } = diffPolicies(desired, await effects.listPolicies());
+    const operations = complete ? all : all.filter(({ op }) => op !== 'delete');
+    await effects.apply(operations);
+    laid = complete && conflicts.length === 0 ? next : undefined;
+    return {
+      planned: desired.length,
+      ...count(operations),
+      conflicts: conflicts.map((conflict) => policyKey(conflict.desired)),
+      compared: true,
+    };
+  };
+
+  /** Whether it had to be written anew. */
+  const keepRecord = (cache: NodeCache, record: Attachment): boolean => {
+    const addresses = JSON.stringify(attachedAddresses(cache, record));
+    const before = checked.get(record);
+    checked.set(record, { cache, addresses });
+    if (before?.addresses === addresses && sameGround(before.cache, cache)) {
+      return false;
+    }
+    const policies = planAttachment(cache, record);
+    if (samePolicies(policies, record.policies)) {
+      return false;
+    }
+    checked.delete(record);
+    effects.writeAttachment({ ...record, policies });
+    return true;
+  };
+
+  /** What DEL finds in them must be what is laid for them. */
+  const keepRecords = (cache: NodeCache, records: readonly Attachment[]): void => {
+    const written = records.map((record) => keepRecord(cache, record)).includes(true);
+    if (written && laid !== undefined) {
+      const again = effects.readAttachments();
+      laid = again.complete ? { ...laid, records: again.records } : undefined;
+    }
+  };
+
   return {
-    planned: desired.length,
-    ...count(operations),
-    conflicts: conflicts.map((conflict) => policyKey(conflict.desired)),
+    async enforce(cache, { pins = new Map(), trusting = false } = {}) {
+      const { records, complete } = effects.readAttachments();
+      const wanted = { cache, pins, records, pieces: planPieces(cache, records) };
+      const enforced =
+        (trusting && complete ? await change(wanted) : undefined) ?? (await compare(wanted, complete));
+      keepRecords(cache, records);
+      return enforced;
+    },
   };
 }
 

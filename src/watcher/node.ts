@@ -1,15 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Attachment } from '../cache/attachment.ts';
-import { deleteAttachment, readAttachments, writeAttachment } from '../cache/attachments.ts';
+import {
+  type Attachments,
+  createAttachmentReader,
+  deleteAttachment,
+  writeAttachment,
+} from '../cache/attachments.ts';
 import { type LockOptions, withLock } from '../cache/lock.ts';
 import type { NodeCache } from '../cache/schema.ts';
 import { writeNodeCache } from '../cache/write.ts';
-import type { Pins } from '../ipsec/charon/pins.ts';
 import { applyOperations } from '../ipsec/xfrm/apply.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
-import { listPolicies } from '../ipsec/xfrm/kernel.ts';
-import { type Enforced, enforce } from './enforce.ts';
+import { countPolicies, listPolicies } from '../ipsec/xfrm/kernel.ts';
+import { createEnforcer, type Enforced, type EnforceOptions } from './enforce.ts';
 
 /** Waits without failing: an abort ends the wait. */
 export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -19,31 +23,41 @@ export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
 /** ADD and DEL hold the lock for milliseconds; a batch of 100,000 policies holds it for seconds. */
 export const LOCK: LockOptions = { timeoutMs: 60_000, sleep, now: Date.now };
 
-/** Writes the cache and brings the kernel in step, under the lock: an ADD sees the new cache, or we see its record. */
-export async function enforceOnNode(
-  runDir: string,
-  iproute2: Iproute2,
-  cache: NodeCache,
-  { pins, log }: { readonly pins: Pins; readonly log: Logger },
-): Promise<Enforced> {
-  return await withLock(runDir, LOCK, async () => {
-    writeNodeCache(runDir, cache);
-    return await enforce(
-      cache,
-      {
-        listPolicies: () => listPolicies(iproute2),
-        apply: async (operations) => void (await applyOperations(iproute2, operations)),
-        readAttachments: () => currentAttachments(runDir, log),
-        writeAttachment: (attachment) => writeAttachment(runDir, attachment),
-      },
-      pins,
-    );
+export interface NodeEnforcer {
+  /** Writes the cache and brings the kernel in step, under the lock: an ADD sees the new cache, or we see its record. */
+  enforce(cache: NodeCache, options: EnforceOptions): Promise<Enforced>;
+  /** False if the kernel has not as many policies as when `enforce` ended: somebody else was at it. Throws XfrmError. */
+  undisturbed(): Promise<boolean>;
+}
+
+export function createNodeEnforcer(runDir: string, iproute2: Iproute2, log: Logger): NodeEnforcer {
+  const read = createAttachmentReader(runDir);
+  const enforcer = createEnforcer({
+    listPolicies: () => listPolicies(iproute2),
+    apply: async (operations) => void (await applyOperations(iproute2, operations)),
+    readAttachments: () => currentAttachments(runDir, read(), log),
+    writeAttachment: (attachment) => writeAttachment(runDir, attachment),
   });
+  let count: number | undefined;
+  return {
+    enforce: (cache, options) =>
+      withLock(runDir, LOCK, async () => {
+        count = undefined;
+        writeNodeCache(runDir, cache);
+        const enforced = await enforcer.enforce(cache, options);
+        count = await countPolicies(iproute2).catch(() => undefined);
+        return enforced;
+      }),
+    undisturbed: async () => count !== undefined && (await countPolicies(iproute2)) === count,
+  };
 }
 
 /** All records; where two hold one address, the earlier one's DEL was lost and it is dropped. */
-function currentAttachments(runDir: string, log: Logger): { records: Attachment[]; complete: boolean } {
-  const { records, problems } = readAttachments(runDir);
+function currentAttachments(
+  runDir: string,
+  { records, problems }: Attachments,
+  log: Logger,
+): { records: Attachment[]; complete: boolean } {
   for (const problem of problems) {
     log.warn({ problem }, 'attachment record not read');
   }

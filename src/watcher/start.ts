@@ -19,7 +19,7 @@ import { keepThresholds, planThreshold } from './hash-thresholds.ts';
 import type { Keys } from './keys/keys.ts';
 import type { KnownItems } from './model/items.ts';
 import { buildNodeCache } from './model/model.ts';
-import { enforceOnNode, sleep } from './node.ts';
+import { createNodeEnforcer, sleep } from './node.ts';
 import type { Source } from './objects.ts';
 import type { Publisher } from './publish.ts';
 import { keepRoutes } from './routes.ts';
@@ -81,30 +81,32 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
           rekeyAfterS: options.rekeyAfterS,
           pace: paceOf(options.renewalHoldS),
           readIdentity: options.keys.identity,
-          onDown: wake.notify,
-          onFailures: wake.notify,
-          onPins: wake.notify,
+          onDown: () => wake.notify('charon'),
+          onFailures: () => wake.notify('change'),
+          onPins: () => wake.notify('change'),
           onOrphans: (replaced) => log.info({ replaced }, 'SAs of a former charon replaced'),
           onError: (error) => log.warn({ err: error }, 'charon not brought in step'),
         },
         aborted,
       ),
-    onChange: wake.notify,
+    onChange: () => wake.notify('charon'),
     sleep,
   });
+  const kernel = createNodeEnforcer(runDir, iproute2, log);
   const effects: AgentEffects = {
     source: options.source,
     wake,
     charon,
     model: modeller(options, initial.kind === 'ok'),
-    enforce: (cache, pins) => enforceOnNode(runDir, iproute2, cache, { pins, log }),
+    enforce: kernel.enforce,
+    undisturbed: kernel.undisturbed,
     keepNetwork: networkKeeper(options),
     publish: (report) => options.publisher?.publish(report),
     warmUp: async (cache) => {
-      const kernel = await listUsedPolicies(iproute2).catch(() => []);
-      await charon.bringUp(childrenInUse(cache, kernel)).catch(() => undefined);
+      const used = await listUsedPolicies(iproute2).catch(() => []);
+      await charon.bringUp(childrenInUse(cache, used)).catch(() => undefined);
     },
-    watchAttachments: (running) => watchFolder(attachmentsDir(runDir), wake.notify, running),
+    watchAttachments: (running) => watchFolder(attachmentsDir(runDir), () => wake.notify('change'), running),
     writeHeartbeat: (beat) =>
       writeFileAtomic(heartbeatPath(runDir), `${JSON.stringify({ ...beat, ...options.process })}\n`),
     sleep,

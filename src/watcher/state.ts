@@ -20,6 +20,10 @@ export interface AgentState {
   policies: readonly PolicyRef[];
   enforcedPolicies: readonly PolicyRef[];
   planned: number;
+  /** When the kernel was last compared with the plan as a whole, and how long that took; milliseconds. */
+  compared: { readonly at: number; readonly tookMs: number };
+  /** What the last step that ended well was made from. */
+  ground: NodeCache | null;
   bootIds: BootIds;
   snapshot: Snapshot | undefined;
 }
@@ -35,6 +39,8 @@ export function newState(initial: NodeCache | null): AgentState {
     policies: [],
     enforcedPolicies: [],
     planned: 0,
+    compared: { at: 0, tookMs: 0 },
+    ground: null,
     bootIds: new Map(),
     snapshot: undefined,
   };

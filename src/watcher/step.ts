@@ -37,14 +37,20 @@ export async function step(cache: NodeCache, effects: StepEffects): Promise<Enfo
  * The next value of the cache: the generation counts up with every change of content, the time is renewed in any case.
  */
 export function nextCache(current: NodeCache | null, content: NodeCacheContent, now: number): NodeCache {
-  const unchanged = current !== null && sameContent(current, content);
-  const generation = unchanged ? current.generation : (current?.generation ?? 0) + 1;
-  return { schema: CACHE_SCHEMA, generation, writtenAt: now, ...content };
+  const kept = current === null ? content : keepEqual(current, content);
+  const names = Object.keys({ ...current, ...kept }) as (keyof NodeCacheContent)[];
+  const unchanged = names.every((name) => kept[name] === current?.[name] || OF_WRITER.has(name));
+  const generation = (current?.generation ?? 0) + (unchanged ? 0 : 1);
+  return { schema: CACHE_SCHEMA, generation, writtenAt: now, ...kept };
 }
 
-/** Contents are sorted by the model, so equal contents have equal text. */
-function sameContent(current: NodeCache, content: NodeCacheContent): boolean {
-  return Object.entries(content).every(
-    ([key, value]) => JSON.stringify(current[key as keyof NodeCacheContent]) === JSON.stringify(value),
-  );
+const OF_WRITER: ReadonlySet<string> = new Set(['schema', 'generation', 'writtenAt']);
+
+/** Parts that are equal stay the same objects. Contents are sorted by the model, so equal contents have equal text. */
+function keepEqual(current: NodeCache, content: NodeCacheContent): NodeCacheContent {
+  const parts = Object.entries(content).map(([name, value]) => {
+    const before = current[name as keyof NodeCacheContent];
+    return [name, JSON.stringify(before) === JSON.stringify(value) ? before : value];
+  });
+  return Object.fromEntries(parts) as NodeCacheContent;
 }

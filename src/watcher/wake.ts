@@ -1,21 +1,28 @@
+/**
+ * What there is to do, the least first: what has changed in the plan; charon's connections as well; or everything, the kernel compared with
+ * the plan as a whole.
+ */
+const SCOPES = ['change', 'charon', 'all'] as const;
+export type Scope = (typeof SCOPES)[number];
+
 /** A latch between those who notice that something changed and the one loop that acts on it. */
 export interface Wake {
   /** Wakes the waiter, or lets the next wait return at once. */
-  notify(): void;
-  /** Resolves on notify, after `timeoutMs`, or when the signal aborts; never rejects. */
-  wait(timeoutMs: number, signal: AbortSignal): Promise<void>;
+  notify(scope?: Scope): void;
+  /** Resolves on notify to the widest scope since the last wait; to undefined after `timeoutMs`, or when the signal aborts. Never rejects. */
+  wait(timeoutMs: number, signal: AbortSignal): Promise<Scope | undefined>;
 }
 
 export function createWake(): Wake {
-  let pending = false;
+  let pending: Scope | undefined;
   let release: (() => void) | undefined;
   return {
-    notify() {
-      pending = true;
+    notify(scope = 'all') {
+      pending = pending === undefined || SCOPES.indexOf(scope) > SCOPES.indexOf(pending) ? scope : pending;
       release?.();
     },
     async wait(timeoutMs, signal) {
-      if (!pending && !signal.aborted) {
+      if (pending === undefined && !signal.aborted) {
         await new Promise<void>((resolve) => {
           const done = (): void => {
             clearTimeout(timer);
@@ -28,7 +35,9 @@ export function createWake(): Wake {
         });
       }
       release = undefined;
-      pending = false;
+      const found = pending;
+      pending = undefined;
+      return found;
     },
   };
 }

@@ -8,7 +8,7 @@ import type { Snapshot } from '../../src/watcher/objects.ts';
 import { createWake } from '../../src/watcher/wake.ts';
 import { seedCache } from '../helpers/cache.ts';
 
-const nothing: Enforced = { planned: 0, added: 0, updated: 0, deleted: 0, conflicts: [] };
+const nothing: Enforced = { planned: 0, added: 0, updated: 0, deleted: 0, conflicts: [], compared: true };
 const snapshot: Snapshot = {
   objects: { services: [], endpointSlices: [], nodes: [], pods: [], policies: [] },
   problems: [],
@@ -58,6 +58,7 @@ function harness(overrides: Partial<AgentEffects> = {}): Harness {
       }
       return nothing;
     },
+    undisturbed: async () => true,
     keepNetwork: async () => undefined,
     warmUp: async () => undefined,
     watchAttachments: () => undefined,
@@ -111,7 +112,10 @@ test('a step that fails is retried, and said in the heartbeat until it succeeds'
   const done = new Promise<void>((resolve) => {
     const failing: AgentEffects = {
       ...effects,
-      wake: { notify: () => undefined, wait: async () => new Promise((next) => setTimeout(next, 1)) },
+      wake: {
+        notify: () => undefined,
+        wait: async () => new Promise((next) => setTimeout(() => next('all'), 1)),
+      },
       async enforce() {
         if (failures-- > 0) {
           throw new Error('no XFRM here');
@@ -227,4 +231,70 @@ test('a hairpin that cannot be laid is said, and holds nothing back', async (t) 
   abort.abort();
   await running;
   t.like(beats.at(-1), { hairpinError: 'nft: not found', reconcileError: '', enforcedGeneration: 1 });
+});
+
+test('pods that come and go elsewhere cost charon nothing, and no look at the whole kernel', async (t) => {
+  const { schema: _s, generation: _g, writtenAt: _w, ...content } = seedCache();
+  const contents = [content, { ...content, endpoints: [] }, { ...content, endpoints: [], children: [] }];
+  const asked: (boolean | undefined)[] = [];
+  const loads: number[] = [];
+  const { effects, abort } = harness();
+  let next: () => void = () => undefined;
+  const done = new Promise<void>((resolve) => {
+    const following: AgentEffects = {
+      ...effects,
+      source: {
+        async *watch(signal) {
+          for (let round = 0; round < contents.length && !signal.aborted; round += 1) {
+            const enforced = new Promise<void>((proceed) => {
+              next = proceed;
+            });
+            yield snapshot;
+            await enforced;
+          }
+          resolve();
+        },
+      },
+      model: () => ({ content: contents[asked.length] ?? content, problems: [], phases: new Map() }),
+      charon: { ...effects.charon, load: async () => void loads.push(asked.length) },
+      async enforce(_cache, { trusting }) {
+        asked.push(trusting);
+        setImmediate(next);
+        return nothing;
+      },
+    };
+    void runAgent(following, null, abort.signal);
+  });
+  await done;
+  abort.abort();
+  t.deepEqual(asked, [true, true, true]);
+  t.deepEqual(loads, [0, 2], 'children that are gone are');
+});
+
+test('a kernel with another number of policies than before is compared at once', async (t) => {
+  const asked: (boolean | undefined)[] = [];
+  const answers = [true, true, false];
+  const { effects, abort } = harness({ now: Date.now });
+  const done = new Promise<void>((resolve) => {
+    const watching: AgentEffects = {
+      ...effects,
+      wake: {
+        notify: () => undefined,
+        wait: () =>
+          new Promise((proceed) => setTimeout(() => proceed(asked.length === 0 ? 'all' : undefined), 1)),
+      },
+      undisturbed: async () => answers.shift() ?? true,
+      async enforce(_cache, { trusting }) {
+        asked.push(trusting);
+        if (asked.length === 2) {
+          resolve();
+        }
+        return nothing;
+      },
+    };
+    void runAgent(watching, null, abort.signal);
+  });
+  await done;
+  abort.abort();
+  t.deepEqual([asked, answers], [[false, false], []]);
 });

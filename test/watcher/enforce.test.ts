@@ -4,7 +4,7 @@ import { planAttachment, planPolicies } from '../../src/ipsec/plan.ts';
 import type { XfrmPolicy } from '../../src/ipsec/types.ts';
 import type { TablePolicy } from '../../src/ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../../src/ipsec/xfrm/operation.ts';
-import { type EnforceEffects, enforce } from '../../src/watcher/enforce.ts';
+import { createEnforcer, type EnforceEffects } from '../../src/watcher/enforce.ts';
 import { corednsAttachment, seedCache } from '../helpers/cache.ts';
 
 const attachment: Attachment = {
@@ -47,7 +47,7 @@ function node(
 
 test('an empty kernel gets the whole plan, the record gets its own part', async (t) => {
   const { applied, written, effects } = node([]);
-  const done = await enforce(seedCache(), effects);
+  const done = await createEnforcer(effects).enforce(seedCache());
   t.is(done.added, planPolicies(seedCache(), [attachment]).length);
   t.true(applied.every(({ op }) => op === 'add'));
   t.deepEqual(written[0]?.policies, planAttachment(seedCache(), attachment));
@@ -57,12 +57,13 @@ test('a kernel in step is left alone', async (t) => {
   const cache = seedCache();
   const record = { ...attachment, policies: planAttachment(cache, attachment) };
   const { applied, written, effects } = node(planPolicies(cache, [record]), [record]);
-  t.deepEqual(await enforce(cache, effects), {
+  t.deepEqual(await createEnforcer(effects).enforce(cache), {
     planned: 28,
     added: 0,
     updated: 0,
     deleted: 0,
     conflicts: [],
+    compared: true,
   });
   t.deepEqual(applied, []);
   t.deepEqual(written, []);
@@ -78,7 +79,7 @@ test('a port that is gone is deleted after its record still named it', async (t)
     })),
   });
   const { applied, written, effects } = node(planPolicies(before, [record]), [record]);
-  await enforce(after, effects);
+  await createEnforcer(effects).enforce(after);
   t.true(applied.length > 0);
   t.true(applied.every(({ op, policy }) => op === 'delete' && policy.selector.proto === 'udp'));
   t.false(written[0]?.policies.some(({ selector }) => selector.proto === 'udp'));
@@ -92,13 +93,13 @@ test('a kernel that refuses leaves the records as they are', async (t) => {
       throw new Error('refused');
     },
   };
-  await t.throwsAsync(enforce(seedCache(), refusing), { message: 'refused' });
+  await t.throwsAsync(createEnforcer(refusing).enforce(seedCache()), { message: 'refused' });
   t.deepEqual(written, []);
 });
 
 test('nothing is deleted while a record cannot be read', async (t) => {
   const cache = seedCache();
   const { applied, effects } = node(planPolicies(cache, [attachment]), [], false);
-  await enforce(cache, effects);
+  await createEnforcer(effects).enforce(cache);
   t.deepEqual(applied, []);
 });

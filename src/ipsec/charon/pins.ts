@@ -40,8 +40,15 @@ export function pinned(policies: readonly XfrmPolicy[], pins: Pins): readonly Xf
   if (pins.size === 0) {
     return policies;
   }
-  return policies.map((policy) => {
-    const spi = policy.dir === 'out' ? pins.get(policy.template.reqid) : undefined;
-    return spi === undefined ? policy : { ...policy, template: { ...policy.template, spi } };
-  });
+  return policies.map((policy) => pin(policy, pins));
+}
+
+export function pin(policy: XfrmPolicy, pins: Pins): XfrmPolicy {
+  const spi = policy.dir === 'out' ? pins.get(policy.template.reqid) : undefined;
+  return spi === undefined ? policy : { ...policy, template: { ...policy.template, spi } };
+}
+
+/** The reqids that are held to another SA, or to none any more. */
+export function repinned(a: Pins, b: Pins): ReadonlySet<number> {
+  return new Set([...a.keys(), ...b.keys()].filter((reqid) => a.get(reqid) !== b.get(reqid)));
 }
