@@ -67,7 +67,7 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
       }
       throw error;
     }
-    laid = found.laid;
+    laid = found.settle();
     return { planned: laid.holders.size, ...count(found.operations), conflicts: [], compared: false };
   };
 

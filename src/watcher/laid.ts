@@ -20,7 +20,7 @@ export interface Laid {
   readonly records: readonly Attachment[];
   readonly pieces: ReadonlyMap<string, LaidPiece>;
   /** In how many pieces a key is. */
-  readonly holders: ReadonlyMap<PolicyKey, number>;
+  readonly holders: Map<PolicyKey, number>;
 }
 
 /** What the kernel should have. */
@@ -69,9 +69,10 @@ function layPiece({ served, make }: PlanPiece): LaidPiece {
 }
 
 export interface Change {
-  readonly laid: Laid;
   /** Adds and updates, then deletes. */
   readonly operations: readonly Operation[];
+  /** What is laid when they are done. It takes over what it was made from, which is of no more use. */
+  readonly settle: () => Laid;
 }
 
 /**
@@ -109,11 +110,14 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     }
   };
 
-  const holders = new Map(laid.holders);
+  // Of 100,000 keys a handful changes: the map is not copied for that.
+  const changed = new Map<PolicyKey, boolean>();
+  const held = (key: PolicyKey): boolean => changed.get(key) ?? laid.holders.has(key);
+  const isShared = (key: PolicyKey): boolean => laid.holders.get(key) !== 1 || changed.get(key) === false;
   const moved = repinned(laid.pins, wanted.pins);
   for (const [key, policy] of moved.size === 0 ? [] : policiesIn(staying.values())) {
     if (moved.has(policy.template.reqid)) {
-      if (holders.get(key) !== 1) {
+      if (isShared(key)) {
         return undefined;
       }
       put(pin(policy, wanted.pins), pin(policy, laid.pins));
@@ -121,10 +125,10 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
   }
   const present = new Map<PolicyKey, XfrmPolicy>();
   for (const [key, policy] of policiesIn(leaving)) {
-    if (holders.get(key) !== 1) {
+    if (isShared(key)) {
       return undefined;
     }
-    holders.delete(key);
+    changed.set(key, false);
     present.set(key, pin(policy, laid.pins));
   }
   for (const policy of gone.flatMap(({ policies }) => policies)) {
@@ -134,20 +138,31 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     present.set(policyKey(policy), policy);
   }
   for (const [key, policy] of policiesIn(arriving.values())) {
-    if (holders.has(key)) {
+    if (held(key)) {
       return undefined;
     }
-    holders.set(key, 1);
+    changed.set(key, true);
     put(pin(policy, wanted.pins), present.get(key));
     present.delete(key);
   }
   for (const [key, policy] of present) {
-    if (holders.has(key)) {
+    if (held(key)) {
       return undefined;
     }
     operations.push({ op: 'delete', policy });
   }
-  return { laid: { ...wanted, pieces: new Map([...staying, ...arriving]), holders }, operations };
+  const settle = (): Laid => {
+    const { holders } = laid;
+    for (const [key, is] of changed) {
+      if (is) {
+        holders.set(key, 1);
+      } else {
+        holders.delete(key);
+      }
+    }
+    return { ...wanted, pieces: new Map([...staying, ...arriving]), holders };
+  };
+  return { operations, settle };
 }
 
 function without(records: readonly Attachment[], others: readonly Attachment[]): Attachment[] {

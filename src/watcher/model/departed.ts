@@ -19,16 +19,14 @@ export function departedPeers(
   node: CacheNode,
   { previous, now }: Before,
 ): NonNullable<NodeCacheContent['departed']> {
-  const inUse = [node, ...peers].flatMap(({ podCidrs }) => podCidrs);
+  const isInUse = useOf([node, ...peers]);
   const gone = [
     ...(previous?.departed ?? []),
     ...(previous?.peers ?? []).map((peer) => ({ ...peer, until: now + DEPARTED_MS })),
   ];
   const seen = new Set<string>();
   return gone.flatMap((peer) => {
-    const podCidrs = peer.podCidrs.filter(
-      (cidr) => !seen.has(cidr) && !inUse.some((other) => overlap(cidr, other)),
-    );
+    const podCidrs = peer.podCidrs.filter((cidr) => !seen.has(cidr) && !isInUse(cidr));
     if (peer.until <= now || podCidrs.length === 0) {
       return [];
     }
@@ -45,7 +43,7 @@ export function formerCidrs(
   peers: readonly CachePeer[],
   { previous, now }: Before,
 ): NonNullable<CacheNode['formerCidrs']> {
-  const inUse = [node, ...peers].flatMap(({ podCidrs }) => podCidrs);
+  const isInUse = useOf([node, ...peers]);
   const before = previous?.node.name === node.name ? previous.node : undefined;
   const gone = [
     ...(before?.formerCidrs ?? []),
@@ -53,8 +51,12 @@ export function formerCidrs(
   ];
   return gone.filter(
     ({ cidr, until }, index) =>
-      until > now &&
-      gone.findIndex((other) => other.cidr === cidr) === index &&
-      !inUse.some((other) => overlap(cidr, other)),
+      until > now && gone.findIndex((other) => other.cidr === cidr) === index && !isInUse(cidr),
   );
+}
+
+/** Nearly all CIDRs are there as they were: only the others are held against each. */
+function useOf(nodes: readonly CacheNode[]): (cidr: string) => boolean {
+  const inUse = new Set(nodes.flatMap(({ podCidrs }) => podCidrs));
+  return (cidr) => inUse.has(cidr) || [...inUse].some((other) => overlap(cidr, other));
 }
