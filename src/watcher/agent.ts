@@ -111,19 +111,20 @@ export async function runAgent(
   const reconcile = async (): Promise<void> => {
     while (!running.aborted) {
       const woken = await wake.wait(state.reconcileError === '' ? VERIFY_MS : RETRY_MS, running);
-      const scope = state.reconcileError === '' ? (woken ?? (await verify())) : 'all';
+      const scope = state.reconcileError !== '' || isDue() ? 'all' : (woken ?? (await verify()));
       if (state.cache !== null && scope !== undefined && !running.aborted) {
         await reconcileOnce(state.cache, state.policies, scope);
       }
     }
   };
 
-  /** Everything, if the kernel has not as many policies as it had, or has not been compared for long. */
-  const verify = async (): Promise<Scope | undefined> => {
+  const isDue = (): boolean => {
     const { at, tookMs } = state.compared;
-    const due = Math.min(Math.max(COMPARE_MS, COMPARE_FACTOR * tookMs), COMPARE_LATEST_MS);
-    return effects.now() - at >= due || !(await effects.undisturbed().catch(() => false)) ? 'all' : undefined;
+    return effects.now() - at >= Math.min(Math.max(COMPARE_MS, COMPARE_FACTOR * tookMs), COMPARE_LATEST_MS);
   };
+
+  const verify = async (): Promise<Scope | undefined> =>
+    (await effects.undisturbed().catch(() => false)) ? undefined : 'all';
 
   const reconcileOnce = async (
     cache: NodeCache,

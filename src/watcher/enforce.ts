@@ -34,6 +34,8 @@ export interface Enforced {
   readonly conflicts: readonly string[];
   /** Whether the kernel was compared with the plan as a whole. */
   readonly compared: boolean;
+  /** Policies that ADD has laid since the last step, less those that DEL has removed. */
+  readonly byPlugin: number;
 }
 
 export interface EnforceOptions {
@@ -68,7 +70,13 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
       throw error;
     }
     laid = found.settle();
-    return { planned: laid.holders.size, ...count(found.operations), conflicts: [], compared: false };
+    return {
+      planned: laid.holders.size,
+      ...count(found.operations),
+      conflicts: [],
+      compared: false,
+      byPlugin: found.byPlugin,
+    };
   };
 
   const compare = async (wanted: Wanted, complete: boolean): Promise<Enforced> => {
@@ -84,6 +92,7 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
       ...count(operations),
       conflicts: conflicts.map((conflict) => policyKey(conflict.desired)),
       compared: true,
+      byPlugin: 0,
     };
   };
 

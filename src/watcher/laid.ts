@@ -71,6 +71,8 @@ function layPiece({ served, make }: PlanPiece): LaidPiece {
 export interface Change {
   /** Adds and updates, then deletes. */
   readonly operations: readonly Operation[];
+  /** Policies that ADD has laid, less those that DEL has removed. */
+  readonly byPlugin: number;
   /** What is laid when they are done. It takes over what it was made from, which is of no more use. */
   readonly settle: () => Laid;
 }
@@ -162,7 +164,8 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     }
     return { ...wanted, pieces: new Map([...staying, ...arriving]), holders };
   };
-  return { operations, settle };
+  const size = (records: readonly Attachment[]): number => records.flatMap(({ policies }) => policies).length;
+  return { operations, byPlugin: size(come) - size(gone), settle };
 }
 
 function without(records: readonly Attachment[], others: readonly Attachment[]): Attachment[] {

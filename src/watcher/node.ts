@@ -42,10 +42,17 @@ export function createNodeEnforcer(runDir: string, iproute2: Iproute2, log: Logg
   return {
     enforce: (cache, options) =>
       withLock(runDir, LOCK, async () => {
+        const before = count;
         count = undefined;
         writeNodeCache(runDir, cache);
-        const enforced = await enforcer.enforce(cache, options);
-        count = await countPolicies(iproute2).catch(() => undefined);
+        let enforced = await enforcer.enforce(cache, options);
+        let found = await countPolicies(iproute2).catch(() => undefined);
+        const { compared, added, deleted, byPlugin } = enforced;
+        if (!compared && (before === undefined || found !== before + added - deleted + byPlugin)) {
+          enforced = await enforcer.enforce(cache, { ...options, trusting: false });
+          found = await countPolicies(iproute2).catch(() => undefined);
+        }
+        count = found;
         return enforced;
       }),
     undisturbed: async () => count !== undefined && (await countPolicies(iproute2)) === count,

@@ -8,7 +8,15 @@ import type { Snapshot } from '../../src/watcher/objects.ts';
 import { createWake } from '../../src/watcher/wake.ts';
 import { seedCache } from '../helpers/cache.ts';
 
-const nothing: Enforced = { planned: 0, added: 0, updated: 0, deleted: 0, conflicts: [], compared: true };
+const nothing: Enforced = {
+  planned: 0,
+  added: 0,
+  updated: 0,
+  deleted: 0,
+  conflicts: [],
+  compared: true,
+  byPlugin: 0,
+};
 const snapshot: Snapshot = {
   objects: { services: [], endpointSlices: [], nodes: [], pods: [], policies: [] },
   problems: [],

@@ -64,6 +64,7 @@ test('a kernel in step is left alone', async (t) => {
     deleted: 0,
     conflicts: [],
     compared: true,
+    byPlugin: 0,
   });
   t.deepEqual(applied, []);
   t.deepEqual(written, []);

@@ -4,7 +4,15 @@ import type { Enforced } from '../../src/watcher/enforce.ts';
 import { nextCache, type StepEffects, step } from '../../src/watcher/step.ts';
 import { seedCache } from '../helpers/cache.ts';
 
-const nothing: Enforced = { planned: 0, added: 0, updated: 0, deleted: 0, conflicts: [], compared: true };
+const nothing: Enforced = {
+  planned: 0,
+  added: 0,
+  updated: 0,
+  deleted: 0,
+  conflicts: [],
+  compared: true,
+  byPlugin: 0,
+};
 
 function recorder(overrides: Partial<StepEffects> = {}): { calls: string[]; effects: StepEffects } {
   const calls: string[] = [];
