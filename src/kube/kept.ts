@@ -3,6 +3,8 @@ export interface Kept<T> {
   readonly items: ReadonlyMap<string, T>;
   /** Why an object was not understood; what it was before stays in `items`. */
   readonly problems: ReadonlyMap<string, string>;
+  /** Another number whenever anything has changed. */
+  readonly version: number;
   /** Each says whether anything changed. */
   put(key: string, raw: unknown): boolean;
   remove(key: string): boolean;
@@ -14,7 +16,9 @@ export function createKept<T>(parse: (raw: unknown) => T | string): Kept<T> {
   const items = new Map<string, T>();
   const problems = new Map<string, string>();
   const texts = new Map<string, string>();
+  let version = 0;
   const remove = (key: string): boolean => {
+    version += 1;
     items.delete(key);
     problems.delete(key);
     return texts.delete(key);
@@ -22,12 +26,16 @@ export function createKept<T>(parse: (raw: unknown) => T | string): Kept<T> {
   return {
     items,
     problems,
+    get version() {
+      return version;
+    },
     put(key, raw) {
       const value = parse(raw);
       const text = JSON.stringify(value);
       if (texts.get(key) === text) {
         return false;
       }
+      version += 1;
       texts.set(key, text);
       if (typeof value === 'string') {
         problems.set(key, value);

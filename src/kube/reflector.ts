@@ -10,6 +10,8 @@ export interface Reflector<T> {
   readonly items: ReadonlyMap<string, T>;
   /** By `namespace/name`: why an object is not understood. */
   readonly problems: ReadonlyMap<string, string>;
+  /** Another number whenever items or problems have changed. */
+  readonly version: number;
   /** Whether the first list is in. */
   readonly synced: boolean;
   /** Empty unless the API server is away or refuses: why, then. */
@@ -146,6 +148,9 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
     },
     get problems() {
       return kept.problems;
+    },
+    get version() {
+      return kept.version;
     },
     get synced() {
       return state.synced;

@@ -9,7 +9,7 @@ import type { XfrmPolicy } from '../ipsec/types.ts';
 import { XfrmError } from '../ipsec/xfrm/error.ts';
 import type { KernelPolicy } from '../ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../ipsec/xfrm/operation.ts';
-import { changeOf, type Laid, lay, policiesLaid, type Wanted } from './laid.ts';
+import { changeOf, type Laid, lay, type Wanted } from './laid.ts';
 
 /** The kernel and the attachment records, as the enforcer reaches them. The caller holds the lock. */
 export interface EnforceEffects {
@@ -71,7 +71,7 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
     }
     laid = found.settle();
     return {
-      planned: laid.holders.size,
+      planned: laid.keys.size,
       ...count(found.operations),
       conflicts: [],
       compared: false,
@@ -80,13 +80,13 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
   };
 
   const compare = async (wanted: Wanted, complete: boolean): Promise<Enforced> => {
-    const next = lay(wanted, laid);
     laid = undefined;
-    const desired = policiesLaid(next);
+    const next = lay(wanted);
+    const desired = [...next.policies.values()];
     const { operations: all, conflicts } = diffPolicies(desired, await effects.listPolicies());
     const operations = complete ? all : all.filter(({ op }) => op !== 'delete');
     await effects.apply(operations);
-    laid = complete && conflicts.length === 0 ? next : undefined;
+    laid = complete && conflicts.length === 0 ? next.laid : undefined;
     return {
       planned: desired.length,
       ...count(operations),

@@ -7,11 +7,13 @@ import type { PolicyKey, XfrmPolicy } from '../ipsec/types.ts';
 import { samePolicy } from '../ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../ipsec/xfrm/operation.ts';
 
-/** A piece of the plan, each key once, whatever SA its policies are held to. */
-interface LaidPiece {
-  readonly served: string | undefined;
-  readonly policies: ReadonlyMap<PolicyKey, XfrmPolicy>;
+/** Of 100,000 policies only the keys are remembered: what they are can be made again, from the same ground. */
+interface LaidPiece extends PlanPiece {
+  readonly size: number;
 }
+
+/** Each key once, whatever SA the policies are held to. */
+type Policies = ReadonlyMap<PolicyKey, XfrmPolicy>;
 
 /** What the kernel has of ours when a step has ended well. */
 export interface Laid {
@@ -19,8 +21,9 @@ export interface Laid {
   readonly pins: Pins;
   readonly records: readonly Attachment[];
   readonly pieces: ReadonlyMap<string, LaidPiece>;
-  /** In how many pieces a key is. */
-  readonly holders: Map<PolicyKey, number>;
+  readonly keys: Set<PolicyKey>;
+  /** Keys that are in more than one piece. */
+  readonly shared: ReadonlySet<PolicyKey>;
 }
 
 /** What the kernel should have. */
@@ -31,41 +34,26 @@ export interface Wanted {
   readonly pieces: readonly PlanPiece[];
 }
 
-/** The whole plan; takes from `before` what is the same there. Throws PlanError. */
-export function lay({ pieces, ...wanted }: Wanted, before: Laid | undefined): Laid {
-  const known =
-    before !== undefined && sameGround(before.cache, wanted.cache)
-      ? before.pieces
-      : new Map<string, LaidPiece>();
+/** The whole plan, each key once; where two pieces have it, the later one's policy. Throws PlanError. */
+export function lay({ pieces, ...wanted }: Wanted): { laid: Laid; policies: Policies } {
   const laid = new Map<string, LaidPiece>();
+  const policies = new Map<PolicyKey, XfrmPolicy>();
+  const shared = new Set<PolicyKey>();
   for (const piece of pieces) {
-    const made = laid.get(piece.key) ?? known.get(piece.key) ?? layPiece(piece);
-    // The place of the later one counts.
-    laid.delete(piece.key);
-    laid.set(piece.key, made);
-  }
-  const holders = new Map<PolicyKey, number>();
-  for (const { policies } of laid.values()) {
-    for (const key of policies.keys()) {
-      holders.set(key, (holders.get(key) ?? 0) + 1);
+    const own = policiesOf(piece);
+    for (const [key, policy] of own) {
+      if (policies.has(key)) {
+        shared.add(key);
+      }
+      policies.set(key, pin(policy, wanted.pins));
     }
+    laid.set(piece.key, { ...piece, size: own.size });
   }
-  return { ...wanted, pieces: laid, holders };
+  return { laid: { ...wanted, pieces: laid, keys: new Set(policies.keys()), shared }, policies };
 }
 
-/** Each key once; where two pieces have it, the later one's. */
-export function policiesLaid({ pieces, pins }: Laid): XfrmPolicy[] {
-  const byKey = new Map<PolicyKey, XfrmPolicy>();
-  for (const { policies } of pieces.values()) {
-    for (const [key, policy] of policies) {
-      byKey.set(key, pin(policy, pins));
-    }
-  }
-  return [...byKey.values()];
-}
-
-function layPiece({ served, make }: PlanPiece): LaidPiece {
-  return { served, policies: new Map(make().map((policy) => [policyKey(policy), policy])) };
+function policiesOf({ make }: PlanPiece): Policies {
+  return new Map(make().map((policy) => [policyKey(policy), policy]));
 }
 
 export interface Change {
@@ -91,8 +79,8 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
   const [left, taken] = [addressesOf(gone), addressesOf(come)];
   const touched = ({ served = '' }: Pick<LaidPiece, 'served'>): boolean =>
     left.has(served) || taken.has(served);
-  const surprised = ({ served = '', policies }: LaidPiece): boolean =>
-    policies.size > 0 && taken.has(served) && !left.has(served);
+  const surprised = ({ served = '', size }: LaidPiece): boolean =>
+    size > 0 && taken.has(served) && !left.has(served);
   if ([...laid.pieces.values()].some(surprised)) {
     return undefined;
   }
@@ -101,7 +89,7 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
   const staying = new Map([...laid.pieces].filter(([key, piece]) => next.has(key) && !touched(piece)));
   const leaving = [...laid.pieces].filter(([key]) => !staying.has(key)).map(([, piece]) => piece);
   const arriving = new Map(
-    [...next.values()].filter(({ key }) => !staying.has(key)).map((piece) => [piece.key, layPiece(piece)]),
+    [...next.values()].filter(({ key }) => !staying.has(key)).map((piece) => [piece, policiesOf(piece)]),
   );
   const operations: Operation[] = [];
   const put = (policy: XfrmPolicy, previous: XfrmPolicy | undefined): void => {
@@ -112,22 +100,21 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     }
   };
 
-  // Of 100,000 keys a handful changes: the map is not copied for that.
+  // The set of all keys is not copied for the few that change.
   const changed = new Map<PolicyKey, boolean>();
-  const held = (key: PolicyKey): boolean => changed.get(key) ?? laid.holders.has(key);
-  const isShared = (key: PolicyKey): boolean => laid.holders.get(key) !== 1 || changed.get(key) === false;
+  const held = (key: PolicyKey): boolean => changed.get(key) ?? laid.keys.has(key);
   const moved = repinned(laid.pins, wanted.pins);
-  for (const [key, policy] of moved.size === 0 ? [] : policiesIn(staying.values())) {
+  for (const [key, policy] of moved.size === 0 ? [] : policiesIn([...staying.values()].map(policiesOf))) {
     if (moved.has(policy.template.reqid)) {
-      if (isShared(key)) {
+      if (laid.shared.has(key)) {
         return undefined;
       }
       put(pin(policy, wanted.pins), pin(policy, laid.pins));
     }
   }
   const present = new Map<PolicyKey, XfrmPolicy>();
-  for (const [key, policy] of policiesIn(leaving)) {
-    if (isShared(key)) {
+  for (const [key, policy] of policiesIn(leaving.map(policiesOf))) {
+    if (laid.shared.has(key)) {
       return undefined;
     }
     changed.set(key, false);
@@ -154,15 +141,20 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     operations.push({ op: 'delete', policy });
   }
   const settle = (): Laid => {
-    const { holders } = laid;
+    const { keys, shared } = laid;
     for (const [key, is] of changed) {
       if (is) {
-        holders.set(key, 1);
+        keys.add(key);
       } else {
-        holders.delete(key);
+        keys.delete(key);
       }
     }
-    return { ...wanted, pieces: new Map([...staying, ...arriving]), holders };
+    // The new ones, so that no former cache is kept for the sake of an old one.
+    const laidPieces = [...next].map(([key, piece]): [string, LaidPiece] => [
+      key,
+      { ...piece, size: staying.get(key)?.size ?? arriving.get(piece)?.size ?? 0 },
+    ]);
+    return { ...wanted, pieces: new Map(laidPieces), keys, shared };
   };
   const size = (records: readonly Attachment[]): number => records.flatMap(({ policies }) => policies).length;
   return { operations, byPlugin: size(come) - size(gone), settle };
@@ -177,6 +169,6 @@ function addressesOf(records: readonly Attachment[]): Set<string> {
   return new Set(records.flatMap(({ addresses }) => addresses));
 }
 
-function policiesIn(pieces: Iterable<LaidPiece>): [PolicyKey, XfrmPolicy][] {
-  return [...pieces].flatMap(({ policies }) => [...policies]);
+function policiesIn(pieces: Iterable<Policies>): [PolicyKey, XfrmPolicy][] {
+  return [...pieces].flatMap((policies) => [...policies]);
 }

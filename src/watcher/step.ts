@@ -50,7 +50,7 @@ const OF_WRITER: ReadonlySet<string> = new Set(['schema', 'generation', 'written
 function keepEqual(current: NodeCache, content: NodeCacheContent): NodeCacheContent {
   const parts = Object.entries(content).map(([name, value]) => {
     const before = current[name as keyof NodeCacheContent];
-    return [name, JSON.stringify(before) === JSON.stringify(value) ? before : value];
+    return [name, before === value || JSON.stringify(before) === JSON.stringify(value) ? before : value];
   });
   return Object.fromEntries(parts) as NodeCacheContent;
 }

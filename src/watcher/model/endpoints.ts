@@ -6,6 +6,7 @@ import type { EndpointSlice, ObjectProblem } from '../objects.ts';
 import { canonicalAddress } from './cidr.ts';
 import type { ModelEntry } from './entries.ts';
 import { createLocator, type Place } from './locate.ts';
+import { memoized } from './memo.ts';
 import { protoOf } from './service-ports.ts';
 
 type ChildLookup = Parameters<typeof childFor>[0];
@@ -24,6 +25,8 @@ export interface EndpointContext {
 
 type Endpoint = NonNullable<EndpointSlice['endpoints']>[number];
 
+const locatorOf = memoized(createLocator);
+
 interface Whereabouts {
   readonly locate: ReturnType<typeof createLocator>;
   /** Of all nodes. */
@@ -39,7 +42,7 @@ export function placeEndpoints(entries: readonly ModelEntry[], context: Endpoint
   const remote = new Map<string, RemoteEndpoint>();
   const problems: ObjectProblem[] = [];
   const whereabouts: Whereabouts = {
-    locate: createLocator(context.nodes),
+    locate: locatorOf(context.nodes),
     names: new Set(context.nodes.map(({ name }) => name)),
   };
   for (const model of entries) {

@@ -8,6 +8,7 @@ import { departedPeers, formerCidrs } from './departed.ts';
 import { placeEndpoints } from './endpoints.ts';
 import { resolveEntries } from './entries.ts';
 import { type KnownItems, parseItems } from './items.ts';
+import { memoized } from './memo.ts';
 import { parseNodes } from './nodes.ts';
 import { phaseLookup, phaseOfMesh } from './phases.ts';
 import { podsOf, podsOfCluster } from './pods.ts';
@@ -46,6 +47,16 @@ export class ModelError extends Error {
   override readonly name = 'ModelError';
 }
 
+// Nearly every event leaves nearly everything as it was.
+const clusterPods = memoized(podsOfCluster);
+const nodesOf = memoized(
+  (
+    nodes: ClusterObjects['nodes'],
+    blockAffinities: ClusterObjects['blockAffinities'] = [],
+    ciliumNodes: ClusterObjects['ciliumNodes'] = [],
+  ) => parseNodes(nodes, { blockAffinities, ciliumNodes }),
+);
+
 const EVERYTHING: CacheChild = { name: PODS_CHILD, proto: 'any', ports: [] };
 
 /**
@@ -54,7 +65,11 @@ const EVERYTHING: CacheChild = { name: PODS_CHILD, proto: 'any', ports: [] };
  */
 export function buildNodeCache(input: ModelInput): Model {
   const { objects, nodeName, childSaScope } = input;
-  const { nodes, problems: nodeProblems } = parseNodes(objects.nodes, objects);
+  const { nodes, problems: nodeProblems } = nodesOf(
+    objects.nodes,
+    objects.blockAffinities,
+    objects.ciliumNodes,
+  );
   const node = nodes.find(({ name }) => name === nodeName);
   if (node === undefined) {
     const why = nodeProblems.find(({ where }) => where === `Node ${nodeName}`)?.message ?? 'not there';
@@ -67,7 +82,7 @@ export function buildNodeCache(input: ModelInput): Model {
     problems: entryProblems,
   } = resolveEntries(parsed.items, objects, phaseLookup(input));
   const pods = podsOf(objects.pods, nodeName);
-  const children = childrenOf(childSaScope, mesh, buildChildren(entries, podsOfCluster(objects.pods)));
+  const children = childrenOf(childSaScope, mesh, buildChildren(entries, clusterPods(objects.pods)));
   const placed = placeEndpoints(mesh ? [] : entries, {
     nodes,
     nodeName,
@@ -89,7 +104,7 @@ export function buildNodeCache(input: ModelInput): Model {
   const unlisted =
     mesh || input.protectUnlisted === false
       ? []
-      : unlistedPorts(entries, podsOfCluster(objects.pods), { childSaScope, children });
+      : unlistedPorts(entries, clusterPods(objects.pods), { childSaScope, children });
   const former = formerCidrs(node, withReqids, input);
   const departed = departedPeers(withReqids, node, input);
   const content: NodeCacheContent = {

@@ -33,6 +33,7 @@ const SETTLE_MS = 50;
 
 /** A reflector that can be ended by itself: the watched slices change with the policies. */
 interface Followed {
+  readonly list: List;
   readonly reflector: Reflector<ParsedObject>;
   readonly stop: () => void;
 }
@@ -46,6 +47,7 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
     async *watch(signal) {
       const wake = createWake();
       const running: Promise<void>[] = [];
+      const listed = createLister();
       const stop = new AbortController();
       const all = AbortSignal.any([signal, stop.signal]);
 
@@ -60,7 +62,7 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
         });
         const own = new AbortController();
         running.push(reflector.run(AbortSignal.any([all, own.signal])));
-        return { reflector, stop: () => own.abort() };
+        return { list, reflector, stop: () => own.abort() };
       };
 
       const policies = follow('policies', '/apis/starlingx.io/v1/ipsecpolicies');
@@ -80,7 +82,7 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
 
       /** The slices that the policies need now. Those that they needed before are let go when the new ones are in. */
       const followSlices = (): void => {
-        const parsed = parseItems(objectsOf([policies]).policies, known);
+        const parsed = parseItems(listed('policies', [policies]), known);
         known = parsed.known;
         const wanted = sliceScope(parsed.items).watches;
         const next = new Map(
@@ -120,7 +122,7 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
           }
           const followed = [...fixed, ...slices.values()];
           const complete = followed.every(({ reflector }) => reflector.synced);
-          const snapshot = snapshotOf([...followed, ...(complete ? [] : retired.values())]);
+          const snapshot = snapshotOf([...followed, ...(complete ? [] : retired.values())], listed);
           if (complete) {
             letGo();
           }
@@ -143,15 +145,36 @@ function parserOf(list: List): (raw: unknown) => ParsedObject | string {
     parseObject({ ...(raw as object), ...KINDS[list] }) ?? `not a ${KINDS[list].kind} that Trapline reads`;
 }
 
-function objectsOf(followed: readonly Followed[]): ClusterObjects {
-  const of = <L extends List>(list: L): NonNullable<ClusterObjects[L]> =>
-    [
-      ...new Map(
-        followed.flatMap(({ reflector }) => [...reflector.items].filter(([, { list: own }]) => own === list)),
-      ),
-    ]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([, { object }]) => object) as unknown as NonNullable<ClusterObjects[L]>;
+/** A list is the same array as long as none of its objects has changed: much is computed from it once only. */
+function createLister(): <L extends List>(
+  list: L,
+  followed: readonly Followed[],
+) => NonNullable<ClusterObjects[L]> {
+  const known = new Map<List, { readonly key: string; readonly objects: readonly object[] }>();
+  const numbers = new WeakMap<Followed, number>();
+  let last = 0;
+  const numberOf = (one: Followed): number => {
+    const number = numbers.get(one) ?? ++last;
+    numbers.set(one, number);
+    return number;
+  };
+  return <L extends List>(list: L, all: readonly Followed[]) => {
+    const followed = all.filter((one) => one.list === list);
+    const key = followed.map((one) => `${numberOf(one)}/${one.reflector.version}`).join(' ');
+    const before = known.get(list);
+    const objects =
+      before?.key === key
+        ? before.objects
+        : [...new Map(followed.flatMap(({ reflector }) => [...reflector.items]))]
+            .sort(([a], [b]) => (a < b ? -1 : 1))
+            .map(([, { object }]) => object);
+    known.set(list, { key, objects });
+    return objects as unknown as NonNullable<ClusterObjects[L]>;
+  };
+}
+
+function objectsOf(followed: readonly Followed[], listed: ReturnType<typeof createLister>): ClusterObjects {
+  const of = <L extends List>(list: L): NonNullable<ClusterObjects[L]> => listed(list, followed);
   return {
     services: of('services'),
     endpointSlices: of('endpointSlices'),
@@ -163,7 +186,7 @@ function objectsOf(followed: readonly Followed[]): ClusterObjects {
   };
 }
 
-function snapshotOf(followed: readonly Followed[]): Snapshot {
+function snapshotOf(followed: readonly Followed[], listed: ReturnType<typeof createLister>): Snapshot {
   const problems = followed.flatMap(({ reflector }) =>
     [...reflector.problems].map(
       ([key, message]): ObjectProblem => ({ where: key.replace(/^\//, ''), message }),
@@ -171,7 +194,7 @@ function snapshotOf(followed: readonly Followed[]): Snapshot {
   );
   const errors = new Set(followed.map(({ reflector }) => reflector.error).filter((error) => error !== ''));
   return {
-    objects: objectsOf(followed),
+    objects: objectsOf(followed, listed),
     problems: problems.sort((a, b) => (a.where < b.where ? -1 : 1)),
     stale: [...errors].sort().join('; '),
   };
