@@ -12,14 +12,16 @@ import type { NodeReport, PolicyRef } from './publish.ts';
 import { type BootIds, bootIdsOf, rebooted } from './rebooted.ts';
 import { newState, policyRefs, tell } from './state.ts';
 import { nextCache, step } from './step.ts';
-import type { Scope, Wake } from './wake.ts';
+import { type Scope, type Wake, widest } from './wake.ts';
 
-/** How often the kernel's policies are counted. */
+/** How often the kernel's policies are counted, if nothing else happens. */
 const VERIFY_MS = 10_000;
-/** How often each of them is compared with the plan, whatever events say; more seldom if that takes longer than a hundredth of it. */
-const COMPARE_MS = 30_000;
-const COMPARE_FACTOR = 100;
-const COMPARE_LATEST_MS = 120_000;
+/** How often charon is compared with the plan, whatever events say. */
+const CHARON_MS = 30_000;
+/** How often each policy of the kernel is: more seldom if that takes longer than a five-hundredth of the time. */
+const KERNEL_MS = 30_000;
+const KERNEL_FACTOR = 500;
+const KERNEL_LATEST_MS = 300_000;
 const RETRY_MS = 2_000;
 
 export interface AgentEffects extends AcceptanceEffects {
@@ -111,17 +113,21 @@ export async function runAgent(
   const reconcile = async (): Promise<void> => {
     while (!running.aborted) {
       const woken = await wake.wait(state.reconcileError === '' ? VERIFY_MS : RETRY_MS, running);
-      const scope = state.reconcileError !== '' || isDue() ? 'all' : (woken ?? (await verify()));
+      const scope = due() ?? widest(woken, charonDue()) ?? (await verify());
       if (state.cache !== null && scope !== undefined && !running.aborted) {
         await reconcileOnce(state.cache, state.policies, scope);
       }
     }
   };
 
-  const isDue = (): boolean => {
+  const due = (): Scope | undefined => {
     const { at, tookMs } = state.compared;
-    return effects.now() - at >= Math.min(Math.max(COMPARE_MS, COMPARE_FACTOR * tookMs), COMPARE_LATEST_MS);
+    const every = Math.min(Math.max(KERNEL_MS, KERNEL_FACTOR * tookMs), KERNEL_LATEST_MS);
+    return state.reconcileError !== '' || effects.now() - at >= every ? 'all' : undefined;
   };
+
+  const charonDue = (): Scope | undefined =>
+    effects.now() - state.charonAt >= CHARON_MS ? 'charon' : undefined;
 
   const verify = async (): Promise<Scope | undefined> =>
     (await effects.undisturbed().catch(() => false)) ? undefined : 'all';
@@ -133,12 +139,17 @@ export async function runAgent(
   ): Promise<void> => {
     const fresh = state.sourceError === '' ? { ...cache, writtenAt: effects.now() } : cache;
     const hairpin = keepHairpin(cache);
-    const started = effects.now();
     const ground = state.ground !== null && sameGround(state.ground, cache);
     state.ground = null;
     try {
-      const enforce = (next: NodeCache): Promise<Enforced> =>
-        effects.enforce(next, { pins: charon.pins(), trusting: scope !== 'all' });
+      const enforce = async (next: NodeCache): Promise<Enforced> => {
+        const started = effects.now();
+        const enforced = await effects.enforce(next, { pins: charon.pins(), trusting: scope !== 'all' });
+        if (enforced.compared) {
+          state.compared = { at: effects.now(), tookMs: effects.now() - started };
+        }
+        return enforced;
+      };
       const done =
         scope === 'change' && ground
           ? await enforce(fresh)
@@ -149,9 +160,7 @@ export async function runAgent(
               sleep: effects.sleep,
             });
       state.ground = cache;
-      if (done.compared) {
-        state.compared = { at: effects.now(), tookMs: effects.now() - started };
-      }
+      state.charonAt = scope === 'change' && ground ? state.charonAt : effects.now();
       state.enforcedGeneration = cache.generation;
       state.enforcedPolicies = policies;
       state.planned = done.planned;

@@ -22,6 +22,8 @@ export interface AgentState {
   planned: number;
   /** When the kernel was last compared with the plan as a whole, and how long that took; milliseconds. */
   compared: { readonly at: number; readonly tookMs: number };
+  /** When charon was. */
+  charonAt: number;
   /** What the last step that ended well was made from. */
   ground: NodeCache | null;
   bootIds: BootIds;
@@ -40,6 +42,7 @@ export function newState(initial: NodeCache | null): AgentState {
     enforcedPolicies: [],
     planned: 0,
     compared: { at: 0, tookMs: 0 },
+    charonAt: 0,
     ground: null,
     bootIds: new Map(),
     snapshot: undefined,

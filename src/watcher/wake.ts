@@ -13,12 +13,16 @@ export interface Wake {
   wait(timeoutMs: number, signal: AbortSignal): Promise<Scope | undefined>;
 }
 
+export function widest(...scopes: readonly (Scope | undefined)[]): Scope | undefined {
+  return SCOPES.findLast((scope) => scopes.includes(scope));
+}
+
 export function createWake(): Wake {
   let pending: Scope | undefined;
   let release: (() => void) | undefined;
   return {
     notify(scope = 'all') {
-      pending = pending === undefined || SCOPES.indexOf(scope) > SCOPES.indexOf(pending) ? scope : pending;
+      pending = widest(pending, scope);
       release?.();
     },
     async wait(timeoutMs, signal) {
