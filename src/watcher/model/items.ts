@@ -66,12 +66,10 @@ export function parseItems(policies: readonly IPsecPolicy[], before: KnownItems)
   return { items: [...known.values()], known, problems };
 }
 
+const nameSchema = z.object({ name: z.string().catch('') }).catch({ name: '' });
+
 function nameOf(raw: unknown): string {
-  const { name } = z
-    .object({ name: z.string().catch('') })
-    .catch({ name: '' })
-    .parse(raw);
-  return name;
+  return nameSchema.parse(raw).name;
 }
 
 /** The item, or why not: `.<field>: <reason>`. */
