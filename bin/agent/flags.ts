@@ -26,7 +26,7 @@ export interface RunFlags extends NodeFlags {
   readonly nodeTraffic?: boolean;
   readonly strict?: boolean;
   readonly routes?: boolean;
-  readonly hashThresholds?: boolean;
+  readonly hashThresholds: boolean;
   readonly unlistedEndpoints: 'protect' | 'pass';
   readonly proposals: Profile;
   readonly rekeyAfter: number;

@@ -70,7 +70,7 @@ export function registerRun(program: Command): void {
     )
     .option('--node-traffic', 'node addresses are clients too: hostNetwork pods, kubelets, NodePort')
     .option('--routes', "keep routes to the other nodes' pod CIDRs, where no other CNI does")
-    .option('--hash-thresholds', 'changes of policies become cheaper and packets dearer, at 100,000 policies')
+    .option('--no-hash-thresholds', "leave the kernel's thresholds for hashing policies as they are")
     .option('--strict', 'nobody from outside of the known pod CIDRs reaches a protected port')
     .addOption(
       new Option(
@@ -131,7 +131,7 @@ async function runNode(flags: RunFlags): Promise<void> {
       nodeTraffic: flags.nodeTraffic ?? false,
       strict: flags.strict ?? false,
       routes: flags.routes ?? false,
-      hashThresholds: flags.hashThresholds ?? false,
+      hashThresholds: flags.hashThresholds,
       protectUnlisted: flags.unlistedEndpoints === 'protect',
       iproute2: { run, ip: flags.ip },
       process: { pid: process.pid, version: VERSION },

@@ -16,6 +16,7 @@ type Saved = z.infer<typeof savedSchema>;
 
 /** Shorter prefixes put too many policies behind one hash: better none of them is hashed. */
 const LEAST = { 4: 16, 6: 40 } as const;
+const HOST = { 4: 32, 6: 128 } as const;
 
 const savedPath = (runDir: string): string => `${runDir}/hthresh.json`;
 
@@ -25,35 +26,34 @@ export class ThresholdError extends Error {
 }
 
 /**
- * The length of the shortest pod CIDR of a family: then all that we lay is hashed. By default only host addresses are, and each change and
- * deletion of a policy with a pod CIDR walks all the others. Undefined: leave it.
+ * Host addresses here, the shortest pod CIDR of a peer there: then the policies of protected pods, which are most of ours (one for each pod,
+ * port and peer), are found by a hash, a few behind each. By default only policies between two host addresses are: every packet searches a
+ * tree of all others, and each change or deletion of one walks it. A shorter prefix here would put all pods of the node behind one hash.
+ * Undefined: leave it.
  */
-export function planThreshold(
-  { node, peers }: Pick<NodeCache, 'node' | 'peers'>,
-  family: 4 | 6,
-): number | undefined {
-  const bits = [...node.podCidrs, ...peers.flatMap(({ podCidrs }) => podCidrs)]
+export function planThresholds({ peers }: Pick<NodeCache, 'peers'>, family: 4 | 6): Thresholds | undefined {
+  const bits = peers
+    .flatMap(({ podCidrs }) => podCidrs)
     .filter((cidr) => familyOf(cidr) === family)
     .map((cidr) => Number(cidr.split('/')[1]));
-  const least = Math.min(...bits);
-  return bits.length === 0 || least < LEAST[family] ? undefined : least;
+  const remote = Math.min(...bits);
+  return bits.length === 0 || remote < LEAST[family] ? undefined : { local: HOST[family], remote };
 }
 
 /** Sets what differs, and remembers what it found for `restoreThresholds`. Throws ThresholdError, RunError. */
 export async function keepThresholds(
   iproute2: Iproute2,
-  { runDir, cache }: { readonly runDir: string; readonly cache: Pick<NodeCache, 'node' | 'peers'> },
+  { runDir, cache }: { readonly runDir: string; readonly cache: Pick<NodeCache, 'peers'> },
 ): Promise<void> {
   const wanted = ([4, 6] as const).flatMap((family) => {
-    const bits = planThreshold(cache, family);
-    return bits === undefined ? [] : [{ family, bits }];
+    const set = planThresholds(cache, family);
+    return set === undefined ? [] : [{ family, set }];
   });
   const found = wanted.length === 0 ? undefined : await readThresholds(iproute2);
-  for (const { family, bits } of wanted) {
+  for (const { family, set } of wanted) {
     const present = found?.[family];
-    if (present !== undefined && (present.local !== bits || present.remote !== bits)) {
+    if (present !== undefined && (present.local !== set.local || present.remote !== set.remote)) {
       const saved = readSaved(runDir);
-      const set = { local: bits, remote: bits };
       const before = saved[family]?.found ?? present;
       writeFileAtomic(
         savedPath(runDir),

@@ -15,7 +15,7 @@ import { openCharonSession } from './charon/session.ts';
 import { createEnabling } from './enabling.ts';
 import { childrenInUse } from './first-use.ts';
 import { createHairpin, type HairpinOptions } from './hairpin.ts';
-import { keepThresholds, planThreshold } from './hash-thresholds.ts';
+import { keepThresholds, planThresholds } from './hash-thresholds.ts';
 import type { Keys } from './keys/keys.ts';
 import type { KnownItems } from './model/items.ts';
 import { buildNodeCache } from './model/model.ts';
@@ -131,7 +131,8 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
 
 function networkKeeper(options: AgentOptions): AgentEffects['keepNetwork'] {
   const keepHairpin = createHairpin(hairpinOptions(options), Date.now);
-  const thresholdsOf = (cache: NodeCache): string => `${planThreshold(cache, 4)} ${planThreshold(cache, 6)}`;
+  const thresholdsOf = (cache: NodeCache): string =>
+    JSON.stringify([planThresholds(cache, 4), planThresholds(cache, 6)]);
   let looked = { key: '', at: 0 };
   return async (cache) => {
     if (options.routes) {

@@ -6,6 +6,7 @@ import { heartbeatPath } from '../../src/cache/paths.ts';
 import { writeNodeCache } from '../../src/cache/write.ts';
 import { IPAM_NAME } from '../../src/ipam/name.ts';
 import { listPolicies, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
+import { keepThresholds } from '../../src/watcher/hash-thresholds.ts';
 import { createNamespace, IP, type Namespace } from '../helpers/netns.ts';
 import { ROOT } from '../helpers/root.ts';
 import { agentUnderChurn } from './agent.ts';
@@ -13,6 +14,7 @@ import { benchCache, createCases } from './cases.ts';
 import { forwarding } from './forwarding.ts';
 import { type Row, renderMarkdown, rowsOf, verdict } from './report.ts';
 import { maxRss, runRounds, type TimedCall } from './rounds.ts';
+import { table } from './table.ts';
 
 /**
  * `make bench`: trapline beside Go plugins, what its policies cost other packets, and its agent in a large cluster; all in throwaway
@@ -27,6 +29,7 @@ interface Part {
 
 const PARTS: Readonly<Record<string, (folder: string) => Promise<readonly Row[]>>> = {
   calls,
+  table,
   forwarding,
   agent: agentUnderChurn,
 };
@@ -99,6 +102,8 @@ async function measureCalls({ run }: Namespace, { path: podNetns }: Namespace): 
       }),
     );
   }
+  // As the agent leaves it.
+  await keepThresholds({ run, ip: IP }, { runDir, cache: benchCache(1_000) });
   const dist = join(ROOT, 'pkg/dist');
   const ipam = join(folder, IPAM_NAME);
   symlinkSync(join(dist, 'trapline'), ipam);

@@ -1,5 +1,6 @@
 import type { NodeCache } from '../../src/cache/schema.ts';
 import { planAttachment } from '../../src/ipsec/plan.ts';
+import type { PlannedAttachment } from '../../src/ipsec/served.ts';
 import { renderOperation } from '../../src/ipsec/xfrm/render.ts';
 import { seedCache } from '../helpers/cache.ts';
 import { pluginEnv, podArgs } from '../helpers/cni.ts';
@@ -53,6 +54,23 @@ export function benchCache(peers: number): NodeCache {
     })),
     endpoints: [],
   };
+}
+
+/** One of 1,000 nodes, with so many protected pods of the seed's service, 300 more of them on its peers, and all that the agent lays. */
+export function largeNode(pods: number): { cache: NodeCache; attachments: PlannedAttachment[] } {
+  const cache = benchCache(1_000);
+  const [child] = cache.children;
+  const ports = [{ proto: 'udp' as const, port: 53, child: child?.name.replace('tcp', 'udp') ?? '' }];
+  const endpoints = cache.peers.slice(0, 300).map(({ name, podCidrs: [cidr = ''] }) => ({
+    address: cidr.replace('.0/24', '.9'),
+    node: name,
+    ports,
+  }));
+  const attachments = Array.from({ length: pods }, (_, pod) => ({
+    pod: { namespace: 'kube-system', name: `pod-${pod}`, uid: `uid-${pod}` },
+    addresses: [addressOf(pod)],
+  }));
+  return { cache: { ...cache, endpoints, unlisted: ports }, attachments };
 }
 
 interface Attachment {

@@ -1,22 +1,29 @@
-import { planAttachment } from '../../src/ipsec/plan.ts';
-import type { XfrmPolicy } from '../../src/ipsec/types.ts';
+import { planPolicies } from '../../src/ipsec/plan.ts';
 import { applyOperations } from '../../src/ipsec/xfrm/apply.ts';
 import type { Command } from '../../src/run/types.ts';
 import { keepThresholds } from '../../src/watcher/hash-thresholds.ts';
 import { createNamespace, IP, must, type Namespace } from '../helpers/netns.ts';
-import { benchCache } from './cases.ts';
+import { largeNode } from './cases.ts';
 import type { Row } from './report.ts';
 import { median, medianRatio } from './statistics.ts';
 
 /** What packets that nobody protects cost on a node with many policies: forwarded between two others, as fast as it goes. */
 
 const IPERF = '/usr/bin/iperf3';
-const PEERS = 1_000;
 const ROUNDS = 10;
 const SECONDS = 2;
-/** Each pod of the service has some 8,000 policies at 1,000 peers. */
+/** What kube-proxy leaves on every node: connection tracking and address translation. */
+const NODE_RULES = `table ip node {
+  chain forward { type filter hook forward priority filter; ct state established accept; }
+  chain services { type nat hook prerouting priority dstnat; ip daddr 10.96.0.10 udp dport 53 dnat to 10.1.0.9; }
+}`;
+/** A policy that no packet here meets, whoever laid it. */
+const UNRELATED = 'src 192.0.2.1 dst 192.0.2.2 dir out action allow';
+
+/** With so many protected pods on the node, and the least rate that is wanted, against none of it. */
 const NODES = [
-  { pods: 0, least: undefined },
+  { pods: undefined, least: undefined },
+  { pods: 'unrelated', least: undefined },
   { pods: 1, least: 0.98 },
   { pods: 12, least: 0.9 },
 ] as const;
@@ -50,26 +57,27 @@ async function createWay(folder: string, { pods, least }: (typeof NODES)[number]
     await side.ip('route', 'add', 'default', 'via', gateway);
   }
   await must({ file: '/bin/sh', args: ['-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward'] }, node.run);
-  const iproute2 = { run: node.run, ip: IP };
-  const cache = benchCache(PEERS);
-  const policies = Array.from({ length: pods }, (_, pod): XfrmPolicy[] =>
-    planAttachment(cache, {
-      pod: { namespace: 'kube-system', name: `pod-${pod}`, uid: `uid-${pod}` },
-      addresses: [`10.0.0.${pod + 2}`],
-    }),
-  ).flat();
-  if (pods > 0) {
-    await keepThresholds(iproute2, { runDir: `${folder}/${node.name}`, cache });
-    await applyOperations(
-      iproute2,
-      policies.map((policy) => ({ op: 'add', policy })),
-    );
-  }
+  await must({ file: '/usr/sbin/nft', args: ['-f', '-'], input: NODE_RULES }, node.run);
   const remove = async (): Promise<void> => {
     for (const namespace of [from, node, to]) {
       await namespace.remove();
     }
   };
+  if (typeof pods !== 'number') {
+    const lines = pods === undefined ? [] : [UNRELATED, UNRELATED.replace('dir out', 'dir fwd')];
+    for (const line of lines) {
+      await node.ip('xfrm', 'policy', 'add', ...line.split(' '));
+    }
+    return { policies: lines.length, least, from, to, remove };
+  }
+  const iproute2 = { run: node.run, ip: IP };
+  const { cache, attachments } = largeNode(pods);
+  const policies = planPolicies(cache, attachments);
+  await keepThresholds(iproute2, { runDir: `${folder}/${node.name}`, cache });
+  await applyOperations(
+    iproute2,
+    policies.map((policy) => ({ op: 'add', policy })),
+  );
   return { policies: policies.length, least, from, to, remove };
 }
 
@@ -104,17 +112,19 @@ export async function forwarding(folder: string): Promise<Row[]> {
         }
       }
     }
-    const [bare = []] = rates;
-    return ways.map(({ policies, least }, index) => {
-      const name = `forwarding, unprotected, ${policies.toLocaleString('en')} policies`;
+    const [bare = [], unrelated = []] = rates;
+    return ways.flatMap(({ policies, least }, index): Row[] => {
       const own = rates[index] ?? [];
-      return {
-        what: name,
-        median: median(own),
-        ...(least === undefined
-          ? {}
-          : { against: 'the same without policies', ratio: medianRatio(own, bare), least }),
-      };
+      const what = `forwarding, unprotected, ${index === 1 ? '2 unrelated' : policies.toLocaleString('en')} policies`;
+      const row = { what, median: median(own) };
+      const against = { against: 'the same without policies', ratio: medianRatio(own, bare) };
+      if (least === undefined) {
+        return [index === 0 ? row : { ...row, ...against }];
+      }
+      return [
+        { ...row, ...against, least },
+        { ...row, against: 'the same with 2 unrelated policies', ratio: medianRatio(own, unrelated) },
+      ];
     });
   } finally {
     for (const way of ways) {

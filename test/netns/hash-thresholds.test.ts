@@ -2,19 +2,24 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { keepThresholds, planThreshold, restoreThresholds } from '../../src/watcher/hash-thresholds.ts';
+import { keepThresholds, planThresholds, restoreThresholds } from '../../src/watcher/hash-thresholds.ts';
 import { seedCache } from '../helpers/cache.ts';
 import { createNamespace, IP, netnsUnavailable } from '../helpers/netns.ts';
 
 const unavailable = await netnsUnavailable();
 const seed = seedCache();
-const withCidrs = (...podCidrs: string[]) => ({ node: { ...seed.node, podCidrs }, peers: [] });
+const withCidrs = (...podCidrs: string[]) => ({
+  peers: seed.peers.slice(0, 1).map((peer) => ({ ...peer, podCidrs })),
+});
 
-test('the shortest pod CIDR of a family, unless it is so short that it would hash nothing', (t) => {
-  t.is(planThreshold(withCidrs('10.1.0.0/24', '10.2.0.0/26', 'fd00::/64'), 4), 24);
-  t.is(planThreshold(withCidrs('10.1.0.0/24', 'fd00::/64'), 6), 64);
-  t.is(planThreshold(withCidrs('10.1.0.0/24'), 6), undefined);
-  t.is(planThreshold(withCidrs('10.0.0.0/8', '10.2.0.0/24'), 4), undefined);
+test('the shortest pod CIDR of a peer, unless it is so short that it would hash nothing; own pods by their address', (t) => {
+  t.deepEqual(planThresholds(withCidrs('10.1.0.0/24', '10.2.0.0/26', 'fd00::/64'), 4), {
+    local: 32,
+    remote: 24,
+  });
+  t.deepEqual(planThresholds(withCidrs('10.1.0.0/24', 'fd00::/64'), 6), { local: 128, remote: 64 });
+  t.is(planThresholds(withCidrs('10.1.0.0/24'), 6), undefined);
+  t.is(planThresholds(withCidrs('10.0.0.0/8', '10.2.0.0/24'), 4), undefined);
 });
 
 if (unavailable !== undefined) {
@@ -33,9 +38,9 @@ if (unavailable !== undefined) {
     };
     await namespace.ip('xfrm', 'policy', 'set', 'hthresh4', '30', '28');
     await keepThresholds(iproute2, { runDir, cache: withCidrs('10.1.0.0/24', 'fd00::/64') });
-    t.deepEqual(await shown(), ['local 24 remote 24', 'local 64 remote 64']);
+    t.deepEqual(await shown(), ['local 32 remote 24', 'local 128 remote 64']);
     await keepThresholds(iproute2, { runDir, cache: withCidrs('10.1.0.0/26') });
-    t.deepEqual(await shown(), ['local 26 remote 26', 'local 64 remote 64']);
+    t.deepEqual(await shown(), ['local 32 remote 26', 'local 128 remote 64']);
     await namespace.ip('xfrm', 'policy', 'set', 'hthresh6', '48', '48');
     await restoreThresholds(iproute2, runDir);
     t.deepEqual(
