@@ -2,6 +2,7 @@
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 ARGS ?=
 ROWS ?=
+PARTS ?=
 MUTATE ?=
 
 .PHONY: help setup build lint test bench demo leaks image clean
@@ -9,7 +10,7 @@ help:
 	@echo "make demo    the main job on three nodes (ARGS=--keep leaves them up)"
 	@echo "make leaks   what could put protected traffic in the clear, row by row; writes docs/leaks.md (ROWS='2 6a', MUTATE=all)"
 	@echo "make test    every tier of tests that can run here (ARGS=--demand: a skip is a failure)"
-	@echo "make bench   trapline beside Go plugins; writes docs/benchmarks.md"
+	@echo "make bench   trapline beside Go plugins, and at scale; writes docs/benchmarks.md (PARTS='calls table forwarding agent')"
 	@echo "make build   pkg/dist/trapline, trapline-agent, traplinectl"
 	@echo "make lint    biome and tsc"
 	@echo "make image   the container image, with buildah (BASE=debootstrap: without a registry)"
@@ -32,7 +33,8 @@ test: build
 	@node build/test/run-tiers.js $(ARGS)
 
 bench: build
-	@npm run --silent bench
+	@sh scripts/kube-assets.sh > /dev/null || true
+	@npm run --silent bench -- $(PARTS)
 
 demo: build
 	@node build/test/cluster/run.js demo.js $(ARGS)

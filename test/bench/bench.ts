@@ -27,7 +27,7 @@ interface Part {
   readonly rows: readonly Row[];
 }
 
-const PARTS: Readonly<Record<string, (folder: string) => Promise<readonly Row[]>>> = {
+const PARTS: Readonly<Record<string, (folder: string) => Promise<readonly Row[] | undefined>>> = {
   calls,
   table,
   forwarding,
@@ -48,8 +48,9 @@ try {
     ? JSON.parse(readFileSync(JSON_PATH, 'utf8')).parts
     : {};
   for (const [name, measure] of Object.entries(PARTS)) {
-    if (asked.length === 0 || asked.includes(name)) {
-      parts[name] = { date: new Date().toISOString().slice(0, 10), rows: await measure(folder) };
+    const rows = asked.length === 0 || asked.includes(name) ? await measure(folder) : undefined;
+    if (rows !== undefined) {
+      parts[name] = { date: new Date().toISOString().slice(0, 10), rows };
     }
   }
   const done = Object.keys(PARTS).flatMap((name) => parts[name] ?? []);
