@@ -1,4 +1,4 @@
-import type { CacheChild, NodeCacheContent } from '../../cache/schema.ts';
+import type { CacheChild, CacheNode, CachePeer, NodeCacheContent } from '../../cache/schema.ts';
 import { tunnelEnds } from '../../ipsec/address.ts';
 import { configNames, PODS_CHILD } from '../../ipsec/child.ts';
 import type { Phase } from '../../ipsec/types.ts';
@@ -57,6 +57,26 @@ const nodesOf = memoized(
   ) => parseNodes(nodes, { blockAffinities, ciliumNodes }),
 );
 
+/** With reqids for these child configurations, told apart by spaces; `known` itself if it is what comes out. */
+const peersOf = memoized(
+  (
+    nodes: readonly CacheNode[],
+    nodeName: string,
+    configs: string,
+    known: CachePeer[] = [],
+    former: readonly CachePeer[] = [],
+  ): CachePeer[] => {
+    const others = nodes.filter(({ name }) => name !== nodeName);
+    const reqids = assignReqids(
+      others.map(({ name }) => name),
+      configs === '' ? [] : configs.split(' '),
+      new Map([...former, ...known].map((peer) => [peer.name, peer.reqids])),
+    );
+    const peers = others.map((peer) => ({ ...peer, reqids: reqids.get(peer.name) ?? {} }));
+    return JSON.stringify(peers) === JSON.stringify(known) ? known : peers;
+  },
+);
+
 const EVERYTHING: CacheChild = { name: PODS_CHILD, proto: 'any', ports: [] };
 
 /**
@@ -88,39 +108,31 @@ export function buildNodeCache(input: ModelInput): Model {
     nodeName,
     children: { childSaScope, children },
   });
-  const peers = nodes.filter(({ name }) => name !== nodeName);
-  const reqids = assignReqids(
-    peers.map(({ name }) => name),
-    children.flatMap(({ name }) => configNames(name)).sort(),
-    new Map(
-      [...(input.previous?.departed ?? []), ...(input.previous?.peers ?? [])].map((peer) => [
-        peer.name,
-        peer.reqids,
-      ]),
-    ),
-  );
-  const withReqids = peers.map((peer) => ({ ...peer, reqids: reqids.get(peer.name) ?? {} }));
+  const configs = children.flatMap(({ name }) => configNames(name)).sort();
+  const { peers: known, departed: former } = input.previous ?? {};
+  const peers = peersOf(nodes, nodeName, configs.join(' '), known, former);
+  const names = new Set(peers.map(({ name }) => name));
   const meshPhase = mesh ? phaseOfMesh(parsed.items, input) : 'require';
   const unlisted =
     mesh || input.protectUnlisted === false
       ? []
       : unlistedPorts(entries, clusterPods(objects.pods), { childSaScope, children });
-  const former = formerCidrs(node, withReqids, input);
-  const departed = departedPeers(withReqids, node, input);
+  const moved = formerCidrs(node, peers, input);
+  const departed = departedPeers(peers, node, input);
   const content: NodeCacheContent = {
     childSaScope,
     mesh,
     ...(meshPhase === 'require' ? {} : { meshPhase }),
     ...(input.nodeTraffic === true ? { nodeTraffic: true } : {}),
     ...(input.strict === true ? { strict: true } : {}),
-    node: former.length === 0 ? node : { ...node, formerCidrs: former },
-    peers: withReqids,
+    node: moved.length === 0 ? node : { ...node, formerCidrs: moved },
+    peers,
     ...(departed.length === 0 ? {} : { departed }),
     children,
     entries: mesh ? [] : entries.map(({ entry }) => entry),
     pods,
     localEndpoints: [...placed.local],
-    endpoints: placed.remote.filter(({ node: name }) => peers.some((peer) => peer.name === name)),
+    endpoints: placed.remote.filter(({ node: name }) => names.has(name)),
     unlisted,
   };
   const unreachable = peers.flatMap((peer) =>
