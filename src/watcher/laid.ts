@@ -65,32 +65,50 @@ export interface Change {
   readonly settle: () => Laid;
 }
 
+/** Pieces and records by what becomes of them. */
+interface Arrangement {
+  readonly staying: ReadonlyMap<string, LaidPiece>;
+  readonly leaving: readonly LaidPiece[];
+  readonly arriving: ReadonlyMap<PlanPiece, Policies>;
+  readonly gone: readonly Attachment[];
+  readonly come: readonly Attachment[];
+}
+
+/** Undefined if ADD came to an address that something else protected. What is at the address of a record that came or went begins anew. */
+function arrange(
+  laid: Laid,
+  { pieces, records }: Pick<Wanted, 'pieces' | 'records'>,
+): Arrangement | undefined {
+  const gone = without(laid.records, records);
+  const come = without(records, laid.records);
+  const [left, taken] = [addressesOf(gone), addressesOf(come)];
+  const surprised = ({ served = '', size }: LaidPiece): boolean =>
+    size > 0 && taken.has(served) && !left.has(served);
+  if ([...laid.pieces.values()].some(surprised)) {
+    return undefined;
+  }
+  const next = new Set(pieces.map(({ key }) => key));
+  const stays = ({ key, served = '' }: LaidPiece): boolean =>
+    next.has(key) && !left.has(served) && !taken.has(served);
+  const staying = new Map([...laid.pieces].filter(([, piece]) => stays(piece)));
+  const leaving = [...laid.pieces.values()].filter((piece) => !stays(piece));
+  const arriving = new Map(
+    pieces.filter(({ key }) => !staying.has(key)).map((piece) => [piece, policiesOf(piece)]),
+  );
+  return { staying, leaving, arriving, gone, come };
+}
+
 /**
  * From what is laid to what is wanted, without a look at the kernel: DEL has removed the policies of records that are gone, ADD has laid those
  * of records that have come. Undefined if that cannot be told: the ground has changed, two pieces share a key, or ADD came to an address that
  * something else protected. Throws PlanError.
  */
 export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | undefined {
-  if (!sameGround(laid.cache, wanted.cache)) {
+  const arranged = sameGround(laid.cache, wanted.cache) ? arrange(laid, { ...wanted, pieces }) : undefined;
+  if (arranged === undefined) {
     return undefined;
   }
-  const gone = without(laid.records, wanted.records);
-  const come = without(wanted.records, laid.records);
-  const [left, taken] = [addressesOf(gone), addressesOf(come)];
-  const touched = ({ served = '' }: Pick<LaidPiece, 'served'>): boolean =>
-    left.has(served) || taken.has(served);
-  const surprised = ({ served = '', size }: LaidPiece): boolean =>
-    size > 0 && taken.has(served) && !left.has(served);
-  if ([...laid.pieces.values()].some(surprised)) {
-    return undefined;
-  }
-
-  const next = new Map(pieces.map((piece) => [piece.key, piece]));
-  const staying = new Map([...laid.pieces].filter(([key, piece]) => next.has(key) && !touched(piece)));
-  const leaving = [...laid.pieces].filter(([key]) => !staying.has(key)).map(([, piece]) => piece);
-  const arriving = new Map(
-    [...next.values()].filter(({ key }) => !staying.has(key)).map((piece) => [piece, policiesOf(piece)]),
-  );
+  const { staying, leaving, arriving, gone, come } = arranged;
   const operations: Operation[] = [];
   const put = (policy: XfrmPolicy, previous: XfrmPolicy | undefined): void => {
     if (previous === undefined) {
@@ -100,9 +118,6 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     }
   };
 
-  // The set of all keys is not copied for the few that change.
-  const changed = new Map<PolicyKey, boolean>();
-  const held = (key: PolicyKey): boolean => changed.get(key) ?? laid.keys.has(key);
   const moved = repinned(laid.pins, wanted.pins);
   for (const [key, policy] of moved.size === 0 ? [] : policiesIn([...staying.values()].map(policiesOf))) {
     if (moved.has(policy.template.reqid)) {
@@ -112,6 +127,10 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
       put(pin(policy, wanted.pins), pin(policy, laid.pins));
     }
   }
+
+  // The set of all keys is not copied for the few that change.
+  const changed = new Map<PolicyKey, boolean>();
+  const held = (key: PolicyKey): boolean => changed.get(key) ?? laid.keys.has(key);
   const present = new Map<PolicyKey, XfrmPolicy>();
   for (const [key, policy] of policiesIn(leaving.map(policiesOf))) {
     if (laid.shared.has(key)) {
@@ -140,6 +159,7 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     }
     operations.push({ op: 'delete', policy });
   }
+
   const settle = (): Laid => {
     const { keys, shared } = laid;
     for (const [key, is] of changed) {
@@ -150,14 +170,17 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
       }
     }
     // The new ones, so that no former cache is kept for the sake of an old one.
-    const laidPieces = [...next].map(([key, piece]): [string, LaidPiece] => [
-      key,
-      { ...piece, size: staying.get(key)?.size ?? arriving.get(piece)?.size ?? 0 },
+    const next = pieces.map((piece): [string, LaidPiece] => [
+      piece.key,
+      { ...piece, size: staying.get(piece.key)?.size ?? arriving.get(piece)?.size ?? 0 },
     ]);
-    return { ...wanted, pieces: new Map(laidPieces), keys, shared };
+    return { ...wanted, pieces: new Map(next), keys, shared };
   };
-  const size = (records: readonly Attachment[]): number => records.flatMap(({ policies }) => policies).length;
-  return { operations, byPlugin: size(come) - size(gone), settle };
+  return { operations, byPlugin: sizeOf(come) - sizeOf(gone), settle };
+}
+
+function sizeOf(records: readonly Attachment[]): number {
+  return records.reduce((sum, { policies }) => sum + policies.length, 0);
 }
 
 function without(records: readonly Attachment[], others: readonly Attachment[]): Attachment[] {
