@@ -2,15 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { directoryCluster, kubernetesCluster, type LabCluster } from './cluster.ts';
-import {
-  createNode,
-  destroyNode,
-  executable,
-  type LabNode,
-  routeAndForward,
-  startAgent,
-  startCharon,
-} from './node.ts';
+import { createNode, destroyNode, executable, type LabNode, startAgent, startCharon } from './node.ts';
 import { nodesManifest, podsManifest, servicesManifest } from './objects.ts';
 import { attachPod, type LabPod } from './pod.ts';
 import { type Daemon, mustIn, startIn } from './process.ts';
@@ -33,7 +25,6 @@ export interface Lab {
   readonly servers: Daemon[];
 }
 
-/** `ownRoutes`: the agents lay what the pod network needs, not the lab. */
 export async function createLab(
   childSaScope: string,
   source: LabCluster['kind'],
@@ -43,11 +34,7 @@ export async function createLab(
   const wire = await createWire(base);
   const nodes: LabNode[] = [];
   for (const spec of NODES) {
-    const node = await createNode(base, wire.namespace, spec);
-    if (!ownRoutes) {
-      await routeAndForward(node);
-    }
-    nodes.push({ ...node, charonRoot });
+    nodes.push({ ...(await createNode(base, wire.namespace, spec, ownRoutes)), charonRoot });
   }
   const cluster = source === 'directory' ? directoryCluster(base) : await kubernetesCluster(base, wire);
   return {

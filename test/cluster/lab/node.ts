@@ -33,8 +33,13 @@ export function executable(name: string): string {
   return path;
 }
 
-/** Makes the node and plugs it into the bridge of the wire. */
-export async function createNode(base: string, wire: string, spec: NodeSpec): Promise<LabNode> {
+/** Makes the node and plugs it into the bridge of the wire. `ownRoutes`: its agent lays what the pod network needs, not the lab. */
+export async function createNode(
+  base: string,
+  wire: string,
+  spec: NodeSpec,
+  ownRoutes = false,
+): Promise<LabNode> {
   const folder = join(base, spec.name);
   const run = join(folder, 'run');
   mkdirSync(run, { recursive: true });
@@ -49,6 +54,9 @@ export async function createNode(base: string, wire: string, spec: NodeSpec): Pr
   await plugIn(node, wire);
   for (const name of ['all', 'default']) {
     await mustIn(enter, ['/bin/sh', '-c', `echo 0 > /proc/sys/net/ipv4/conf/${name}/rp_filter`]);
+  }
+  if (!ownRoutes) {
+    await routeAndForward(node);
   }
   await serviceAddresses(node);
   return node;
@@ -68,7 +76,7 @@ async function plugIn({ spec, holder, enter }: LabNode, wire: string): Promise<v
 }
 
 /** What a pod network does for the node's pods. */
-export async function routeAndForward({ spec, enter }: LabNode): Promise<void> {
+async function routeAndForward({ spec, enter }: LabNode): Promise<void> {
   for (const name of ['net/ipv4/ip_forward', 'net/ipv6/conf/all/forwarding']) {
     await mustIn(enter, ['/bin/sh', '-c', `echo 1 > /proc/sys/${name}`]);
   }
