@@ -38,3 +38,14 @@ test('abort ends the wait, and leaves no listener behind', async (t) => {
   await wake.wait(LONG, abort.signal);
   t.pass();
 });
+
+test('what wakes is the widest that was asked for since the last wait', async (t) => {
+  const wake = createWake();
+  wake.notify('change');
+  wake.notify('all');
+  wake.notify('charon');
+  t.is(await wake.wait(LONG, never), 'all');
+  wake.notify('change');
+  t.is(await wake.wait(LONG, never), 'change');
+  t.is(await wake.wait(1, never), undefined);
+});
