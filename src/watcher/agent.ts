@@ -5,6 +5,7 @@ import { sameGround } from '../ipsec/plan.ts';
 import type { Phase } from '../ipsec/types.ts';
 import { type AcceptanceEffects, createAcceptance } from './acceptance.ts';
 import type { CharonLink } from './charon/link.ts';
+import { dueScope } from './due.ts';
 import type { Enforced, EnforceOptions } from './enforce.ts';
 import type { ObjectProblem, Snapshot, Source } from './objects.ts';
 import { createProblemLog } from './problem-log.ts';
@@ -16,12 +17,6 @@ import { type Scope, type Wake, widest } from './wake.ts';
 
 /** How often the kernel's policies are counted, if nothing else happens. */
 const VERIFY_MS = 10_000;
-/** How often charon is compared with the plan, whatever events say. */
-const CHARON_MS = 30_000;
-/** How often each policy of the kernel is: more seldom if that takes longer than a five-hundredth of the time. */
-const KERNEL_MS = 30_000;
-const KERNEL_FACTOR = 500;
-const KERNEL_LATEST_MS = 300_000;
 const RETRY_MS = 2_000;
 
 export interface AgentEffects extends AcceptanceEffects {
@@ -113,22 +108,16 @@ export async function runAgent(
   const reconcile = async (): Promise<void> => {
     while (!running.aborted) {
       const woken = await wake.wait(state.reconcileError === '' ? VERIFY_MS : RETRY_MS, running);
-      const scope = due() ?? widest(woken, charonDue()) ?? (await verify());
-      if (state.cache !== null && scope !== undefined && !running.aborted) {
-        await reconcileOnce(state.cache, state.policies, scope);
+      if (state.cache !== null && !running.aborted) {
+        const scope = widest(woken, dueScope(state, effects.now())) ?? (await verify());
+        if (scope !== undefined) {
+          await reconcileOnce(state.cache, state.policies, scope);
+        }
       }
     }
   };
 
-  const due = (): Scope | undefined => {
-    const { at, tookMs } = state.compared;
-    const every = Math.min(Math.max(KERNEL_MS, KERNEL_FACTOR * tookMs), KERNEL_LATEST_MS);
-    return state.reconcileError !== '' || effects.now() - at >= every ? 'all' : undefined;
-  };
-
-  const charonDue = (): Scope | undefined =>
-    effects.now() - state.charonAt >= CHARON_MS ? 'charon' : undefined;
-
+  /** Everything, if somebody else was at the kernel's policies. */
   const verify = async (): Promise<Scope | undefined> =>
     (await effects.undisturbed().catch(() => false)) ? undefined : 'all';
 
