@@ -21,7 +21,7 @@ const LOCAL_PODS = 250;
 /** Of them, pods of protected services. */
 const SERVING = 10;
 const PER_MINUTE = 20;
-const MINUTES = 3;
+const MINUTES = 2;
 /** The agent's second look at what it waits for itself: phases without a controller, the 30 s of its resync. */
 const SETTLE_MS = 75_000;
 

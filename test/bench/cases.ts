@@ -173,6 +173,7 @@ export function createCases({ trapline, floor, runDir, largeRunDir, podNetns, ip
     ],
   ];
   const bursts: readonly Strand[] = [
+    [burst(`${BURST} empty executables at once`, () => ({ argv: [floor] }))],
     [
       burst(`${BURST} tuning ADDs at once`, (pod) => tuning('ADD', pod)),
       ...each((pod) => tuning('DEL', pod)),

@@ -53,6 +53,7 @@ export function rowsOf(small: Timings, bursts: Timings, scale: Timings): Row[] {
     row(small, 'trapline-ipam ADD', 'host-local ADD'),
     row(small, 'trapline-ipam DEL', 'host-local DEL'),
     row(bursts, '30 tuning ADDs at once'),
+    row(bursts, '30 empty executables at once', '30 tuning ADDs at once'),
     row(bursts, '30 ADDs at once, protected', '30 tuning ADDs at once', 12),
     row(scale, 'ip -batch add, 1,000 peers'),
     row(scale, 'ip -batch delete, 1,000 peers'),
