@@ -17,7 +17,7 @@ export function readAttachment(runDir: string, containerId: string, ifName: stri
 }
 
 export function readAttachments(runDir: string): Attachments {
-  return sorted(
+  return gathered(
     listNames(attachmentsDir(runDir)).map((name) => readRecord(`${attachmentsDir(runDir)}/${name}`)),
   );
 }
@@ -39,7 +39,7 @@ export function createAttachmentReader(runDir: string): () => Attachments {
       }),
     );
     known = next;
-    return sorted([...next.values()].map(({ read }) => read));
+    return gathered([...next.values()].map(({ read }) => read));
   };
 }
 
@@ -53,7 +53,7 @@ function readRecord(path: string): ReadResult<Attachment> {
   return readJson(path, attachmentFormat);
 }
 
-function sorted(reads: readonly ReadResult<Attachment>[]): Attachments {
+function gathered(reads: readonly ReadResult<Attachment>[]): Attachments {
   const records: Attachment[] = [];
   const problems: string[] = [];
   for (const read of reads) {

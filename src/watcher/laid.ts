@@ -74,22 +74,13 @@ interface Arrangement {
   readonly come: readonly Attachment[];
 }
 
-/** Undefined if ADD came to an address that something else protected. What is at the address of a record that came or went begins anew. */
-function arrange(
-  laid: Laid,
-  { pieces, records }: Pick<Wanted, 'pieces' | 'records'>,
-): Arrangement | undefined {
+/** What is at the address of a record that came or went begins anew. */
+function arrange(laid: Laid, { pieces, records }: Pick<Wanted, 'pieces' | 'records'>): Arrangement {
   const gone = without(laid.records, records);
   const come = without(records, laid.records);
-  const [left, taken] = [addressesOf(gone), addressesOf(come)];
-  const surprised = ({ served = '', size }: LaidPiece): boolean =>
-    size > 0 && taken.has(served) && !left.has(served);
-  if ([...laid.pieces.values()].some(surprised)) {
-    return undefined;
-  }
+  const touched = new Set([...gone, ...come].flatMap(({ addresses }) => addresses));
   const next = new Set(pieces.map(({ key }) => key));
-  const stays = ({ key, served = '' }: LaidPiece): boolean =>
-    next.has(key) && !left.has(served) && !taken.has(served);
+  const stays = ({ key, served = '' }: LaidPiece): boolean => next.has(key) && !touched.has(served);
   const staying = new Map([...laid.pieces].filter(([, piece]) => stays(piece)));
   const leaving = [...laid.pieces.values()].filter((piece) => !stays(piece));
   const arriving = new Map(
@@ -100,15 +91,13 @@ function arrange(
 
 /**
  * From what is laid to what is wanted, without a look at the kernel: DEL has removed the policies of records that are gone, ADD has laid those
- * of records that have come. Undefined if that cannot be told: the ground has changed, two pieces share a key, or ADD came to an address that
- * something else protected. Throws PlanError.
+ * of records that have come. Undefined if that cannot be told: the ground has changed, or two pieces share a key. Throws PlanError.
  */
 export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | undefined {
-  const arranged = sameGround(laid.cache, wanted.cache) ? arrange(laid, { ...wanted, pieces }) : undefined;
-  if (arranged === undefined) {
+  if (!sameGround(laid.cache, wanted.cache)) {
     return undefined;
   }
-  const { staying, leaving, arriving, gone, come } = arranged;
+  const { staying, leaving, arriving, gone, come } = arrange(laid, { ...wanted, pieces });
   const operations: Operation[] = [];
   const put = (policy: XfrmPolicy, previous: XfrmPolicy | undefined): void => {
     if (previous === undefined) {
@@ -186,10 +175,6 @@ function sizeOf(records: readonly Attachment[]): number {
 function without(records: readonly Attachment[], others: readonly Attachment[]): Attachment[] {
   const known = new Set(others);
   return records.filter((record) => !known.has(record));
-}
-
-function addressesOf(records: readonly Attachment[]): Set<string> {
-  return new Set(records.flatMap(({ addresses }) => addresses));
 }
 
 function policiesIn(pieces: Iterable<Policies>): [PolicyKey, XfrmPolicy][] {

@@ -77,6 +77,7 @@ const rssOf = (pid: number): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
 
 if (unavailable !== undefined) {
+  console.error(`SKIPPED: apiserver tier: ${unavailable}`);
   test.skip(`the application on three nodes (apiserver tier: ${unavailable})`, () => {});
 } else {
   test.serial('the application on three nodes, from kubectl apply to kubectl delete', async (t) => {

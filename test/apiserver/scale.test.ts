@@ -14,6 +14,7 @@ const [NODES, SERVICES, PROTECTED] = [1_000, 10_000, 100];
 const FILL = join(import.meta.dirname, '../helpers/kube-fill.js');
 
 if (unavailable !== undefined) {
+  console.error(`SKIPPED: apiserver tier: ${unavailable}`);
   test.skip(`scale (apiserver tier: ${unavailable})`, () => {});
 } else {
   test.serial('1,000 nodes and 10,000 services, 100 of them protected', async (t) => {
