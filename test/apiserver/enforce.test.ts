@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { ApiServer } from '../helpers/apiserver.ts';
-import { pluginEnv, podArgs } from '../helpers/cni.ts';
 import { assetsFolder } from '../helpers/kube-assets.ts';
+import { attachPod } from '../helpers/kube-attach.ts';
 import { AGENT_PORT, createKubeLab, type KubeLab } from '../helpers/kube-lab.ts';
 import { type Creation, item, namespace, pod, policy, service, slice } from '../helpers/kube-objects.ts';
-import { createNamespace, must, netnsUnavailable, withEnv } from '../helpers/netns.ts';
+import { must, netnsUnavailable } from '../helpers/netns.ts';
 import { golden, ROOT } from '../helpers/root.ts';
 import { until } from '../helpers/until.ts';
 
@@ -134,7 +134,11 @@ async function seedPolicyEnforced(t: ExecutionContext, { server, nodes }: KubeLa
     `kubectl apply to Enforced=True on three nodes: ${Date.now() - applied} ms after kubectl (${applied - started} ms) returned`,
   );
   t.true(Date.now() - applied < 10_000);
-  await attach(t, nodes[1]);
+  const [, nodeB] = nodes;
+  if (nodeB === undefined) {
+    throw new Error('no node-b');
+  }
+  await attachPod(t, nodeB, { namespace: 'kube-system', name: 'coredns-b', address: '10.244.2.10' });
   for (const node of nodes) {
     t.true((await node.policies()).length > 0, `${node.name} has no policies`);
   }
@@ -155,33 +159,6 @@ async function seedPolicyEnforced(t: ExecutionContext, { server, nodes }: KubeLa
 }
 
 /** ADD of the DNS pod on node-b, with the executable that its agent has put in place. */
-async function attach(t: ExecutionContext, node: KubeLab['nodes'][number] | undefined): Promise<void> {
-  if (node === undefined) {
-    throw new Error('no node-b');
-  }
-  const sandbox = await createNamespace('coredns');
-  t.teardown(sandbox.remove);
-  const target = {
-    containerId: 'c0ffee',
-    netns: sandbox.path,
-    ifName: 'eth0',
-    args: podArgs('kube-system', 'coredns-b', '', 'c0ffee'),
-  };
-  const config = {
-    cniVersion: '1.0.0',
-    name: 'pods',
-    type: 'trapline',
-    runDir: node.runDir,
-    prevResult: {
-      cniVersion: '1.0.0',
-      interfaces: [{ name: 'eth0', sandbox: sandbox.path }],
-      ips: [{ interface: 0, address: '10.244.2.10/24' }],
-    },
-  };
-  const command = { file: join(node.binDir, 'trapline'), args: [], input: JSON.stringify(config) };
-  await must(withEnv(command, pluginEnv('ADD', target)), node.namespace.run);
-}
-
 async function refusedItems(t: ExecutionContext, { server }: KubeLab): Promise<void> {
   const items = [
     item('web', 'tcp/80'),

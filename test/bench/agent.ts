@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pluginEnv, podArgs } from '../helpers/cni.ts';
 import { assetsFolder } from '../helpers/kube-assets.ts';
+import { attachPod } from '../helpers/kube-attach.ts';
 import { createKubeLab, type KubeLab, type KubeNode, type LabContext } from '../helpers/kube-lab.ts';
 import { item, policy } from '../helpers/kube-objects.ts';
-import { createNamespace, IP, must, withEnv } from '../helpers/netns.ts';
+import { IP, must } from '../helpers/netns.ts';
 import { until } from '../helpers/until.ts';
 import type { Row } from './report.ts';
 import { median, percentile } from './statistics.ts';
@@ -51,7 +51,11 @@ export async function agentUnderChurn(): Promise<Row[] | undefined> {
         (await node.namespace.run({ file: join(node.binDir, 'trapline'), args: [] })).exitCode !== 127,
     );
     for (let index = 0; index < SERVING; index += 1) {
-      await attach(context, node, index);
+      await attachPod(context, node, {
+        namespace: 'ns',
+        name: `local-${index}`,
+        address: `10.244.1.${index + 2}`,
+      });
     }
     await sleep(SETTLE_MS);
     return await measure(lab, node);
@@ -78,30 +82,6 @@ async function fill({ server, wire }: KubeLab): Promise<void> {
   );
   const items = Array.from({ length: PROTECTED }, (_, index) => item(`s-${index}`));
   await server.kubectl(['apply', '-f', '-'], JSON.stringify(policy('many', items).body));
-}
-
-async function attach(context: LabContext, node: KubeNode, index: number): Promise<void> {
-  const sandbox = await createNamespace(`local-${index}`);
-  context.teardown(sandbox.remove);
-  const target = {
-    containerId: `local-${index}`,
-    netns: sandbox.path,
-    ifName: 'eth0',
-    args: podArgs('ns', `local-${index}`, '', `local-${index}`),
-  };
-  const config = {
-    cniVersion: '1.0.0',
-    name: 'pods',
-    type: 'trapline',
-    runDir: node.runDir,
-    prevResult: {
-      cniVersion: '1.0.0',
-      interfaces: [{ name: 'eth0', sandbox: sandbox.path }],
-      ips: [{ interface: 0, address: `10.244.1.${index + 2}/24` }],
-    },
-  };
-  const command = { file: join(node.binDir, 'trapline'), args: [], input: JSON.stringify(config) };
-  await must(withEnv(command, pluginEnv('ADD', target)), node.namespace.run);
 }
 
 async function measure(lab: KubeLab, node: KubeNode): Promise<Row[]> {

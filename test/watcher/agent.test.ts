@@ -3,20 +3,11 @@ import { pino } from 'pino';
 import type { NodeCache } from '../../src/cache/schema.ts';
 import { type AgentEffects, runAgent } from '../../src/watcher/agent.ts';
 import type { CharonLink } from '../../src/watcher/charon/link.ts';
-import type { Enforced } from '../../src/watcher/enforce.ts';
 import type { Snapshot } from '../../src/watcher/objects.ts';
 import { createWake } from '../../src/watcher/wake.ts';
 import { seedCache } from '../helpers/cache.ts';
+import { IN_STEP } from '../helpers/enforced.ts';
 
-const nothing: Enforced = {
-  planned: 0,
-  added: 0,
-  updated: 0,
-  deleted: 0,
-  conflicts: [],
-  compared: true,
-  byPlugin: 0,
-};
 const snapshot: Snapshot = {
   objects: { services: [], endpointSlices: [], nodes: [], pods: [], policies: [] },
   problems: [],
@@ -64,7 +55,7 @@ function harness(overrides: Partial<AgentEffects> = {}): Harness {
       for (const waiter of waiters.filter(({ count }) => enforced.length >= count)) {
         waiter.resolve();
       }
-      return nothing;
+      return IN_STEP;
     },
     undisturbed: async () => true,
     keepNetwork: async () => undefined,
@@ -129,7 +120,7 @@ test('a step that fails is retried, and said in the heartbeat until it succeeds'
           throw new Error('no XFRM here');
         }
         resolve();
-        return nothing;
+        return IN_STEP;
       },
     };
     void runAgent(failing, null, abort.signal);
@@ -154,7 +145,7 @@ test('a policy of somebody else in the way is an error that names it', async (t)
             resolve();
           }
         },
-        enforce: async () => ({ ...nothing, conflicts: [key] }),
+        enforce: async () => ({ ...IN_STEP, conflicts: [key] }),
       },
       null,
       abort.signal,
@@ -268,7 +259,7 @@ test('pods that come and go elsewhere cost charon nothing, and no look at the wh
       async enforce(_cache, { trusting }) {
         asked.push(trusting);
         setImmediate(next);
-        return nothing;
+        return IN_STEP;
       },
     };
     void runAgent(following, null, abort.signal);
@@ -297,7 +288,7 @@ test('a kernel with another number of policies than before is compared at once',
         if (asked.length === 2) {
           resolve();
         }
-        return nothing;
+        return IN_STEP;
       },
     };
     void runAgent(watching, null, abort.signal);

@@ -1,18 +1,8 @@
 import test from 'ava';
 import type { NodeCacheContent } from '../../src/cache/schema.ts';
-import type { Enforced } from '../../src/watcher/enforce.ts';
 import { nextCache, type StepEffects, step } from '../../src/watcher/step.ts';
 import { seedCache } from '../helpers/cache.ts';
-
-const nothing: Enforced = {
-  planned: 0,
-  added: 0,
-  updated: 0,
-  deleted: 0,
-  conflicts: [],
-  compared: true,
-  byPlugin: 0,
-};
+import { IN_STEP } from '../helpers/enforced.ts';
 
 function recorder(overrides: Partial<StepEffects> = {}): { calls: string[]; effects: StepEffects } {
   const calls: string[] = [];
@@ -20,7 +10,7 @@ function recorder(overrides: Partial<StepEffects> = {}): { calls: string[]; effe
     loadConnections: async () => void calls.push('load'),
     enforce: async () => {
       calls.push('enforce');
-      return nothing;
+      return IN_STEP;
     },
     pruneConnections: async () => void calls.push('prune'),
     sleep: () => new Promise(() => undefined),
@@ -45,7 +35,7 @@ test('a charon that does not answer does not hold back the kernel', async (t) =>
       loadConnections: () => loading,
       enforce: async () => {
         resolve();
-        return nothing;
+        return IN_STEP;
       },
       sleep: async () => undefined,
     });

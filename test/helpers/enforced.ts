@@ -1,0 +1,12 @@
+import type { Enforced } from '../../src/watcher/enforce.ts';
+
+/** What a comparison finds that finds nothing. */
+export const IN_STEP: Enforced = {
+  planned: 0,
+  added: 0,
+  updated: 0,
+  deleted: 0,
+  conflicts: [],
+  compared: true,
+  byPlugin: 0,
+};

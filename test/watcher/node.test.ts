@@ -1,0 +1,46 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { pino } from 'pino';
+import { createAttachmentReader, writeAttachment } from '../../src/cache/attachments.ts';
+import { planPolicies } from '../../src/ipsec/plan.ts';
+import { createNodeEnforcer } from '../../src/watcher/node.ts';
+import { corednsAttachment, seedCache } from '../helpers/cache.ts';
+import { createFakeKernel } from '../helpers/fake-kernel.ts';
+
+function folder(t: ExecutionContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'trapline-node-'));
+  t.teardown(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+test('a policy that somebody else removed is noticed by the next small step, and by a look', async (t) => {
+  const kernel = createFakeKernel();
+  const node = createNodeEnforcer(folder(t), { run: kernel.run, ip: '/ip' }, pino({ level: 'silent' }));
+  const cache = seedCache();
+  await node.enforce(cache, {});
+  t.true(await node.undisturbed());
+  t.false((await node.enforce({ ...cache, endpoints: [] }, { trusting: true })).compared);
+
+  const [key = ''] = kernel.table.keys();
+  kernel.table.delete(key);
+  t.false(await node.undisturbed());
+  t.true((await node.enforce(cache, { trusting: true })).compared);
+  t.is(kernel.table.size, planPolicies(cache, []).length);
+  t.true(await node.undisturbed());
+});
+
+test('a record that was not written anew is the same object', (t) => {
+  const runDir = folder(t);
+  const ids = { schema: 1, ifName: 'eth0', netns: '', network: 'pods', createdAt: 1, policies: [] } as const;
+  const record = { ...ids, ...corednsAttachment, policies: [] };
+  writeAttachment(runDir, { ...record, containerId: 'a' });
+  writeAttachment(runDir, { ...record, containerId: 'b' });
+  const read = createAttachmentReader(runDir);
+  const before = read().records;
+  writeAttachment(runDir, { ...record, containerId: 'b', createdAt: 2 });
+  const after = read().records;
+  t.is(after[0], before[0]);
+  t.is(after[1]?.createdAt, 2);
+});
