@@ -13,6 +13,12 @@ const CHILD_REKEY = '2h';
 const CHILD_REKEY_PACKETS = 3_000_000_000;
 const CHILD_LIFE_PACKETS = 4_200_000_000;
 
+/**
+ * Packets (RFC 4303 3.4.3). Those that waited for their SA leave in one burst, up to 100 for each policy, and what is sent after them can be
+ * faster: charon's default of 32 would drop the others as replays.
+ */
+const REPLAY_WINDOW = 1_024;
+
 /** What all connections of a node have in common. */
 export interface Terms {
   readonly profile: Profile;
@@ -78,6 +84,7 @@ function renderChild(config: ConnectionConfig, child: ChildConfig, profile: Prof
     close_action: 'trap',
     dpd_action: 'trap',
     esp_proposals: PROFILES[profile].esp,
+    replay_window: String(REPLAY_WINDOW),
     local_ts: child.localTs.map(numeric),
     remote_ts: child.remoteTs.map(numeric),
     rekey_time: CHILD_REKEY,
