@@ -4,7 +4,7 @@ import { policyKey } from '../ipsec/identity.ts';
 import type { XfrmPolicy } from '../ipsec/types.ts';
 import { addPolicies, applyOperations } from '../ipsec/xfrm/apply.ts';
 import { XfrmError } from '../ipsec/xfrm/error.ts';
-import { listPolicies, ownPolicies } from '../ipsec/xfrm/kernel.ts';
+import { standingPolicies } from '../ipsec/xfrm/standing.ts';
 import type { Call } from './call.ts';
 import { iproute2Of } from './effects.ts';
 
@@ -46,8 +46,7 @@ export async function detach(call: Call, record: Attachment): Promise<void> {
 async function remove(call: Call, policies: readonly XfrmPolicy[]): Promise<void> {
   if (policies.length > 0) {
     const iproute2 = iproute2Of(call);
-    const keys = new Set(policies.map(policyKey));
-    const present = ownPolicies(await listPolicies(iproute2)).filter((policy) => keys.has(policyKey(policy)));
+    const present = await standingPolicies(iproute2, policies);
     await applyOperations(
       iproute2,
       present.map((policy) => ({ op: 'delete', policy })),

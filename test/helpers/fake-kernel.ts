@@ -2,11 +2,13 @@ import { policyKey } from '../../src/ipsec/identity.ts';
 import type { XfrmPolicy } from '../../src/ipsec/types.ts';
 import { ownPolicies } from '../../src/ipsec/xfrm/kernel-policy.ts';
 import { parsePolicies } from '../../src/ipsec/xfrm/parse-policy.ts';
-import type { Command, Run, RunResult } from '../../src/run/types.ts';
+import type { Command, Run, RunResult, RunStream } from '../../src/run/types.ts';
 
 /** A policy table behind a `Run` that understands what our wrapper says to `ip`, for tests without root. */
 export interface FakeKernel {
   readonly run: Run;
+  /** In pieces of some 100 bytes. */
+  readonly stream: RunStream;
   /** Every process that was started. */
   readonly commands: Command[];
   /** `<dir> <selector>` to the rest of the line, as `ip` was told. */
@@ -21,6 +23,8 @@ export interface FakeKernel {
 
 const LINE =
   /^xfrm policy (add|update|delete) dir (\S+) (src \S+ dst \S+(?: proto \d+)?(?: [sd]port \d+)*)(?: (.*))?$/;
+const GET = /^xfrm policy get dir (\S+ src .*)$/m;
+const GET_ALL = new RegExp(GET, 'gm');
 const BODY = /^priority (\d+) tmpl (src \S+ dst \S+) proto esp reqid (\d+) mode tunnel level (required|use)$/;
 
 export function createFakeKernel(): FakeKernel {
@@ -38,9 +42,18 @@ export function createFakeKernel(): FakeKernel {
         throw error;
       }
       if (command.args[0] === '-batch') {
-        return batch(kernel, command.input ?? '');
+        const input = command.input ?? '';
+        return GET.test(input) ? answers(kernel, input) : batch(kernel, input);
       }
       return command.args.at(-1) === 'count' ? ok(count(kernel.table)) : list(kernel);
+    },
+    stream: async (command, take) => {
+      const { stdout, ...result } = await kernel.run(command);
+      for (const piece of stdout.match(/.{1,100}/gs) ?? []) {
+        await Promise.resolve();
+        take(piece);
+      }
+      return result;
     },
   };
   return kernel;
@@ -61,6 +74,18 @@ function batch(kernel: FakeKernel, input: string): RunResult {
     if (said !== undefined) {
       return { exitCode: 2, stdout, stderr: `RTNETLINK answers: ${said}\nCommand failed -:${number}\n` };
     }
+  }
+  return ok(stdout);
+}
+
+function answers({ table }: FakeKernel, input: string): RunResult {
+  let stdout = '';
+  for (const [, key = ''] of input.matchAll(GET_ALL)) {
+    const body = table.get(key);
+    if (body === undefined) {
+      return { exitCode: 2, stdout, stderr: 'RTNETLINK answers: No such file or directory\n' };
+    }
+    stdout += blockOf(key, body);
   }
   return ok(stdout);
 }
@@ -86,13 +111,14 @@ function apply(table: Map<string, string>, line: string): string | undefined {
 }
 
 function list({ table }: FakeKernel): RunResult {
-  const blocks = [...table].map(([key, body]) => {
-    const [, dir, selector = ''] = /^(\S+) (.*)$/.exec(key) ?? [];
-    const [, priority, ends, reqid, level] = BODY.exec(body) ?? [];
-    const optional = level === 'use' ? '\t\tlevel use \n' : '';
-    return `${selector} \n\tdir ${dir} priority ${priority} ptype main \n\ttmpl ${ends}\n\t\tproto esp reqid ${reqid} mode tunnel\n${optional}`;
-  });
-  return ok(blocks.join(''));
+  return ok([...table].map(([key, body]) => blockOf(key, body)).join(''));
+}
+
+function blockOf(key: string, body: string): string {
+  const [, dir, selector = ''] = /^(\S+) (.*)$/.exec(key) ?? [];
+  const [, priority, ends, reqid, level] = BODY.exec(body) ?? [];
+  const optional = level === 'use' ? '\t\tlevel use \n' : '';
+  return `${selector} \n\tdir ${dir} priority ${priority} ptype main \n\ttmpl ${ends}\n\t\tproto esp reqid ${reqid} mode tunnel\n${optional}`;
 }
 
 function ok(stdout: string): RunResult {

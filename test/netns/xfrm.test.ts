@@ -6,6 +6,7 @@ import { applyOperations } from '../../src/ipsec/xfrm/apply.ts';
 import { XfrmError } from '../../src/ipsec/xfrm/error.ts';
 import { deleteState, listPolicies, listStates, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
 import type { Operation } from '../../src/ipsec/xfrm/operation.ts';
+import { standingPolicies } from '../../src/ipsec/xfrm/standing.ts';
 import type { Command } from '../../src/run/types.ts';
 import { IP, type Namespace } from '../helpers/netns.ts';
 import { netnsTest } from '../helpers/netns-test.ts';
@@ -61,6 +62,53 @@ netnsTest('the difference brings the real kernel from any plan to any other', as
     }),
     { numRuns: 40 },
   );
+});
+
+netnsTest('what stands at some keys is what a listing has there', async (t, namespace) => {
+  const { iproute2 } = counted(namespace);
+  await namespace.ip('xfrm', 'policy', 'add', ...FOREIGN, ...FOREIGN_TEMPLATE);
+  await fc.assert(
+    fc.asyncProperty(policyList(20), fc.array(fc.boolean(), { minLength: 20 }), async (policies, there) => {
+      const present = policies.filter((_, index) => there[index]);
+      await applyOperations(iproute2, diffPolicies(present, await listPolicies(iproute2)).operations);
+      t.deepEqual(byText(await standingPolicies(iproute2, policies)), byText(present));
+      t.deepEqual(byText(await standingPolicies(iproute2, present)), byText(present));
+      t.deepEqual(await standingPolicies(iproute2, ports.slice(1, 2)), []);
+    }),
+    { numRuns: 40 },
+  );
+});
+
+netnsTest('many keys are asked for one by one only in a table that is much larger', async (t, namespace) => {
+  const { commands, iproute2 } = counted(namespace);
+  const many = Array.from({ length: 500 }, (_, sport) =>
+    policy({ selector: selector({ sport: sport + 1 }) }),
+  );
+  const some = many.slice(0, 100);
+  for (const [laid, expected] of [
+    [
+      some,
+      [
+        ['xfrm', 'policy', 'count'],
+        ['xfrm', 'policy'],
+      ],
+    ],
+    [
+      many,
+      [
+        ['xfrm', 'policy', 'count'],
+        ['-batch', '-'],
+      ],
+    ],
+  ] as const) {
+    await applyOperations(iproute2, adds(laid));
+    commands.length = 0;
+    t.deepEqual(byText(await standingPolicies(iproute2, some)), byText(some));
+    t.deepEqual(
+      commands.map(({ args }) => args),
+      expected,
+    );
+  }
 });
 
 netnsTest('the same adds and deletes a second time change nothing and are no error', async (t, namespace) => {

@@ -1,7 +1,7 @@
 import { readAttachment } from '../../cache/attachments.ts';
 import { policyKey } from '../../ipsec/identity.ts';
-import { listPolicies, ownPolicies } from '../../ipsec/xfrm/kernel.ts';
 import { samePolicy } from '../../ipsec/xfrm/kernel-policy.ts';
+import { standingPolicies } from '../../ipsec/xfrm/standing.ts';
 import type { Call } from '../call.ts';
 import { checkNetns, iproute2Of, locked } from '../effects.ts';
 import { CniError, CODE } from '../error.ts';
@@ -35,9 +35,8 @@ async function compare(call: Call, addresses: readonly string[]): Promise<void> 
   if (record.policies.length === 0) {
     return;
   }
-  const kernel = new Map(
-    ownPolicies(await listPolicies(iproute2Of(call))).map((policy) => [policyKey(policy), policy]),
-  );
+  const standing = await standingPolicies(iproute2Of(call), record.policies);
+  const kernel = new Map(standing.map((policy) => [policyKey(policy), policy]));
   const missing = record.policies.filter((policy) => {
     const present = kernel.get(policyKey(policy));
     return present === undefined || !samePolicy(policy, present);

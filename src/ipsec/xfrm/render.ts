@@ -13,6 +13,11 @@ export function renderOperation({ op, policy }: Operation): string {
   return op === 'delete' ? `xfrm policy delete ${place}` : `xfrm policy ${op} ${place} ${renderBody(policy)}`;
 }
 
+/** One line for `ip -batch`, which prints the policy as a listing does. */
+export function renderQuestion({ dir, selector }: Pick<XfrmPolicy, 'dir' | 'selector'>): string {
+  return `xfrm policy get dir ${dir} ${renderSelector(selector)}`;
+}
+
 function renderSelector({ src, dst, proto, sport, dport }: Selector): string {
   const words = ['src', src, 'dst', dst];
   if (proto !== 'any') {
