@@ -43,7 +43,10 @@ export function lagOf(node: LabNode, entries: number): string {
   if (cache.kind !== 'ok' || heartbeat.kind !== 'ok') {
     return 'no cache or no heartbeat yet';
   }
-  const { charonError, reconcileError, enforcedGeneration } = heartbeat.value;
+  const { charonError, reconcileError, enforcedGeneration, pid } = heartbeat.value;
+  if (pid !== node.agent?.pid) {
+    return 'the heartbeat of an agent before';
+  }
   if (charonError !== '' || reconcileError !== '') {
     return charonError || reconcileError;
   }

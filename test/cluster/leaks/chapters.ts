@@ -8,7 +8,7 @@ import { podRows } from './rows/pods.ts';
 import { policyRows, serviceRows } from './rows/policies.ts';
 import { reuseRows } from './rows/reuse.ts';
 import { keyRows, reauthenticationRow, rekeyRows } from './rows/rotation.ts';
-import { saRows } from './rows/sas.ts';
+import { handRows, saRows } from './rows/sas.ts';
 import { sixRows, sixStrangerRows } from './rows/six.ts';
 import { strangerRows } from './rows/strangers.ts';
 import type { Row } from './table.ts';
@@ -37,6 +37,7 @@ export const CHAPTERS: readonly Chapter[] = [
       ...mtuRows,
       ...negotiationRows,
       ...overlayRows,
+      ...handRows,
     ],
   },
   { world: { policy: POLICY, agentFlags: ['--node-traffic', '--strict'] }, rows: strangerRows },

@@ -144,7 +144,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'ghosts',
     mechanism: 'SAs that charon has and the kernel has lost are ended',
-    row: '6f',
+    row: '14b',
     edits: [{ file: `${SRC}/ipsec/charon/ghosts.js`, from: "state === 'INSTALLED'", to: 'false' }],
   },
   {

@@ -11,12 +11,16 @@ export interface Row {
   readonly title: string;
   /** No message may be lost. */
   readonly lossless?: boolean;
+  /** Why some may be, whatever a product does; the table says it. */
+  readonly loses?: string;
   /** Streams that are never in the clear; all of them if not told. */
   readonly watched?: readonly string[];
   /** Streams that are not in the clear once the event is over; all of them if not told. */
   readonly after?: readonly string[];
   /** All must be answered again this soon after the event; stretched in QEMU. Milliseconds. */
   readonly recoversWithin?: number;
+  /** What comes before it, and does not count. */
+  readonly prepare?: (world: World) => Promise<void>;
   /** Provokes it. Resolves to a remark for the table. */
   readonly event: (world: World) => Promise<string | undefined>;
 }
@@ -81,6 +85,7 @@ export async function runRow(world: World, row: Row): Promise<Outcome> {
   let [remark, failure, recoveryMs, over] = ['', '', 0, 0];
   try {
     await recovered(world);
+    await row.prepare?.(world);
     from = Date.now();
     remark = (await row.event(world)) ?? '';
     over = Date.now();
@@ -110,7 +115,7 @@ export async function runRow(world: World, row: Row): Promise<Outcome> {
     lost,
     gapMs: passages[0]?.gapMs ?? 0,
     recoveryMs,
-    remark: [remark, failure].filter((text) => text !== '').join('; '),
+    remark: [remark, row.loses ?? '', failure].filter((text) => text !== '').join('; '),
     ok: clear === 0 && control > 0 && failure === '' && lossless && prompt,
   };
 }

@@ -29,13 +29,47 @@ const idOf = ({ src, dst, spi }: KernelState): string[] => [
   ...['src', src, 'dst', dst, 'proto', 'esp', 'spi', `0x${spi.toString(16)}`],
 ];
 
-/** SAs through which the client's node sends to the server's. */
-async function outbound({ lab }: World): Promise<KernelState[]> {
-  const [client, server] = ['worker-0', 'controller-1'].map(
-    (name) => NODES.find((node) => node.name === name)?.address,
+const addressOf = (name: string): string | undefined => NODES.find((node) => node.name === name)?.address;
+
+/** SAs between the client's node and the server's, as the client's kernel has them. */
+async function between({ lab }: World): Promise<KernelState[]> {
+  const ends = [addressOf('worker-0'), addressOf('controller-1')];
+  return (await sasOf(nodeOf(lab, 'worker-0'))).filter(
+    ({ src, dst }) => ends.includes(src) && ends.includes(dst),
   );
-  return (await sasOf(nodeOf(lab, 'worker-0'))).filter(({ src, dst }) => src === client && dst === server);
 }
+
+/** Those through which the client's node sends. */
+async function outbound(world: World): Promise<KernelState[]> {
+  return (await between(world)).filter(({ src }) => src === addressOf('worker-0'));
+}
+
+/** All of them were there before, and none is now. Resolves to their number. */
+async function expired(world: World, sas: readonly KernelState[]): Promise<string> {
+  const left = (await between(world)).filter(({ spi }) => sas.some((sa) => sa.spi === spi));
+  if (sas.length === 0 || left.length > 0) {
+    throw new Error(`${left.length} of ${sas.length} SAs have not expired`);
+  }
+  return `${sas.length} SAs expired`;
+}
+
+async function terminateBoth({ lab }: World): Promise<void> {
+  await Promise.all([
+    swanctl(nodeOf(lab, 'worker-0'), '--terminate', '--ike', TO_SERVER, '--force'),
+    swanctl(nodeOf(lab, 'controller-1'), '--terminate', '--ike', TO_CLIENT, '--force'),
+  ]);
+}
+
+/** Senders of both nodes. */
+function signalSenders({ daemons }: World, signal: 'SIGSTOP' | 'SIGCONT'): void {
+  for (const pod of ['client1', 'client2']) {
+    process.kill(daemons.get(pod)?.pid ?? 0, signal);
+  }
+}
+
+/** RFC 7296 2.3: a responder has a CHILD_SA before its initiator has, and the kernel sends through the newest. */
+const RESPONDER_FIRST =
+  "charon's own rekeying, which agents come before: a packet through an SA that its receiver has not yet is lost";
 
 /** The kernel takes new limits for an SA that it has, and looks at nothing else of it. */
 async function limit({ lab }: World, sa: KernelState, ...limits: string[]): Promise<void> {
@@ -45,22 +79,34 @@ async function limit({ lab }: World, sa: KernelState, ...limits: string[]): Prom
   await mustIn(nodeOf(lab, 'worker-0').enter, command);
 }
 
-/** The same SA, with another sequence number to come. */
-async function renumber({ lab }: World, sa: KernelState, next: number): Promise<void> {
-  const { enter } = nodeOf(lab, 'worker-0');
+interface Anew {
+  /** Last sequence numbers. */
+  readonly in?: number;
+  readonly out?: number;
+  readonly limits?: readonly string[];
+}
+
+/** The same SA, in the kernel of one of its ends, begun anew. */
+async function beginAnew({ lab }: World, name: string, sa: KernelState, anew: Anew): Promise<void> {
+  const { enter } = nodeOf(lab, name);
   const text = await mustIn(enter, [IP, 'xfrm', 'state', 'get', ...idOf(sa)]);
-  const [, name = '', key = '', icv = ''] = /aead (\S+) (0x[0-9a-f]+) (\d+)/.exec(text) ?? [];
-  const shape = ['reqid', String(sa.reqid), 'mode', sa.mode, 'replay-window', '32', 'flag', ...sa.flags];
-  const add = [...idOf(sa), ...shape, 'replay-oseq', `0x${next.toString(16)}`, 'aead', name, key, icv];
+  const [, algorithm = '', key = '', icv = ''] = /aead (\S+) (0x[0-9a-f]+) (\d+)/.exec(text) ?? [];
+  const { in: received = 0, out: sent = 0, limits = [] } = anew;
+  const shape = ['reqid', String(sa.reqid), 'mode', sa.mode, 'flag', ...sa.flags];
+  const replay = ['replay-window', '1024', 'replay-seq', hex(received), 'replay-oseq', hex(sent)];
+  const add = [...idOf(sa), ...shape, ...replay, 'aead', algorithm, key, icv, ...limits];
   const batch = `xfrm state delete ${idOf(sa).join(' ')}\nxfrm state add ${add.join(' ')}\n`;
   await mustIn(enter, [IP, '-batch', '-'], batch);
 }
+
+const hex = (number: number): string => `0x${number.toString(16)}`;
 
 /** Row 6: the lives of SAs. */
 export const saRows: readonly Row[] = [
   {
     id: '6k',
     title: 'CHILD_SAs rekeyed by charon itself, which agents do not let it come to',
+    loses: RESPONDER_FIRST,
     async event(world) {
       for (const child of ['udp_kube-dns_egress', 'tcp_kube-dns_egress', 'tcp_cert-manager_ingress']) {
         await must(world, 'worker-0', '--rekey', '--child', child);
@@ -73,6 +119,7 @@ export const saRows: readonly Row[] = [
   {
     id: '6l',
     title: 'reauthentication by hand (swanctl)',
+    loses: RESPONDER_FIRST,
     event: asked('--rekey', '--ike', TO_SERVER, '--reauth'),
   },
   {
@@ -90,31 +137,28 @@ export const saRows: readonly Row[] = [
   },
   {
     id: '6e',
-    title: 'all SAs gone on both nodes, which then initiate at once',
-    async event(world) {
-      await Promise.all([
-        swanctl(nodeOf(world.lab, 'worker-0'), '--terminate', '--ike', TO_SERVER, '--force'),
-        swanctl(nodeOf(world.lab, 'controller-1'), '--terminate', '--ike', TO_CLIENT, '--force'),
-      ]);
-      return undefined;
-    },
-  },
-  {
-    id: '6f',
-    title: "somebody flushes the SAs of the client's kernel",
-    async event({ lab }) {
-      const node = nodeOf(lab, 'worker-0');
-      const sas = await sasOf(node);
-      for (const { src, dst, spi } of sas) {
-        const id = ['src', src, 'dst', dst, 'proto', 'esp', 'spi', `0x${spi.toString(16)}`];
-        await mustIn(node.enter, [IP, 'xfrm', 'state', 'delete', ...id]);
+    title: 'simultaneous initiation: no SA at either end, and both have packets to send at the same moment',
+    lossless: true,
+    async prepare(world) {
+      signalSenders(world, 'SIGSTOP');
+      // Until the last answer has come: it would bring up an SA again.
+      await sleep(1_000);
+      await must(world, 'worker-0', '--terminate', '--ike', TO_SERVER);
+      const left = await between(world);
+      if (left.length > 0) {
+        throw new Error(`${left.length} SAs are left`);
       }
-      return `${sas.length} SAs`;
+    },
+    async event(world) {
+      signalSenders(world, 'SIGCONT');
+      await sleep(4_000);
+      return undefined;
     },
   },
   {
     id: '6g',
     title: "the server's node unreachable until DPD gives it up, then back",
+    loses: 'what is sent to a node that cannot be reached, beyond the 100 packets that the kernel keeps',
     async event({ lab }) {
       const port = ['link', 'set', 'p-controller-1'];
       await mustIn([IP, '-n', lab.wire.namespace], [...port, 'down']);
@@ -125,25 +169,39 @@ export const saRows: readonly Row[] = [
   },
   {
     id: '6h',
-    title: 'hard expiry of SAs that nobody has rekeyed',
+    title: 'hard expiry of SAs that nobody has rekeyed, by their age',
+    lossless: true,
+    async event(world) {
+      const sas = await between(world);
+      for (const sa of sas) {
+        await beginAnew(world, 'worker-0', sa, {
+          in: sa.sequence?.in ?? 0,
+          out: (sa.sequence?.out ?? 0) + 100,
+          limits: ['limit', 'time-hard', '3'],
+        });
+      }
+      await sleep(8_000);
+      return await expired(world, sas);
+    },
+  },
+  {
+    id: '6m',
+    title: 'hard expiry of SAs that nobody has rekeyed, by the number of their packets',
+    loses: 'the kernel drops the packet that meets the limit',
     async event(world) {
       const sas = await outbound(world);
       for (const sa of sas) {
-        // The kernel drops the packet that meets the limit.
         await limit(world, sa, 'limit', 'packet-hard', '1');
       }
       await sleep(4_000);
-      const left = (await outbound(world)).filter(({ spi }) => sas.some((sa) => sa.spi === spi));
-      if (sas.length === 0 || left.length > 0) {
-        throw new Error(`${left.length} of ${sas.length} SAs have not expired`);
-      }
-      return `${sas.length} SAs expired`;
+      return await expired(world, sas);
     },
   },
   {
     id: '6i',
     title:
       'SAs reach their limit of packets, and charon rekeys them itself; agents replace them at two thirds of it',
+    loses: RESPONDER_FIRST,
     async event(world) {
       const sas = await outbound(world);
       for (const sa of sas) {
@@ -161,12 +219,17 @@ export const saRows: readonly Row[] = [
     id: '6j',
     title: 'sequence numbers pass 2^32',
     lossless: true,
-    async event(world) {
-      const sas = await outbound(world);
-      for (const sa of sas) {
-        // Nearer, and a receiver whose window is not full yet takes it for a number from before (RFC 4303 appendix A).
-        await renumber(world, sa, 2 ** 32 - 50);
+    async prepare(world) {
+      signalSenders(world, 'SIGSTOP');
+      await sleep(1_000);
+      for (const sa of await outbound(world)) {
+        await beginAnew(world, 'controller-1', sa, { in: 2 ** 32 - 51 });
+        await beginAnew(world, 'worker-0', sa, { out: 2 ** 32 - 51 });
       }
+    },
+    async event(world) {
+      signalSenders(world, 'SIGCONT');
+      const sas = await outbound(world);
       await sleep(10_000);
       const now = (await outbound(world)).filter(({ spi }) => sas.some((sa) => sa.spi === spi));
       const passed = now.filter(({ sequence }) => (sequence?.out ?? 0) > 2 ** 32);
@@ -174,6 +237,30 @@ export const saRows: readonly Row[] = [
         throw new Error(`none of ${sas.length} SAs: ${now.map(({ sequence }) => sequence?.out).join(', ')}`);
       }
       return `${passed.length} SAs at ${Math.max(...passed.map(({ sequence }) => sequence?.out ?? 0))}`;
+    },
+  },
+];
+
+/** Row 14: what somebody does by hand. */
+export const handRows: readonly Row[] = [
+  {
+    id: '14a',
+    title: 'somebody ends all SAs of two nodes, at both of them (swanctl --terminate)',
+    async event(world) {
+      await terminateBoth(world);
+      return undefined;
+    },
+  },
+  {
+    id: '14b',
+    title: "somebody flushes the SAs of the client's kernel",
+    async event({ lab }) {
+      const node = nodeOf(lab, 'worker-0');
+      const sas = await sasOf(node);
+      for (const sa of sas) {
+        await mustIn(node.enter, [IP, 'xfrm', 'state', 'delete', ...idOf(sa)]);
+      }
+      return `${sas.length} SAs`;
     },
   },
 ];
