@@ -1,46 +1,65 @@
 import { policyKey } from './identity.ts';
 import type { PolicyKey, XfrmPolicy } from './types.ts';
 import type { Conflict } from './xfrm/error.ts';
-import { byKey, type KernelPolicy, ownPolicy, samePolicy } from './xfrm/kernel-policy.ts';
+import { isPlain, type KernelPolicy, ownPolicy, samePolicy } from './xfrm/kernel-policy.ts';
 import type { Operation } from './xfrm/operation.ts';
 
 export interface PolicyDiff {
-  /** Adds, then updates, both in the order of `desired`, then deletes in the order of the kernel. */
+  /** Adds, then updates, both in the order of what is desired, then deletes in the order of the kernel. */
   readonly operations: readonly Operation[];
   readonly conflicts: readonly Conflict[];
 }
 
+/** A difference in the making: takes the kernel's policies as they are read, and keeps none that is as it should be. */
+export interface Differ {
+  see(policy: KernelPolicy): void;
+  result(): PolicyDiff;
+}
+
 /**
- * What makes the kernel's policies of ours equal to `desired`, which holds no key twice. Nothing to do gives no
- * operation. Another's policy is left alone; where it holds the place of ours, that is a conflict.
+ * What makes the kernel's policies of ours equal to `desired`. Nothing to do gives no operation. Another's policy is left alone; where it
+ * holds the place of ours, that is a conflict.
  */
-export function diffPolicies(desired: readonly XfrmPolicy[], kernel: readonly KernelPolicy[]): PolicyDiff {
-  const table = byKey(kernel);
-  const adds: Operation[] = [];
-  const updates: Operation[] = [];
-  const conflicts: Conflict[] = [];
-  const wanted = new Set<PolicyKey>();
-  for (const policy of desired) {
-    const key = policyKey(policy);
-    wanted.add(key);
-    const present = table.get(key);
-    if (present === undefined) {
-      adds.push({ op: 'add', policy });
-      continue;
-    }
-    const previous = ownPolicy(present);
-    if (previous === undefined) {
-      conflicts.push({ desired: policy, foreign: present });
-    } else if (!samePolicy(policy, previous) || policy.template.spi !== previous.template.spi) {
-      updates.push({ op: 'update', policy, previous });
-    }
-  }
+export function createDiffer(desired: ReadonlyMap<PolicyKey, XfrmPolicy>): Differ {
+  const missing = new Map(desired);
+  const updates = new Map<PolicyKey, Operation>();
+  const conflicts = new Map<PolicyKey, Conflict>();
   const deletes: Operation[] = [];
-  for (const [key, present] of table) {
-    const policy = wanted.has(key) ? undefined : ownPolicy(present);
-    if (policy !== undefined) {
-      deletes.push({ op: 'delete', policy });
-    }
+  const inOrder = <T>(found: ReadonlyMap<PolicyKey, T>): T[] =>
+    found.size === 0 ? [] : [...desired.keys()].flatMap((key) => found.get(key) ?? []);
+  return {
+    see(present) {
+      if (present.kind !== 'policy' || !isPlain(present)) {
+        return;
+      }
+      const key = policyKey(present);
+      const policy = desired.get(key);
+      const previous = ownPolicy(present);
+      if (policy === undefined) {
+        if (previous !== undefined) {
+          deletes.push({ op: 'delete', policy: previous });
+        }
+        return;
+      }
+      missing.delete(key);
+      if (previous === undefined) {
+        conflicts.set(key, { desired: policy, foreign: present });
+      } else if (!samePolicy(policy, previous) || policy.template.spi !== previous.template.spi) {
+        updates.set(key, { op: 'update', policy, previous });
+      }
+    },
+    result() {
+      const adds = [...missing.values()].map((policy): Operation => ({ op: 'add', policy }));
+      return { operations: [...adds, ...inOrder(updates), ...deletes], conflicts: inOrder(conflicts) };
+    },
+  };
+}
+
+/** The difference to a list that is at hand. `desired` holds no key twice. */
+export function diffPolicies(desired: readonly XfrmPolicy[], kernel: readonly KernelPolicy[]): PolicyDiff {
+  const differ = createDiffer(new Map(desired.map((policy) => [policyKey(policy), policy])));
+  for (const policy of kernel) {
+    differ.see(policy);
   }
-  return { operations: [...adds, ...updates, ...deletes], conflicts };
+  return differ.result();
 }

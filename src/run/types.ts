@@ -18,6 +18,12 @@ export interface RunResult {
  */
 export type Run = (command: Command) => Promise<RunResult>;
 
+/** As `Run`, for a long output: `take` gets it piece by piece, cut anywhere between two characters. What it throws ends the command. */
+export type RunStream = (
+  command: Omit<Command, 'input'>,
+  take: (text: string) => void,
+) => Promise<Omit<RunResult, 'stdout'>>;
+
 export class RunError extends Error {
   override readonly name = 'RunError';
   readonly reason: 'not-found' | 'timeout' | 'signal' | 'failed';

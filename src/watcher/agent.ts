@@ -7,6 +7,7 @@ import { type AcceptanceEffects, createAcceptance } from './acceptance.ts';
 import type { CharonLink } from './charon/link.ts';
 import { dueScope } from './due.ts';
 import type { Enforced, EnforceOptions } from './enforce.ts';
+import { type InspectEffects, keepInspecting } from './inspect.ts';
 import type { ObjectProblem, Snapshot, Source } from './objects.ts';
 import { createProblemLog } from './problem-log.ts';
 import type { NodeReport, PolicyRef } from './publish.ts';
@@ -19,7 +20,7 @@ import { type Scope, type Wake, widest } from './wake.ts';
 const VERIFY_MS = 10_000;
 const RETRY_MS = 2_000;
 
-export interface AgentEffects extends AcceptanceEffects {
+export interface AgentEffects extends AcceptanceEffects, InspectEffects {
   readonly source: Source;
   readonly charon: CharonLink;
   /** Notified by whoever sees a change: source, attachments, charon's session. */
@@ -131,14 +132,8 @@ export async function runAgent(
     const ground = state.ground !== null && sameGround(state.ground, cache);
     state.ground = null;
     try {
-      const enforce = async (next: NodeCache): Promise<Enforced> => {
-        const started = effects.now();
-        const enforced = await effects.enforce(next, { pins: charon.pins(), trusting: scope !== 'all' });
-        if (enforced.compared) {
-          state.compared = { at: effects.now(), tookMs: effects.now() - started };
-        }
-        return enforced;
-      };
+      const enforce = (next: NodeCache): Promise<Enforced> =>
+        effects.enforce(next, { pins: charon.pins(), trusting: scope !== 'all' });
       const done =
         scope === 'change' && ground
           ? await enforce(fresh)
@@ -207,7 +202,7 @@ export async function runAgent(
 
   effects.watchAttachments(running);
   wake.notify();
-  const tasks = [follow(), reconcile(), heartbeat(), charon.run(running)];
+  const tasks = [follow(), reconcile(), heartbeat(), charon.run(running), keepInspecting(effects, running)];
   try {
     await Promise.all(tasks);
   } finally {

@@ -1,19 +1,20 @@
 import type { Attachment } from '../cache/attachment.ts';
 import type { NodeCache } from '../cache/schema.ts';
 import type { Pins } from '../ipsec/charon/pins.ts';
-import { diffPolicies } from '../ipsec/diff.ts';
+import { checksum, plus } from '../ipsec/checksum.ts';
+import { createDiffer } from '../ipsec/diff.ts';
 import { policyKey } from '../ipsec/identity.ts';
 import { planAttachment, planPieces, sameGround } from '../ipsec/plan.ts';
 import { attachedAddresses } from '../ipsec/served.ts';
 import type { XfrmPolicy } from '../ipsec/types.ts';
 import { XfrmError } from '../ipsec/xfrm/error.ts';
-import type { KernelPolicy } from '../ipsec/xfrm/kernel-policy.ts';
+import { type KernelPolicy, ownPolicy } from '../ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../ipsec/xfrm/operation.ts';
 import { changeOf, type Laid, lay, type Wanted } from './laid.ts';
 
-/** The kernel and the attachment records, as the enforcer reaches them. The caller holds the lock. */
+/** The kernel and the attachment records, as the enforcer reaches them. */
 export interface EnforceEffects {
-  listPolicies(): Promise<readonly KernelPolicy[]>;
+  eachPolicy(take: (policy: KernelPolicy) => void): Promise<void>;
   /** Applies all operations or none. */
   apply(operations: readonly Operation[]): Promise<void>;
   /**
@@ -46,13 +47,19 @@ export interface EnforceOptions {
 
 /** Brings the kernel in step with the plan, then the attachment records in step with the kernel. A second call changes nothing. */
 export interface Enforcer {
-  /** Throws PlanError, XfrmError; the kernel is then as it was before. */
+  /** The caller holds the lock. Throws PlanError, XfrmError; the kernel is then as it was before. */
   enforce(cache: NodeCache, options?: EnforceOptions): Promise<Enforced>;
+  /**
+   * Whether the kernel has what was laid, each policy as it was laid. Holds up nobody and needs no lock; undefined if `enforce` ran meanwhile.
+   * Throws XfrmError.
+   */
+  intact(): Promise<boolean | undefined>;
 }
 
 /** Remembers what it laid: a change that concerns a few of 100,000 policies costs no look at the others. */
 export function createEnforcer(effects: EnforceEffects): Enforcer {
   let laid: Laid | undefined;
+  let [begun, ended] = [0, 0];
   const checked = new WeakMap<Attachment, { readonly cache: NodeCache; readonly addresses: string }>();
 
   const change = async (wanted: Wanted): Promise<Enforced | undefined> => {
@@ -82,13 +89,14 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
   const compare = async (wanted: Wanted, complete: boolean): Promise<Enforced> => {
     laid = undefined;
     const next = lay(wanted);
-    const desired = [...next.policies.values()];
-    const { operations: all, conflicts } = diffPolicies(desired, await effects.listPolicies());
+    const differ = createDiffer(next.policies);
+    await effects.eachPolicy(differ.see);
+    const { operations: all, conflicts } = differ.result();
     const operations = complete ? all : all.filter(({ op }) => op !== 'delete');
     await effects.apply(operations);
     laid = complete && conflicts.length === 0 ? next.laid : undefined;
     return {
-      planned: desired.length,
+      planned: next.policies.size,
       ...count(operations),
       conflicts: conflicts.map((conflict) => policyKey(conflict.desired)),
       compared: true,
@@ -122,14 +130,35 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
     }
   };
 
+  const step = async (
+    cache: NodeCache,
+    { pins = new Map(), trusting = false }: EnforceOptions,
+  ): Promise<Enforced> => {
+    const { records, complete } = effects.readAttachments();
+    const wanted = { cache, pins, records, pieces: planPieces(cache, records) };
+    const enforced =
+      (trusting && complete ? await change(wanted) : undefined) ?? (await compare(wanted, complete));
+    keepRecords(cache, records);
+    return enforced;
+  };
+
   return {
-    async enforce(cache, { pins = new Map(), trusting = false } = {}) {
-      const { records, complete } = effects.readAttachments();
-      const wanted = { cache, pins, records, pieces: planPieces(cache, records) };
-      const enforced =
-        (trusting && complete ? await change(wanted) : undefined) ?? (await compare(wanted, complete));
-      keepRecords(cache, records);
-      return enforced;
+    async enforce(cache, options = {}) {
+      begun += 1;
+      try {
+        return await step(cache, options);
+      } finally {
+        ended += 1;
+      }
+    },
+    async intact() {
+      const before = ended;
+      let sum = 0;
+      await effects.eachPolicy((policy) => {
+        const own = ownPolicy(policy);
+        sum = own === undefined ? sum : plus(sum, checksum(own));
+      });
+      return begun === before ? sum === laid?.sum : undefined;
     },
   };
 }

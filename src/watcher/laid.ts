@@ -1,6 +1,7 @@
 import type { Attachment } from '../cache/attachment.ts';
 import type { NodeCache } from '../cache/schema.ts';
 import { type Pins, pin, repinned } from '../ipsec/charon/pins.ts';
+import { checksum, minus, plus } from '../ipsec/checksum.ts';
 import { policyKey } from '../ipsec/identity.ts';
 import { type PlanPiece, sameGround } from '../ipsec/plan.ts';
 import type { PolicyKey, XfrmPolicy } from '../ipsec/types.ts';
@@ -24,6 +25,8 @@ export interface Laid {
   readonly keys: Set<PolicyKey>;
   /** Keys that are in more than one piece. */
   readonly shared: ReadonlySet<PolicyKey>;
+  /** Of all policies. */
+  readonly sum: number;
 }
 
 /** What the kernel should have. */
@@ -49,7 +52,11 @@ export function lay({ pieces, ...wanted }: Wanted): { laid: Laid; policies: Poli
     }
     laid.set(piece.key, { ...piece, size: own.size });
   }
-  return { laid: { ...wanted, pieces: laid, keys: new Set(policies.keys()), shared }, policies };
+  let sum = 0;
+  for (const policy of policies.values()) {
+    sum = plus(sum, checksum(policy));
+  }
+  return { laid: { ...wanted, pieces: laid, keys: new Set(policies.keys()), shared, sum }, policies };
 }
 
 function policiesOf({ make }: PlanPiece): Policies {
@@ -99,6 +106,7 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
   }
   const { staying, leaving, arriving, gone, come } = arrange(laid, { ...wanted, pieces });
   const operations: Operation[] = [];
+  let sum = laid.sum;
   const put = (policy: XfrmPolicy, previous: XfrmPolicy | undefined): void => {
     if (previous === undefined) {
       operations.push({ op: 'add', policy });
@@ -113,7 +121,9 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
       if (laid.shared.has(key)) {
         return undefined;
       }
-      put(pin(policy, wanted.pins), pin(policy, laid.pins));
+      const [next, previous] = [pin(policy, wanted.pins), pin(policy, laid.pins)];
+      put(next, previous);
+      sum = plus(minus(sum, checksum(previous)), checksum(next));
     }
   }
 
@@ -125,8 +135,10 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     if (laid.shared.has(key)) {
       return undefined;
     }
+    const previous = pin(policy, laid.pins);
     changed.set(key, false);
-    present.set(key, pin(policy, laid.pins));
+    present.set(key, previous);
+    sum = minus(sum, checksum(previous));
   }
   for (const policy of gone.flatMap(({ policies }) => policies)) {
     present.delete(policyKey(policy));
@@ -138,9 +150,11 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     if (held(key)) {
       return undefined;
     }
+    const next = pin(policy, wanted.pins);
     changed.set(key, true);
-    put(pin(policy, wanted.pins), present.get(key));
+    put(next, present.get(key));
     present.delete(key);
+    sum = plus(sum, checksum(next));
   }
   for (const [key, policy] of present) {
     if (held(key)) {
@@ -163,7 +177,7 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
       piece.key,
       { ...piece, size: staying.get(piece.key)?.size ?? arriving.get(piece)?.size ?? 0 },
     ]);
-    return { ...wanted, pieces: new Map(next), keys, shared };
+    return { ...wanted, pieces: new Map(next), keys, shared, sum };
   };
   return { operations, byPlugin: sizeOf(come) - sizeOf(gone), settle };
 }

@@ -11,8 +11,8 @@ import { type LockOptions, withLock } from '../cache/lock.ts';
 import type { NodeCache } from '../cache/schema.ts';
 import { writeNodeCache } from '../cache/write.ts';
 import { applyOperations } from '../ipsec/xfrm/apply.ts';
-import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
-import { countPolicies, listPolicies } from '../ipsec/xfrm/kernel.ts';
+import type { StreamingIproute2 } from '../ipsec/xfrm/iproute2.ts';
+import { countPolicies, eachPolicy } from '../ipsec/xfrm/kernel.ts';
 import { createEnforcer, type Enforced, type EnforceOptions } from './enforce.ts';
 
 /** Waits without failing: an abort ends the wait. */
@@ -28,12 +28,17 @@ export interface NodeEnforcer {
   enforce(cache: NodeCache, options: EnforceOptions): Promise<Enforced>;
   /** False if the kernel has not as many policies as when `enforce` ended: somebody else was at it. Throws XfrmError. */
   undisturbed(): Promise<boolean>;
+  /** False if one of the kernel's policies is not as it was laid. Holds up nobody. Throws XfrmError. */
+  intact(): Promise<boolean>;
 }
 
-export function createNodeEnforcer(runDir: string, iproute2: Iproute2, log: Logger): NodeEnforcer {
+/** How often the kernel is read anew if the plan changes while it is read. */
+const READINGS = 3;
+
+export function createNodeEnforcer(runDir: string, iproute2: StreamingIproute2, log: Logger): NodeEnforcer {
   const read = createAttachmentReader(runDir);
   const enforcer = createEnforcer({
-    listPolicies: () => listPolicies(iproute2),
+    eachPolicy: (take) => eachPolicy(iproute2, take),
     apply: async (operations) => void (await applyOperations(iproute2, operations)),
     readAttachments: () => currentAttachments(runDir, read(), log),
     writeAttachment: (attachment) => writeAttachment(runDir, attachment),
@@ -56,6 +61,15 @@ export function createNodeEnforcer(runDir: string, iproute2: Iproute2, log: Logg
         return enforced;
       }),
     undisturbed: async () => count !== undefined && (await countPolicies(iproute2)) === count,
+    async intact() {
+      for (let reading = 1; reading < READINGS; reading += 1) {
+        const found = await enforcer.intact();
+        if (found !== undefined) {
+          return found;
+        }
+      }
+      return (await enforcer.intact()) === true;
+    },
   };
 }
 

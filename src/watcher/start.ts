@@ -6,7 +6,7 @@ import { readNodeCache } from '../cache/read.ts';
 import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
 import { writeFileAtomic } from '../cache/write.ts';
 import type { Profile } from '../ipsec/charon/profile.ts';
-import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
+import type { StreamingIproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { listUsedPolicies } from '../ipsec/xfrm/kernel.ts';
 import { type AgentEffects, runAgent } from './agent.ts';
 import { createCharonLink } from './charon/link.ts';
@@ -50,7 +50,7 @@ export interface AgentOptions {
   readonly hashThresholds: boolean;
   readonly protectUnlisted: boolean;
   readonly profile: Profile;
-  readonly iproute2: Iproute2;
+  readonly iproute2: StreamingIproute2;
   /** Absolute path of `nft`. */
   readonly nft: string;
   /** Normally `/proc/sys`. */
@@ -100,6 +100,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     model: modeller(options, initial.kind === 'ok'),
     enforce: kernel.enforce,
     undisturbed: kernel.undisturbed,
+    intact: kernel.intact,
     keepNetwork: networkKeeper(options),
     publish: (report) => options.publisher?.publish(report),
     warmUp: async (cache) => {

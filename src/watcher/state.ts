@@ -20,9 +20,7 @@ export interface AgentState {
   policies: readonly PolicyRef[];
   enforcedPolicies: readonly PolicyRef[];
   planned: number;
-  /** When the kernel was last compared with the plan as a whole, and how long that took; milliseconds. */
-  compared: { readonly at: number; readonly tookMs: number };
-  /** When charon was. */
+  /** When charon was last compared with the plan; milliseconds. */
   charonAt: number;
   /** What the last step that ended well was made from. */
   ground: NodeCache | null;
@@ -41,7 +39,6 @@ export function newState(initial: NodeCache | null): AgentState {
     policies: [],
     enforcedPolicies: [],
     planned: 0,
-    compared: { at: 0, tookMs: 0 },
     charonAt: 0,
     ground: null,
     bootIds: new Map(),

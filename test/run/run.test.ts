@@ -1,12 +1,24 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import test from 'ava';
 import { run } from '../../src/run/execa.ts';
+import { runStream } from '../../src/run/stream.ts';
 import { runSync } from '../../src/run/sync.ts';
 import { type Command, type Run, RunError, type RunResult } from '../../src/run/types.ts';
 
 const SH = '/bin/sh';
+const collected: Run = async (command) => {
+  let stdout = '';
+  const result = await runStream(command, (text) => {
+    stdout += text;
+  });
+  return { ...result, stdout };
+};
 const runners: readonly [string, Run][] = [
   ['execa', run],
   ['sync', runSync],
+  ['stream', collected],
 ];
 
 const results: readonly { title: string; command: Command; expected: Partial<RunResult> }[] = [
@@ -99,7 +111,9 @@ const failures: readonly { title: string; command: Command; reason: string; mess
 ];
 
 for (const [name, runner] of runners) {
-  for (const { title, command, expected } of results) {
+  for (const { title, command, expected } of results.filter(
+    ({ command }) => runner !== collected || command.input === undefined,
+  )) {
     test(`${name}: ${title}`, async (t) => {
       t.like(await runner(command), expected);
     });
@@ -111,3 +125,25 @@ for (const [name, runner] of runners) {
     });
   }
 }
+
+test('stream: pieces come while the command runs, and no character is cut in two', async (t) => {
+  const seen = join(mkdtempSync(join(tmpdir(), 'trapline-run-')), 'seen');
+  t.teardown(() => rmSync(dirname(seen), { recursive: true }));
+  const script = String.raw`printf 'a\303'; until [ -e "$0" ]; do sleep 0.01; done; printf '\244b'`;
+  let text = '';
+  await runStream({ file: SH, args: ['-c', script, seen] }, (piece) => {
+    text += piece;
+    writeFileSync(seen, '');
+  });
+  t.is(text, 'aäb');
+});
+
+test('stream: what the reader throws ends the command', async (t) => {
+  const started = performance.now();
+  const command = { file: SH, args: ['-c', 'echo a; exec sleep 60'] };
+  const reading = runStream(command, () => {
+    throw new Error('enough');
+  });
+  await t.throwsAsync(reading, { message: 'enough' });
+  t.true(performance.now() - started < 10_000);
+});

@@ -58,6 +58,7 @@ function harness(overrides: Partial<AgentEffects> = {}): Harness {
       return IN_STEP;
     },
     undisturbed: async () => true,
+    intact: async () => true,
     keepNetwork: async () => undefined,
     warmUp: async () => undefined,
     watchAttachments: () => undefined,

@@ -38,7 +38,7 @@ function node(
   const applied: Operation[] = [];
   const written: Attachment[] = [];
   const effects: EnforceEffects = {
-    listPolicies: async () => policies.map(inKernel),
+    eachPolicy: async (take) => policies.map(inKernel).forEach(take),
     apply: async (operations) => void applied.push(...operations),
     readAttachments: () => ({ records, complete }),
     writeAttachment: (record) => void written.push(record),

@@ -1,4 +1,4 @@
-import { deepStrictEqual } from 'node:assert';
+import { deepStrictEqual, strictEqual } from 'node:assert';
 import test from 'ava';
 import fc from 'fast-check';
 import type { Attachment } from '../../src/cache/attachment.ts';
@@ -8,7 +8,6 @@ import { policyKey } from '../../src/ipsec/identity.ts';
 import { planAttachment, planPolicies } from '../../src/ipsec/plan.ts';
 import type { XfrmPolicy } from '../../src/ipsec/types.ts';
 import { XfrmError } from '../../src/ipsec/xfrm/error.ts';
-import type { TablePolicy } from '../../src/ipsec/xfrm/kernel-policy.ts';
 import { createEnforcer } from '../../src/watcher/enforce.ts';
 import { corednsAttachment, seedCache } from '../helpers/cache.ts';
 
@@ -19,16 +18,17 @@ function createNode() {
   let cache = seedCache();
   let count = 0;
   const enforcer = createEnforcer({
-    listPolicies: async () =>
-      [...kernel.values()].map(
-        ({ template, ...rest }): TablePolicy => ({
+    eachPolicy: async (take) => {
+      for (const { template, ...rest } of kernel.values()) {
+        take({
           kind: 'policy',
           ...rest,
           action: 'allow',
           templates: [{ spi: 0, ...template, proto: 'esp', mode: 'tunnel' }],
           flags: [],
-        }),
-      ),
+        });
+      }
+    },
     apply: async (operations) => {
       for (const { op, policy } of operations) {
         const key = policyKey(policy);
@@ -49,6 +49,7 @@ function createNode() {
   });
   return {
     kernel,
+    intact: enforcer.intact,
     records: () => records,
     attach(address: string, podName: string) {
       const target = {
@@ -174,6 +175,7 @@ test('what is laid by trust is what the plan says, whatever comes and goes', asy
           steps[compared ? 'compared' : 'trusted'] += 1;
           const wanted = pinned(planPolicies(cache, node.records()), pins);
           deepStrictEqual(table(node.kernel.values()), table(wanted));
+          strictEqual(await node.intact(), true);
         }
       }
     }),
@@ -186,7 +188,7 @@ test('a kernel that is not what was trusted is compared as a whole', async (t) =
   const kernel: XfrmPolicy[] = [];
   let refusals = 0;
   const enforcer = createEnforcer({
-    listPolicies: async () => [],
+    eachPolicy: async () => undefined,
     apply: async (operations) => {
       if (refusals > 0) {
         refusals -= 1;
@@ -208,7 +210,7 @@ test('a kernel that is not what was trusted is compared as a whole', async (t) =
 test('nobody is trusted before the first comparison, and none after a record that cannot be read', async (t) => {
   let complete = true;
   const enforcer = createEnforcer({
-    listPolicies: async () => [],
+    eachPolicy: async () => undefined,
     apply: async () => undefined,
     readAttachments: () => ({ records: [], complete }),
     writeAttachment: () => undefined,

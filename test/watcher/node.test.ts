@@ -17,7 +17,7 @@ function folder(t: ExecutionContext): string {
 
 test('a policy that somebody else removed is noticed by the next small step, and by a look', async (t) => {
   const kernel = createFakeKernel();
-  const node = createNodeEnforcer(folder(t), { run: kernel.run, ip: '/ip' }, pino({ level: 'silent' }));
+  const node = createNodeEnforcer(folder(t), { ...kernel, ip: '/ip' }, pino({ level: 'silent' }));
   const cache = seedCache();
   await node.enforce(cache, {});
   t.true(await node.undisturbed());
@@ -29,6 +29,43 @@ test('a policy that somebody else removed is noticed by the next small step, and
   t.true((await node.enforce(cache, { trusting: true })).compared);
   t.is(kernel.table.size, planPolicies(cache, []).length);
   t.true(await node.undisturbed());
+});
+
+test('a policy that somebody else changed in its place is seen by an inspection, which a step in between does not disturb', async (t) => {
+  const kernel = createFakeKernel();
+  let meanwhile = async (): Promise<void> => undefined;
+  const stream: typeof kernel.stream = async (command, take) => {
+    await meanwhile();
+    return await kernel.stream(command, take);
+  };
+  const iproute2 = { run: kernel.run, stream, ip: '/ip' };
+  const node = createNodeEnforcer(folder(t), iproute2, pino({ level: 'silent' }));
+  t.false(await node.intact(), 'nothing is laid');
+  const cache = seedCache();
+  await node.enforce(cache, {});
+  t.true(await node.intact());
+
+  let steps = 0;
+  meanwhile = async () => {
+    steps += 1;
+    if (steps < 3) {
+      const endpoints = steps === 1 ? [] : cache.endpoints;
+      t.false((await node.enforce({ ...cache, endpoints }, { trusting: true })).compared);
+    }
+  };
+  t.true(await node.intact());
+  t.is(steps, 3);
+  steps = -10;
+  t.false(await node.intact(), 'it never ends without a step');
+  meanwhile = async () => undefined;
+
+  const [key = '', body = ''] = [...kernel.table.entries()][0] ?? [];
+  kernel.table.set(key, body.replace(/priority \d+/, 'priority 1199'));
+  t.true(await node.undisturbed());
+  t.false(await node.intact());
+  await node.enforce(cache, {});
+  t.is(kernel.table.get(key), body);
+  t.true(await node.intact());
 });
 
 test('a record that was not written anew is the same object', (t) => {

@@ -27,6 +27,16 @@ export function blocksOf(text: string): string[][] {
   return blocks;
 }
 
+/** A piece of the output of `ip xfrm`: the entries that are in it as a whole, and the beginning of one that may go on in the next piece. */
+export function completeBlocks(text: string): [complete: string, begun: string] {
+  for (let end = text.lastIndexOf('\n', text.length - 2); end >= 0; end = text.lastIndexOf('\n', end - 1)) {
+    if (text[end + 1] !== '\t') {
+      return [text.slice(0, end + 1), text.slice(end + 1)];
+    }
+  }
+  return ['', text];
+}
+
 export function unreadable(command: string, { line }: UnknownLine): XfrmError {
   return new XfrmError(
     { reason: 'unreadable', line },

@@ -1,4 +1,4 @@
-import { type Command, type Run, RunError, type RunResult } from '../../run/types.ts';
+import { type Command, type Run, RunError, type RunResult, type RunStream } from '../../run/types.ts';
 import { XfrmError } from './error.ts';
 
 /** iproute2 and the way to run it. `ip` is an absolute path. */
@@ -7,14 +7,36 @@ export interface Iproute2 {
   readonly ip: string;
 }
 
+/** For who reads tables that are too long to be held as a whole. */
+export interface StreamingIproute2 extends Iproute2 {
+  readonly stream: RunStream;
+}
+
 /**
  * Runs `ip` once. A command that the kernel refuses is a result; a machine that cannot do XFRM at all is an error.
  *
  * @throws XfrmError `no-iproute2`, `not-permitted`, `no-xfrm`, `interrupted`, `command-failed` (cannot be executed)
  */
 export async function runIp({ run, ip }: Iproute2, command: Omit<Command, 'file'>): Promise<RunResult> {
+  return await capable(run({ file: ip, ...command }));
+}
+
+/**
+ * As `runIp`, with what `ip` prints in pieces.
+ *
+ * @throws XfrmError as `runIp`, and what `take` throws
+ */
+export async function streamIp(
+  { stream, ip }: StreamingIproute2,
+  command: Omit<Command, 'file' | 'input'>,
+  take: (text: string) => void,
+): Promise<Omit<RunResult, 'stdout'>> {
+  return await capable(stream({ file: ip, ...command }, take));
+}
+
+async function capable<R extends Omit<RunResult, 'stdout'>>(running: Promise<R>): Promise<R> {
   try {
-    const result = await run({ file: ip, ...command });
+    const result = await running;
     if (result.exitCode !== 0) {
       assertCapable(result.stderr);
     }
@@ -25,7 +47,7 @@ export async function runIp({ run, ip }: Iproute2, command: Omit<Command, 'file'
 }
 
 /** What `ip` said, in one line, without the number of a batch line that means nothing to a reader. */
-export function saidBy({ stderr, exitCode }: RunResult): string {
+export function saidBy({ stderr, exitCode }: Omit<RunResult, 'stdout'>): string {
   const lines = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('Command failed '));
   return lines.join('; ') || `exit status ${exitCode}`;
 }

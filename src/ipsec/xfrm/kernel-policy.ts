@@ -98,6 +98,7 @@ export function samePolicy(a: XfrmPolicy, b: XfrmPolicy): boolean {
   );
 }
 
-function isPlain({ mark, ifId }: TablePolicy): boolean {
+/** Without what makes a key of its own. */
+export function isPlain({ mark, ifId }: TablePolicy): boolean {
   return mark === undefined && ifId === undefined;
 }

@@ -1,6 +1,6 @@
-import { UnknownLine, unreadable } from './block.ts';
+import { completeBlocks, UnknownLine, unreadable } from './block.ts';
 import { XfrmError } from './error.ts';
-import { type Iproute2, runIp, saidBy } from './iproute2.ts';
+import { type Iproute2, runIp, type StreamingIproute2, saidBy, streamIp } from './iproute2.ts';
 import type { KernelPolicy } from './kernel-policy.ts';
 import { parsePolicies } from './parse-policy.ts';
 import { type KernelState, parseStates } from './parse-state.ts';
@@ -21,6 +21,28 @@ export interface StateId {
  */
 export async function listPolicies(iproute2: Iproute2): Promise<KernelPolicy[]> {
   return parsePolicies(await read(iproute2, ['xfrm', 'policy']));
+}
+
+/**
+ * As `listPolicies`, one at a time and none of them kept: of 100,000 a list would take 100 MB.
+ *
+ * @throws XfrmError as `listPolicies`
+ */
+export async function eachPolicy(
+  iproute2: StreamingIproute2,
+  take: (policy: KernelPolicy) => void,
+): Promise<void> {
+  const args = ['xfrm', 'policy'];
+  let rest = '';
+  const result = await streamIp(iproute2, { args }, (text) => {
+    const [complete, begun] = completeBlocks(rest + text);
+    rest = begun;
+    parsePolicies(complete).forEach(take);
+  });
+  if (result.exitCode !== 0) {
+    throw failed(`ip ${args.join(' ')}`, saidBy(result));
+  }
+  parsePolicies(rest).forEach(take);
 }
 
 /**

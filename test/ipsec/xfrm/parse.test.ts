@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import test from 'ava';
+import * as fc from 'fast-check';
 import { XfrmError } from '../../../src/ipsec/xfrm/error.ts';
-import { byKey, ownPolicies } from '../../../src/ipsec/xfrm/kernel-policy.ts';
+import { eachPolicy } from '../../../src/ipsec/xfrm/kernel.ts';
+import { byKey, type KernelPolicy, ownPolicies } from '../../../src/ipsec/xfrm/kernel-policy.ts';
 import { parsePolicies } from '../../../src/ipsec/xfrm/parse-policy.ts';
 import { parseStates } from '../../../src/ipsec/xfrm/parse-state.ts';
 import { golden } from '../../helpers/root.ts';
@@ -22,6 +24,40 @@ for (const [name, parse] of [
     t.deepEqual<unknown, unknown>(parse(read(`${name}.txt`)), JSON.parse(read(`${name}.json`)));
   });
 }
+
+test('property: read in pieces, cut anywhere, it is the same', async (t) => {
+  const text = read('policies-s.txt');
+  const cuts = fc.array(fc.integer({ min: 0, max: text.length }), { maxLength: 8 });
+  await fc.assert(
+    fc.asyncProperty(cuts, async (places) => {
+      const marks = [0, ...places.sort((a, b) => a - b), text.length];
+      const found: KernelPolicy[] = [];
+      const iproute2 = {
+        ip: '/ip',
+        run: async () => ({ exitCode: 0, stdout: '', stderr: '' }),
+        stream: async (_: unknown, take: (piece: string) => void) => {
+          marks.slice(1).forEach((end, index) => void take(text.slice(marks[index], end)));
+          return { exitCode: 0, stderr: '' };
+        },
+      };
+      await eachPolicy(iproute2, (policy) => void found.push(policy));
+      t.deepEqual(found, parsePolicies(text));
+    }),
+  );
+});
+
+test('a table that cannot be read to its end is an error', async (t) => {
+  const iproute2 = {
+    ip: '/ip',
+    run: async () => ({ exitCode: 0, stdout: '', stderr: '' }),
+    stream: async () => ({ exitCode: 1, stderr: 'Dump terminated\n' }),
+  };
+  const error = await t.throwsAsync(
+    eachPolicy(iproute2, () => undefined),
+    { instanceOf: XfrmError },
+  );
+  t.is(error?.message, 'ip xfrm policy: Dump terminated');
+});
 
 test('no output is no policy and no SA', (t) => {
   t.deepEqual(parsePolicies(''), []);

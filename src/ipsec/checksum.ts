@@ -1,0 +1,34 @@
+import { policyKey } from './identity.ts';
+import type { XfrmPolicy } from './types.ts';
+
+const MODULUS = 2 ** 52;
+const HIGH = 2 ** 32;
+/** As FNV-1a multiplies, with a factor for each half. */
+const BEGIN = 0x811c9dc5;
+const FACTOR_LOW = 0x01000193;
+const FACTOR_HIGH = 0x2c1b3c6d;
+
+/**
+ * A number from 0 to 2^52 for all that a policy of ours is. Those of a set are added with `plus` and `minus`: two sets of 100,000 that differ
+ * have the same sum with a probability of 2^-52, in whatever order they are listed. No protection against somebody who wants that.
+ */
+export function checksum(policy: XfrmPolicy): number {
+  const { priority, template } = policy;
+  const { src, dst, reqid, level, spi = 0 } = template;
+  const text = `${policyKey(policy)} ${priority} ${src} ${dst} ${reqid} ${level} ${spi}`;
+  let [low, high] = [BEGIN, BEGIN];
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    low = Math.imul(low ^ code, FACTOR_LOW);
+    high = Math.imul(high ^ code, FACTOR_HIGH);
+  }
+  return ((high >>> 12) * HIGH + (low >>> 0)) % MODULUS;
+}
+
+export function plus(a: number, b: number): number {
+  return (a + b) % MODULUS;
+}
+
+export function minus(a: number, b: number): number {
+  return (a + MODULUS - b) % MODULUS;
+}

@@ -1,0 +1,36 @@
+import { execa } from 'execa';
+import { assertRunnable, ENVIRONMENT, toRunError } from './contract.ts';
+import { type Command, DEFAULT_TIMEOUT_MS, type RunStream } from './types.ts';
+
+/**
+ * `RunStream` on execa. What else waits for the event loop has its turn after each piece.
+ *
+ * @throws RunError as the contract of `Run` says, and what `take` throws
+ */
+export const runStream: RunStream = async (command: Command, take) => {
+  assertRunnable(command);
+  const child = execa(command.file, command.args, {
+    stdin: 'ignore',
+    env: ENVIRONMENT,
+    extendEnv: false,
+    reject: false,
+    stripFinalNewline: false,
+    killSignal: 'SIGKILL',
+    buffer: { stdout: false },
+    timeout: command.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+  });
+  try {
+    for await (const text of child.stdout.setEncoding('utf8')) {
+      take(text);
+    }
+  } catch (error) {
+    child.kill();
+    await child;
+    throw error;
+  }
+  const { exitCode, stderr, code, timedOut, signal, cause } = await child;
+  if (exitCode === undefined) {
+    throw toRunError(command, { code, timedOut, signal, cause });
+  }
+  return { exitCode, stderr };
+};
