@@ -1,10 +1,10 @@
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type Attachment, attachmentSchema } from './attachment.ts';
 import { attachmentPath, attachmentsDir } from './paths.ts';
 import { formatOf, type ReadResult, readJson } from './read.ts';
 import { writeFileAtomic } from './write.ts';
 
-const attachmentFormat = formatOf(attachmentSchema);
+export const attachmentFormat = formatOf(attachmentSchema);
 
 /** All records, and a message for each that cannot be read: one broken record does not stop the others. */
 export interface Attachments {
@@ -17,46 +17,10 @@ export function readAttachment(runDir: string, containerId: string, ifName: stri
 }
 
 export function readAttachments(runDir: string): Attachments {
-  return gathered(
-    listNames(attachmentsDir(runDir)).map((name) => readRecord(`${attachmentsDir(runDir)}/${name}`)),
-  );
-}
-
-/** As `readAttachments`, and a file that is the same as in the call before is not read again: its record is the same object. */
-export function createAttachmentReader(runDir: string): () => Attachments {
-  let known = new Map<string, { readonly stamp: string; readonly read: ReadResult<Attachment> }>();
-  return () => {
-    const next = new Map(
-      listNames(attachmentsDir(runDir)).map((name) => {
-        const stamp = stampOf(`${attachmentsDir(runDir)}/${name}`);
-        const before = known.get(name);
-        return [
-          name,
-          stamp !== '' && before?.stamp === stamp
-            ? before
-            : { stamp, read: readRecord(`${attachmentsDir(runDir)}/${name}`) },
-        ] as const;
-      }),
-    );
-    known = next;
-    return gathered([...next.values()].map(({ read }) => read));
-  };
-}
-
-/** Records are never written in place: another content is another inode. Empty if there is no such file. */
-function stampOf(path: string): string {
-  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return found === undefined ? '' : `${found.ino} ${found.mtimeNs} ${found.size}`;
-}
-
-function readRecord(path: string): ReadResult<Attachment> {
-  return readJson(path, attachmentFormat);
-}
-
-function gathered(reads: readonly ReadResult<Attachment>[]): Attachments {
   const records: Attachment[] = [];
   const problems: string[] = [];
-  for (const read of reads) {
+  for (const name of attachmentNames(runDir)) {
+    const read = readJson(`${attachmentsDir(runDir)}/${name}`, attachmentFormat);
     if (read.kind === 'ok') {
       records.push(read.value);
     } else if (read.kind !== 'missing') {
@@ -76,7 +40,7 @@ export function readHolders(
 ): Attachment[] {
   const own = attachmentPath(runDir, containerId, ifName);
   const quoted = addresses.map((address) => JSON.stringify(address));
-  return listNames(attachmentsDir(runDir)).flatMap((name) => {
+  return attachmentNames(runDir).flatMap((name) => {
     const path = `${attachmentsDir(runDir)}/${name}`;
     const text = path === own ? undefined : readText(path);
     if (text !== undefined && !quoted.some((address) => text.includes(address))) {
@@ -103,9 +67,10 @@ export function deleteAttachment(
   rmSync(attachmentPath(runDir, containerId, ifName), { force: true });
 }
 
-function listNames(folder: string): string[] {
+/** File names below `attachmentsDir`, sorted. */
+export function attachmentNames(runDir: string): string[] {
   try {
-    return readdirSync(folder)
+    return readdirSync(attachmentsDir(runDir))
       .filter((name) => name.endsWith('.json'))
       .sort();
   } catch (error) {

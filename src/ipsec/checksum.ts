@@ -15,7 +15,7 @@ const FACTOR_HIGH = 0x2c1b3c6d;
 export function checksum(policy: XfrmPolicy): number {
   const { priority, template } = policy;
   const { src, dst, reqid, level, spi = 0 } = template;
-  const text = `${policyKey(policy)} ${priority} ${src} ${dst} ${reqid} ${level} ${spi}`;
+  const text = [policyKey(policy), priority, src, dst, reqid, level, spi].join(' ');
   let [low, high] = [BEGIN, BEGIN];
   for (let index = 0; index < text.length; index += 1) {
     const code = text.charCodeAt(index);

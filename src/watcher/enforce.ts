@@ -6,11 +6,11 @@ import { createDiffer } from '../ipsec/diff.ts';
 import { policyKey } from '../ipsec/identity.ts';
 import { planAttachment, planPieces, sameGround } from '../ipsec/plan.ts';
 import { attachedAddresses } from '../ipsec/served.ts';
-import type { XfrmPolicy } from '../ipsec/types.ts';
 import { XfrmError } from '../ipsec/xfrm/error.ts';
 import { type KernelPolicy, ownPolicy } from '../ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../ipsec/xfrm/operation.ts';
 import { changeOf, type Laid, lay, type Wanted } from './laid.ts';
+import { digestOf, type KnownAttachment, sameDigest } from './records.ts';
 
 /** The kernel and the attachment records, as the enforcer reaches them. */
 export interface EnforceEffects {
@@ -21,7 +21,7 @@ export interface EnforceEffects {
    * A record that has not changed is the same object. `complete` is false if one could not be read: what it protects is not known, so nothing
    * may be deleted.
    */
-  readAttachments(): { readonly records: readonly Attachment[]; readonly complete: boolean };
+  readAttachments(): { readonly records: readonly KnownAttachment[]; readonly complete: boolean };
   writeAttachment(attachment: Attachment): void;
 }
 
@@ -60,7 +60,7 @@ export interface Enforcer {
 export function createEnforcer(effects: EnforceEffects): Enforcer {
   let laid: Laid | undefined;
   let [begun, ended] = [0, 0];
-  const checked = new WeakMap<Attachment, { readonly cache: NodeCache; readonly addresses: string }>();
+  const checked = new WeakMap<KnownAttachment, { readonly cache: NodeCache; readonly addresses: string }>();
 
   const change = async (wanted: Wanted): Promise<Enforced | undefined> => {
     const found = laid === undefined ? undefined : changeOf(laid, wanted);
@@ -105,7 +105,7 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
   };
 
   /** Whether it had to be written anew. */
-  const keepRecord = (cache: NodeCache, record: Attachment): boolean => {
+  const keepRecord = (cache: NodeCache, record: KnownAttachment): boolean => {
     const addresses = JSON.stringify(attachedAddresses(cache, record));
     const before = checked.get(record);
     checked.set(record, { cache, addresses });
@@ -113,16 +113,17 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
       return false;
     }
     const policies = planAttachment(cache, record);
-    if (samePolicies(policies, record.policies)) {
+    if (sameDigest(digestOf(policies), record.laid)) {
       return false;
     }
     checked.delete(record);
-    effects.writeAttachment({ ...record, policies });
+    const { laid: _, ...rest } = record;
+    effects.writeAttachment({ ...rest, policies });
     return true;
   };
 
   /** What DEL finds in them must be what is laid for them. */
-  const keepRecords = (cache: NodeCache, records: readonly Attachment[]): void => {
+  const keepRecords = (cache: NodeCache, records: readonly KnownAttachment[]): void => {
     const written = records.map((record) => keepRecord(cache, record)).includes(true);
     if (written && laid !== undefined) {
       const again = effects.readAttachments();
@@ -161,10 +162,6 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
       return begun === before ? sum === laid?.sum : undefined;
     },
   };
-}
-
-function samePolicies(a: readonly XfrmPolicy[], b: readonly XfrmPolicy[]): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 function count(operations: readonly Operation[]): Pick<Enforced, 'added' | 'updated' | 'deleted'> {

@@ -1,17 +1,12 @@
-import type { Attachment } from '../cache/attachment.ts';
 import type { NodeCache } from '../cache/schema.ts';
 import { type Pins, pin, repinned } from '../ipsec/charon/pins.ts';
 import { checksum, minus, plus } from '../ipsec/checksum.ts';
 import { policyKey } from '../ipsec/identity.ts';
-import { type PlanPiece, sameGround } from '../ipsec/plan.ts';
+import { type PlanPiece, planAttachment, sameGround } from '../ipsec/plan.ts';
 import type { PolicyKey, XfrmPolicy } from '../ipsec/types.ts';
 import { samePolicy } from '../ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../ipsec/xfrm/operation.ts';
-
-/** Of 100,000 policies only the keys are remembered: what they are can be made again, from the same ground. */
-interface LaidPiece extends PlanPiece {
-  readonly size: number;
-}
+import { digestOf, type KnownAttachment, sameDigest } from './records.ts';
 
 /** Each key once, whatever SA the policies are held to. */
 type Policies = ReadonlyMap<PolicyKey, XfrmPolicy>;
@@ -20,8 +15,9 @@ type Policies = ReadonlyMap<PolicyKey, XfrmPolicy>;
 export interface Laid {
   readonly cache: NodeCache;
   readonly pins: Pins;
-  readonly records: readonly Attachment[];
-  readonly pieces: ReadonlyMap<string, LaidPiece>;
+  readonly records: readonly KnownAttachment[];
+  /** What they make is not kept: it can be made again, from the same ground. */
+  readonly pieces: ReadonlyMap<string, PlanPiece>;
   readonly keys: Set<PolicyKey>;
   /** Keys that are in more than one piece. */
   readonly shared: ReadonlySet<PolicyKey>;
@@ -33,13 +29,13 @@ export interface Laid {
 export interface Wanted {
   readonly cache: NodeCache;
   readonly pins: Pins;
-  readonly records: readonly Attachment[];
+  readonly records: readonly KnownAttachment[];
   readonly pieces: readonly PlanPiece[];
 }
 
 /** The whole plan, each key once; where two pieces have it, the later one's policy. Throws PlanError. */
 export function lay({ pieces, ...wanted }: Wanted): { laid: Laid; policies: Policies } {
-  const laid = new Map<string, LaidPiece>();
+  const laid = new Map<string, PlanPiece>();
   const policies = new Map<PolicyKey, XfrmPolicy>();
   const shared = new Set<PolicyKey>();
   for (const piece of pieces) {
@@ -50,7 +46,7 @@ export function lay({ pieces, ...wanted }: Wanted): { laid: Laid; policies: Poli
       }
       policies.set(key, pin(policy, wanted.pins));
     }
-    laid.set(piece.key, { ...piece, size: own.size });
+    laid.set(piece.key, piece);
   }
   let sum = 0;
   for (const policy of policies.values()) {
@@ -74,11 +70,11 @@ export interface Change {
 
 /** Pieces and records by what becomes of them. */
 interface Arrangement {
-  readonly staying: ReadonlyMap<string, LaidPiece>;
-  readonly leaving: readonly LaidPiece[];
+  readonly staying: ReadonlyMap<string, PlanPiece>;
+  readonly leaving: readonly PlanPiece[];
   readonly arriving: ReadonlyMap<PlanPiece, Policies>;
-  readonly gone: readonly Attachment[];
-  readonly come: readonly Attachment[];
+  readonly gone: readonly KnownAttachment[];
+  readonly come: readonly KnownAttachment[];
 }
 
 /** What is at the address of a record that came or went begins anew. */
@@ -87,7 +83,7 @@ function arrange(laid: Laid, { pieces, records }: Pick<Wanted, 'pieces' | 'recor
   const come = without(records, laid.records);
   const touched = new Set([...gone, ...come].flatMap(({ addresses }) => addresses));
   const next = new Set(pieces.map(({ key }) => key));
-  const stays = ({ key, served = '' }: LaidPiece): boolean => next.has(key) && !touched.has(served);
+  const stays = ({ key, served = '' }: PlanPiece): boolean => next.has(key) && !touched.has(served);
   const staying = new Map([...laid.pieces].filter(([, piece]) => stays(piece)));
   const leaving = [...laid.pieces.values()].filter((piece) => !stays(piece));
   const arriving = new Map(
@@ -98,13 +94,19 @@ function arrange(laid: Laid, { pieces, records }: Pick<Wanted, 'pieces' | 'recor
 
 /**
  * From what is laid to what is wanted, without a look at the kernel: DEL has removed the policies of records that are gone, ADD has laid those
- * of records that have come. Undefined if that cannot be told: the ground has changed, or two pieces share a key. Throws PlanError.
+ * of records that have come. Undefined if that cannot be told: the ground has changed, two pieces share a key, or a record names other
+ * policies than either cache plans. Throws PlanError.
  */
 export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | undefined {
   if (!sameGround(laid.cache, wanted.cache)) {
     return undefined;
   }
   const { staying, leaving, arriving, gone, come } = arrange(laid, { ...wanted, pieces });
+  const caches = [laid.cache, wanted.cache];
+  const [removed, added] = [policiesNamed(gone, caches), policiesNamed(come, caches)];
+  if (removed === undefined || added === undefined) {
+    return undefined;
+  }
   const operations: Operation[] = [];
   let sum = laid.sum;
   const put = (policy: XfrmPolicy, previous: XfrmPolicy | undefined): void => {
@@ -140,10 +142,10 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     present.set(key, previous);
     sum = minus(sum, checksum(previous));
   }
-  for (const policy of gone.flatMap(({ policies }) => policies)) {
+  for (const policy of removed) {
     present.delete(policyKey(policy));
   }
-  for (const policy of come.flatMap(({ policies }) => policies)) {
+  for (const policy of added) {
     present.set(policyKey(policy), policy);
   }
   for (const [key, policy] of policiesIn(arriving.values())) {
@@ -173,20 +175,26 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
       }
     }
     // The new ones, so that no former cache is kept for the sake of an old one.
-    const next = pieces.map((piece): [string, LaidPiece] => [
-      piece.key,
-      { ...piece, size: staying.get(piece.key)?.size ?? arriving.get(piece)?.size ?? 0 },
-    ]);
-    return { ...wanted, pieces: new Map(next), keys, shared, sum };
+    const next = new Map(pieces.map((piece) => [piece.key, piece]));
+    return { ...wanted, pieces: next, keys, shared, sum };
   };
-  return { operations, byPlugin: sizeOf(come) - sizeOf(gone), settle };
+  return { operations, byPlugin: added.length - removed.length, settle };
 }
 
-function sizeOf(records: readonly Attachment[]): number {
-  return records.reduce((sum, { policies }) => sum + policies.length, 0);
+/** The policies that records name: what one of the caches plans for them. Undefined if neither does. */
+function policiesNamed(
+  records: readonly KnownAttachment[],
+  caches: readonly NodeCache[],
+): XfrmPolicy[] | undefined {
+  const found = records.map((record) =>
+    caches
+      .map((cache) => planAttachment(cache, record))
+      .find((policies) => sameDigest(digestOf(policies), record.laid)),
+  );
+  return found.includes(undefined) ? undefined : found.flatMap((policies) => policies ?? []);
 }
 
-function without(records: readonly Attachment[], others: readonly Attachment[]): Attachment[] {
+function without(records: readonly KnownAttachment[], others: readonly KnownAttachment[]): KnownAttachment[] {
   const known = new Set(others);
   return records.filter((record) => !known.has(record));
 }

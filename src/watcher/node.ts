@@ -1,12 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import type { Attachment } from '../cache/attachment.ts';
-import {
-  type Attachments,
-  createAttachmentReader,
-  deleteAttachment,
-  writeAttachment,
-} from '../cache/attachments.ts';
+import { deleteAttachment, writeAttachment } from '../cache/attachments.ts';
 import { type LockOptions, withLock } from '../cache/lock.ts';
 import type { NodeCache } from '../cache/schema.ts';
 import { writeNodeCache } from '../cache/write.ts';
@@ -14,6 +8,7 @@ import { applyOperations } from '../ipsec/xfrm/apply.ts';
 import type { StreamingIproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { countPolicies, eachPolicy } from '../ipsec/xfrm/kernel.ts';
 import { createEnforcer, type Enforced, type EnforceOptions } from './enforce.ts';
+import { createRecordReader, type KnownAttachment, type KnownAttachments } from './records.ts';
 
 /** Waits without failing: an abort ends the wait. */
 export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -36,7 +31,7 @@ export interface NodeEnforcer {
 const READINGS = 3;
 
 export function createNodeEnforcer(runDir: string, iproute2: StreamingIproute2, log: Logger): NodeEnforcer {
-  const read = createAttachmentReader(runDir);
+  const read = createRecordReader(runDir);
   const enforcer = createEnforcer({
     eachPolicy: (take) => eachPolicy(iproute2, take),
     apply: async (operations) => void (await applyOperations(iproute2, operations)),
@@ -76,13 +71,13 @@ export function createNodeEnforcer(runDir: string, iproute2: StreamingIproute2, 
 /** All records; where two hold one address, the earlier one's DEL was lost and it is dropped. */
 function currentAttachments(
   runDir: string,
-  { records, problems }: Attachments,
+  { records, problems }: KnownAttachments,
   log: Logger,
-): { records: Attachment[]; complete: boolean } {
+): { records: KnownAttachment[]; complete: boolean } {
   for (const problem of problems) {
     log.warn({ problem }, 'attachment record not read');
   }
-  const holders = new Map<string, Attachment>();
+  const holders = new Map<string, KnownAttachment>();
   for (const record of [...records].sort((a, b) => a.createdAt - b.createdAt)) {
     for (const address of record.addresses) {
       holders.set(address, record);

@@ -5,6 +5,7 @@ import type { XfrmPolicy } from '../../src/ipsec/types.ts';
 import type { TablePolicy } from '../../src/ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../../src/ipsec/xfrm/operation.ts';
 import { createEnforcer, type EnforceEffects } from '../../src/watcher/enforce.ts';
+import { known } from '../../src/watcher/records.ts';
 import { corednsAttachment, seedCache } from '../helpers/cache.ts';
 import { IN_STEP } from '../helpers/enforced.ts';
 
@@ -40,7 +41,7 @@ function node(
   const effects: EnforceEffects = {
     eachPolicy: async (take) => policies.map(inKernel).forEach(take),
     apply: async (operations) => void applied.push(...operations),
-    readAttachments: () => ({ records, complete }),
+    readAttachments: () => ({ records: records.map(known), complete }),
     writeAttachment: (record) => void written.push(record),
   };
   return { applied, written, effects };

@@ -9,12 +9,19 @@ import { planAttachment, planPolicies } from '../../src/ipsec/plan.ts';
 import type { XfrmPolicy } from '../../src/ipsec/types.ts';
 import { XfrmError } from '../../src/ipsec/xfrm/error.ts';
 import { createEnforcer } from '../../src/watcher/enforce.ts';
+import { type KnownAttachment, known } from '../../src/watcher/records.ts';
 import { corednsAttachment, seedCache } from '../helpers/cache.ts';
 
 /** A kernel that takes nothing twice, and the plugin beside the agent. */
 function createNode() {
   const kernel = new Map<string, XfrmPolicy>();
   let records: Attachment[] = [];
+  const memory = new WeakMap<Attachment, KnownAttachment>();
+  const remembered = (record: Attachment): KnownAttachment => {
+    const found = memory.get(record) ?? known(record);
+    memory.set(record, found);
+    return found;
+  };
   let cache = seedCache();
   let count = 0;
   const enforcer = createEnforcer({
@@ -42,7 +49,7 @@ function createNode() {
         }
       }
     },
-    readAttachments: () => ({ records, complete: true }),
+    readAttachments: () => ({ records: records.map(remembered), complete: true }),
     writeAttachment: (record) => {
       records = records.map((one) => (one.containerId === record.containerId ? record : one));
     },
@@ -205,6 +212,30 @@ test('a kernel that is not what was trusted is compared as a whole', async (t) =
   const done = await enforcer.enforce(seed, { trusting: true });
   t.true(done.compared);
   t.is(done.added, planPolicies(seed, []).length);
+});
+
+test('a record with policies that no cache plans is compared as a whole, whether it comes or goes', async (t) => {
+  const ids = { schema: 1, ifName: 'eth0', netns: '', network: 'pods', createdAt: 1 } as const;
+  const [strange] = planPolicies(seed, []);
+  const record = known({
+    ...ids,
+    ...corednsAttachment,
+    containerId: 'a',
+    policies: strange === undefined ? [] : [strange],
+  });
+  let records: KnownAttachment[] = [];
+  const enforcer = createEnforcer({
+    eachPolicy: async () => undefined,
+    apply: async () => undefined,
+    readAttachments: () => ({ records, complete: true }),
+    writeAttachment: () => undefined,
+  });
+  await enforcer.enforce(seed);
+  for (const next of [[record], []]) {
+    records = next;
+    t.true((await enforcer.enforce(seed, { trusting: true })).compared);
+    t.false((await enforcer.enforce(seed, { trusting: true })).compared);
+  }
 });
 
 test('nobody is trusted before the first comparison, and none after a record that cannot be read', async (t) => {

@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { pino } from 'pino';
-import { createAttachmentReader, writeAttachment } from '../../src/cache/attachments.ts';
+import { writeAttachment } from '../../src/cache/attachments.ts';
 import { planPolicies } from '../../src/ipsec/plan.ts';
 import { createNodeEnforcer } from '../../src/watcher/node.ts';
+import { createRecordReader } from '../../src/watcher/records.ts';
 import { corednsAttachment, seedCache } from '../helpers/cache.ts';
 import { createFakeKernel } from '../helpers/fake-kernel.ts';
 
@@ -74,7 +75,7 @@ test('a record that was not written anew is the same object', (t) => {
   const record = { ...ids, ...corednsAttachment, policies: [] };
   writeAttachment(runDir, { ...record, containerId: 'a' });
   writeAttachment(runDir, { ...record, containerId: 'b' });
-  const read = createAttachmentReader(runDir);
+  const read = createRecordReader(runDir);
   const before = read().records;
   writeAttachment(runDir, { ...record, containerId: 'b', createdAt: 2 });
   const after = read().records;
