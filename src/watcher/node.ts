@@ -4,7 +4,7 @@ import { deleteAttachment, writeAttachment } from '../cache/attachments.ts';
 import { type LockOptions, withLock } from '../cache/lock.ts';
 import type { NodeCache } from '../cache/schema.ts';
 import { writeNodeCache } from '../cache/write.ts';
-import { applyOperations } from '../ipsec/xfrm/apply.ts';
+import { applyCounted } from '../ipsec/xfrm/apply.ts';
 import type { StreamingIproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { countPolicies, eachPolicy } from '../ipsec/xfrm/kernel.ts';
 import { createEnforcer, type Enforced, type EnforceOptions } from './enforce.ts';
@@ -34,26 +34,33 @@ export function createNodeEnforcer(runDir: string, iproute2: StreamingIproute2, 
   const read = createRecordReader(runDir);
   const enforcer = createEnforcer({
     eachPolicy: (take) => eachPolicy(iproute2, take),
-    apply: async (operations) => void (await applyOperations(iproute2, operations)),
+    apply: async (operations) => {
+      counted = (await applyCounted(iproute2, operations)).count;
+    },
     readAttachments: () => currentAttachments(runDir, read(), log),
     writeAttachment: (attachment) => writeAttachment(runDir, attachment),
   });
   let count: number | undefined;
+  /** By the batch of the current step. */
+  let counted: number | undefined;
+  const step = async (cache: NodeCache, options: EnforceOptions): Promise<Enforced> => {
+    counted = undefined;
+    const enforced = await enforcer.enforce(cache, options);
+    count = counted ?? (await countPolicies(iproute2).catch(() => undefined));
+    return enforced;
+  };
   return {
     enforce: (cache, options) =>
       withLock(runDir, LOCK, async () => {
         const before = count;
         count = undefined;
         writeNodeCache(runDir, cache);
-        let enforced = await enforcer.enforce(cache, options);
-        let found = await countPolicies(iproute2).catch(() => undefined);
+        const enforced = await step(cache, options);
         const { compared, added, deleted, byPlugin } = enforced;
-        if (!compared && (before === undefined || found !== before + added - deleted + byPlugin)) {
-          enforced = await enforcer.enforce(cache, { ...options, trusting: false });
-          found = await countPolicies(iproute2).catch(() => undefined);
-        }
-        count = found;
-        return enforced;
+        const expected = before === undefined ? undefined : before + added - deleted + byPlugin;
+        return compared || (expected !== undefined && count === expected)
+          ? enforced
+          : await step(cache, { ...options, trusting: false });
       }),
     undisturbed: async () => count !== undefined && (await countPolicies(iproute2)) === count,
     async intact() {

@@ -15,6 +15,13 @@ const MAX_ROUNDS = 4;
 interface Outcome {
   readonly done: readonly Operation[];
   readonly error?: XfrmError;
+  readonly count?: number;
+}
+
+/** What changed in the kernel, in order, and how many policies it has then, whoever wrote them; nobody was asked if nothing was to be done. */
+export interface Applied {
+  readonly done: readonly Operation[];
+  readonly count?: number;
 }
 
 /**
@@ -29,9 +36,15 @@ export async function applyOperations(
   iproute2: Iproute2,
   operations: readonly Operation[],
 ): Promise<readonly Operation[]> {
-  const { done, error } = await applyAll(iproute2, operations);
+  return (await applyCounted(iproute2, operations)).done;
+}
+
+/** As `applyOperations`, and counts what the kernel has afterwards. */
+export async function applyCounted(iproute2: Iproute2, operations: readonly Operation[]): Promise<Applied> {
+  const { error, ...applied } = await applyAll(iproute2, operations);
+  const { done } = applied;
   if (error === undefined) {
-    return done;
+    return applied;
   }
   const undo = await applyAll(iproute2, inverseAll(done));
   if (undo.error !== undefined) {
@@ -62,7 +75,7 @@ async function applyAll(iproute2: Iproute2, operations: readonly Operation[]): P
       done.push(...pending.slice(0, batch.done));
       const failed = pending[batch.done];
       if (batch.said === undefined || failed === undefined) {
-        return { done };
+        return { done, ...(batch.count === undefined ? {} : { count: batch.count }) };
       }
       if (round === MAX_ROUNDS || !isSettleable(failed, batch.said)) {
         return { done, error: refusedError(failed, batch.said) };

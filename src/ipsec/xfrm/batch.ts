@@ -7,6 +7,8 @@ import { renderOperation } from './render.ts';
 export interface BatchResult {
   readonly done: number;
   readonly said?: string;
+  /** Policies in the kernel when all had taken effect, whoever wrote them. */
+  readonly count?: number;
 }
 
 /**
@@ -36,7 +38,7 @@ export async function runBatch(iproute2: Iproute2, operations: readonly Operatio
   const passed = Math.max(0, counts.length - (baseline === '' ? 0 : 1));
   const whole = chunks.slice(0, passed).reduce((sum, chunk) => sum + chunk.length, 0);
   if (passed === chunks.length) {
-    return { done: whole };
+    return { done: whole, ...countOf(counts) };
   }
   const done = whole + (await doneOf(iproute2, chunks[passed] ?? [], counts.at(-1)));
   return { done, said: saidBy(result) };
@@ -63,6 +65,11 @@ function chunksOf(operations: readonly Operation[]): Operation[][] {
     }
   }
   return chunks;
+}
+
+function countOf(counts: readonly number[]): Pick<BatchResult, 'count'> {
+  const count = counts.at(-1);
+  return count === undefined ? {} : { count };
 }
 
 /** How many operations of the chunk in which the batch ended took effect, the last of which did not. */

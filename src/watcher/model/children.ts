@@ -68,14 +68,14 @@ function numbersOf(model: ModelEntry, proto: Protocol, pods: readonly CachePod[]
     const phase = portNames.get(`${proto}/${name}`);
     return phase === undefined ? [] : [{ port, phase }];
   });
-  const selected = pods.filter((pod) => selects(entry, pod));
+  const resolved = (name: string): number[] =>
+    pods.filter((pod) => selects(entry, pod)).flatMap((pod) => resolvePorts(pod, proto, name));
   return [
     ...named,
     ...entry.ports
       .filter((port) => port.proto === proto)
       .flatMap(({ target, phase }) => {
-        const numbers =
-          typeof target === 'number' ? [target] : selected.flatMap((pod) => resolvePorts(pod, proto, target));
+        const numbers = typeof target === 'number' ? [target] : resolved(target);
         return numbers.map((port) => ({ port, phase: phase ?? 'require' }));
       }),
   ];

@@ -152,7 +152,9 @@ export const saRows: readonly Row[] = [
     async event(world) {
       signalSenders(world, 'SIGCONT');
       await sleep(4_000);
-      return undefined;
+      // What waited leaves in a burst, and the packets after it overtake it.
+      const inbound = (await between(world)).filter(({ dst }) => dst === addressOf('worker-0'));
+      return `${inbound.length} SAs, replay window ${Math.min(...inbound.map((sa) => sa.replayWindow))}`;
     },
   },
   {
