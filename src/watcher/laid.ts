@@ -2,11 +2,11 @@ import type { NodeCache } from '../cache/schema.ts';
 import { type Pins, pin, repinned } from '../ipsec/charon/pins.ts';
 import { checksum, minus, plus } from '../ipsec/checksum.ts';
 import { policyKey } from '../ipsec/identity.ts';
-import { type PlanPiece, planAttachment, sameGround } from '../ipsec/plan.ts';
+import { type PlanPiece, sameGround } from '../ipsec/plan.ts';
 import type { PolicyKey, XfrmPolicy } from '../ipsec/types.ts';
 import { samePolicy } from '../ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../ipsec/xfrm/operation.ts';
-import { digestOf, type KnownAttachment, sameDigest } from './records.ts';
+import { type KnownAttachment, policiesNamed } from './records.ts';
 
 /** Each key once, whatever SA the policies are held to. */
 type Policies = ReadonlyMap<PolicyKey, XfrmPolicy>;
@@ -179,19 +179,6 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     return { ...wanted, pieces: next, keys, shared, sum };
   };
   return { operations, byPlugin: added.length - removed.length, settle };
-}
-
-/** The policies that records name: what one of the caches plans for them. Undefined if neither does. */
-function policiesNamed(
-  records: readonly KnownAttachment[],
-  caches: readonly NodeCache[],
-): XfrmPolicy[] | undefined {
-  const found = records.map((record) =>
-    caches
-      .map((cache) => planAttachment(cache, record))
-      .find((policies) => sameDigest(digestOf(policies), record.laid)),
-  );
-  return found.includes(undefined) ? undefined : found.flatMap((policies) => policies ?? []);
 }
 
 function without(records: readonly KnownAttachment[], others: readonly KnownAttachment[]): KnownAttachment[] {

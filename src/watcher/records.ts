@@ -3,7 +3,9 @@ import type { Attachment } from '../cache/attachment.ts';
 import { attachmentFormat, attachmentNames } from '../cache/attachments.ts';
 import { attachmentsDir } from '../cache/paths.ts';
 import { type ReadResult, readJson } from '../cache/read.ts';
+import type { NodeCache } from '../cache/schema.ts';
 import { checksum, plus } from '../ipsec/checksum.ts';
+import { planAttachment } from '../ipsec/plan.ts';
 import type { XfrmPolicy } from '../ipsec/types.ts';
 
 /** What is told by policies without keeping them: a pod can have thousands, and they can be planned again. */
@@ -36,6 +38,19 @@ export function sameDigest(a: Digest, b: Digest): boolean {
 
 export function known({ policies, ...rest }: Attachment): KnownAttachment {
   return { ...rest, laid: digestOf(policies) };
+}
+
+/** The policies that records name: what one of the caches plans for them. Undefined if none does. Throws PlanError. */
+export function policiesNamed(
+  records: readonly KnownAttachment[],
+  caches: readonly NodeCache[],
+): XfrmPolicy[] | undefined {
+  const found = records.map((record) =>
+    caches
+      .map((cache) => planAttachment(cache, record))
+      .find((policies) => sameDigest(digestOf(policies), record.laid)),
+  );
+  return found.includes(undefined) ? undefined : found.flatMap((policies) => policies ?? []);
 }
 
 /** Reads all records; a file that is the same as in the call before is not read again: its record is the same object. */
