@@ -5,15 +5,18 @@ import { join } from 'node:path';
 import { heartbeatPath } from '../../src/cache/paths.ts';
 import { writeNodeCache } from '../../src/cache/write.ts';
 import { IPAM_NAME } from '../../src/ipam/name.ts';
+import { planAttachment } from '../../src/ipsec/plan.ts';
+import { addPolicies } from '../../src/ipsec/xfrm/apply.ts';
+import type { Iproute2 } from '../../src/ipsec/xfrm/iproute2.ts';
 import { listPolicies, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
 import { keepThresholds } from '../../src/watcher/hash-thresholds.ts';
 import { createNamespace, IP, type Namespace } from '../helpers/netns.ts';
 import { ROOT } from '../helpers/root.ts';
 import { agentUnderChurn } from './agent.ts';
-import { benchCache, createCases } from './cases.ts';
+import { benchCache, createCases, largeNode } from './cases.ts';
 import { forwarding } from './forwarding.ts';
-import { type Row, renderMarkdown, rowsOf, verdict } from './report.ts';
-import { maxRss, runRounds, type TimedCall } from './rounds.ts';
+import { crowdedRows, type Row, renderMarkdown, rowsOf, verdict } from './report.ts';
+import { maxRss, type RoundOptions, runRounds, type TimedCall } from './rounds.ts';
 import { table } from './table.ts';
 
 /**
@@ -133,13 +136,47 @@ async function measureCalls({ run }: Namespace, { path: podNetns }: Namespace): 
     { what: 'memory of DEL, protected', median: await expect(cases.del, 0), target: 64 },
     { what: 'memory of STATUS', median: await expect(cases.status, 0), target: 64 },
   ];
+  const { large, largePolicies } = cases;
+  const largeRss: Row[] = [
+    { what: 'memory of ADD, 1,000 peers', median: await expect(large.add, largePolicies) },
+    { what: 'memory of DEL, 1,000 peers', median: await expect(large.del, 0) },
+  ];
   const small = await runRounds(cases.small, { ...options, rounds: ROUNDS.small, warmUp: 3 });
   const bursts = await runRounds(cases.bursts, { ...options, rounds: ROUNDS.bursts, warmUp: 1 });
   const scale = await runRounds(cases.scale, { ...options, rounds: ROUNDS.scale, warmUp: 1 });
   if ((await count()) !== 0) {
     throw new Error('policies were left in the kernel');
   }
-  return [...rowsOf(small, bursts, scale), ...rss];
+  const others = await layOthers({ run, ip: IP });
+  const crowd = `among ${others.toLocaleString('en')} policies`;
+  const strand = [
+    { ...cases.add, name: `ADD, protected, ${crowd}` },
+    { ...cases.del, name: `DEL, protected, ${crowd}` },
+  ];
+  const crowded = await runRounds([strand], { ...options, rounds: ROUNDS.scale, warmUp: 1 });
+  return [
+    ...rowsOf(small, bursts, scale),
+    ...crowdedRows(crowded, small),
+    ...rss,
+    { what: `memory of DEL, protected, ${crowd}`, median: await rssOfDel(cases, options), target: 64 },
+    ...largeRss,
+  ];
+}
+
+/** What the agent lays for the other pods of a busy node. Resolves to the number of policies. */
+async function layOthers(iproute2: Iproute2): Promise<number> {
+  const { cache, attachments } = largeNode(12);
+  const policies = attachments.slice(1).flatMap((attachment) => planAttachment(cache, attachment));
+  await addPolicies(iproute2, policies);
+  return policies.length;
+}
+
+async function rssOfDel(
+  { add, del }: Pick<ReturnType<typeof createCases>, 'add' | 'del'>,
+  options: Pick<RoundOptions, 'folder' | 'run'>,
+): Promise<number> {
+  await maxRss(add, options);
+  return await maxRss(del, options);
 }
 
 function facts(): Record<string, string> {

@@ -204,6 +204,7 @@ export function createCases({ trapline, floor, runDir, largeRunDir, podNetns, ip
     largePolicies: largePolicies.length,
     add: ours('ADD', served),
     del: ours('DEL', served),
+    large: { add: ours('ADD', large), del: ours('DEL', large) },
     status,
   };
 }

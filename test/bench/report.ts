@@ -14,6 +14,15 @@ export interface Row {
   readonly least?: number;
 }
 
+/** Calls in a table of many policies, against the same ones in a table that has none of them. */
+export function crowdedRows(crowded: Timings, small: Timings): Row[] {
+  return [...crowded].map(([what, ours]) => {
+    const against = what.replace(/, among .*/, '');
+    const [value, base] = [median(ours), median(small.get(against) ?? [])];
+    return { what, median: value, against, ratio: value / base };
+  });
+}
+
 /** What issues ask of it: no target is asserted, machines differ; a miss is said. */
 export function rowsOf(small: Timings, bursts: Timings, scale: Timings): Row[] {
   const row = (timings: Timings, what: string, against?: string, target?: number): Row => {

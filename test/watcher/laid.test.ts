@@ -3,7 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { Attachment } from '../../src/cache/attachment.ts';
 import type { NodeCache } from '../../src/cache/schema.ts';
-import { type Pins, pinned } from '../../src/ipsec/charon/pins.ts';
+import { type Pins, pin } from '../../src/ipsec/charon/pins.ts';
 import { policyKey } from '../../src/ipsec/identity.ts';
 import { planAttachment, planPolicies } from '../../src/ipsec/plan.ts';
 import type { XfrmPolicy } from '../../src/ipsec/types.ts';
@@ -180,7 +180,7 @@ test('what is laid by trust is what the plan says, whatever comes and goes', asy
           }
           size = node.kernel.size;
           steps[compared ? 'compared' : 'trusted'] += 1;
-          const wanted = pinned(planPolicies(cache, node.records()), pins);
+          const wanted = planPolicies(cache, node.records()).map((policy) => pin(policy, pins));
           deepStrictEqual(table(node.kernel.values()), table(wanted));
           strictEqual(await node.intact(), true);
         }

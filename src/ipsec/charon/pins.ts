@@ -35,14 +35,7 @@ export function isAnnouncement(newcomer: number, sas: readonly IkeSa[]): boolean
   return sa !== undefined && !sa.initiator && sa.children.length === 0;
 }
 
-/** The policies with what they send through. */
-export function pinned(policies: readonly XfrmPolicy[], pins: Pins): readonly XfrmPolicy[] {
-  if (pins.size === 0) {
-    return policies;
-  }
-  return policies.map((policy) => pin(policy, pins));
-}
-
+/** The policy with what it sends through. */
 export function pin(policy: XfrmPolicy, pins: Pins): XfrmPolicy {
   const spi = policy.dir === 'out' ? pins.get(policy.template.reqid) : undefined;
   return spi === undefined ? policy : { ...policy, template: { ...policy.template, spi } };

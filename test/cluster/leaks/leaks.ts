@@ -60,7 +60,8 @@ async function runTable(): Promise<boolean> {
 
 async function runMutation(mutation: Mutation): Promise<MutationOutcome> {
   const { mechanism, row } = mutation;
-  useMutant(makeMutant(mutation, tmpdir()));
+  const mutant = makeMutant(mutation, tmpdir());
+  useMutant(mutant);
   try {
     for (const chapter of CHAPTERS) {
       const rows = chapter.rows.filter(({ id }) => id === row);

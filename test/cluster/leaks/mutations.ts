@@ -75,7 +75,7 @@ export const MUTATIONS: readonly Mutation[] = [
         from: "{ proto: family === 4 ? 'icmp' : 'icmpv6', port: 0, child: first.child, phase: phaseOf(chosen) },",
         to: '',
       },
-      { file: `${SRC}/ipsec/plan.js`, from: '...icmpPolicies(cache),\n            ...local', to: '...local' },
+      { file: `${SRC}/ipsec/plan.js`, from: '() => icmpPolicies(cache)', to: '() => []' },
     ],
   },
   {
@@ -152,7 +152,7 @@ export const MUTATIONS: readonly Mutation[] = [
     mechanism:
       'a responder goes on sending through the SA before while its initiator has not the next one yet',
     row: '13a',
-    edits: [{ file: `${SRC}/ipsec/charon/pins.js`, from: 'if (pins.size === 0)', to: 'if (true)' }],
+    edits: [{ file: `${SRC}/ipsec/charon/pins.js`, from: "policy.dir === 'out'", to: 'false' }],
   },
   {
     name: 'esn',
