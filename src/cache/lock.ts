@@ -28,6 +28,9 @@ export class LockError extends Error {
 /** A holder whose life we cannot see, in another pid namespace, is believed dead after this. */
 const FOREIGN_STALE_MS = 60_000;
 const REFRESH_MS = 15_000;
+const PAUSE_MS = 20;
+/** Those who wait ask only now and then whether the holder lives: thirty who ask each time would keep a core busy with it. */
+const TURNS_PER_LOOK = 5;
 /** A take-over lasts microseconds: a guard of this age was left by a crash. */
 const GUARD_STALE_MS = 10_000;
 
@@ -43,16 +46,18 @@ export async function withLock<T>(
   const path = lockPath(runDir);
   mkdirSync(runDir, { recursive: true, mode: 0o700 });
   const deadline = options.now() + options.timeoutMs;
-  for (let pause = 1; !tryCreate(path); pause = Math.min(pause * 2, 20)) {
+  for (let turn = 0; !tryCreate(path); ) {
     options.signal?.throwIfAborted();
-    if (isAbandoned(path, options.now())) {
-      takeOver(path, options.now());
-    } else if (options.now() >= deadline) {
+    const now = options.now();
+    if (turn % TURNS_PER_LOOK === 0 && isAbandoned(path, now)) {
+      takeOver(path, now);
+    } else if (now >= deadline) {
       throw new LockError(
         `${path}: still held by ${holderOf(path) ?? 'somebody'} after ${options.timeoutMs} ms`,
       );
     } else {
-      await options.sleep(pause);
+      await options.sleep(Math.min(2 ** turn, PAUSE_MS));
+      turn += 1;
     }
   }
   const refresh = setInterval(() => touch(path), REFRESH_MS);
