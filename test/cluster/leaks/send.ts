@@ -13,6 +13,7 @@ const FLUSH_MS = 100;
 const BUFFER_BYTES = 4_000_000;
 /** A connection without an answer for this long is opened anew. */
 const STALLED_MS = 5_000;
+const STOOD_STILL_MS = 1_000;
 
 let lines = '';
 const note = (what: 's' | 'r', name: string, seq: number): void => {
@@ -85,7 +86,13 @@ function streamTcp(spec: StreamSpec): void {
     socket.on('close', () => setTimeout(open, 200));
   };
   open();
+  let ticked = Date.now();
   setInterval(() => {
+    // A sender that stood still itself has missed no answer.
+    if (Date.now() - ticked > STOOD_STILL_MS) {
+      answered = Date.now();
+    }
+    ticked = Date.now();
     if (Date.now() - answered > STALLED_MS) {
       current?.destroy();
     }
