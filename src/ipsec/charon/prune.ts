@@ -10,9 +10,8 @@ import { connectionNames, listSas, listTraps } from './query.ts';
 const AT_ONCE = { timeout: '-1' };
 
 /**
- * Unloads connections of ours that are not desired, then ends what still runs for them: IKE_SAs, CHILD_SAs, traps. Traps can come
- * back by themselves, when a peer deletes a CHILD_SA whose child was unloaded here a moment ago (`close_action = trap`), and can be
- * missing, when the node had no address as the connection was loaded; so they are compared each time.
+ * Unloads connections of ours that are not desired, then ends what still runs for them: IKE_SAs, CHILD_SAs, traps. Somebody may have
+ * installed or uninstalled a trap, and one is missing when the node had no address as the connection was loaded; so they are compared each time.
  *
  * @throws ViciError if charon is away, or refuses a trap
  */

@@ -80,9 +80,8 @@ function renderChild(config: ConnectionConfig, child: ChildConfig, profile: Prof
     mode: 'tunnel',
     policies: 'no',
     reqid: String(child.reqid),
+    // No close_action and no dpd_action: the trap stays anyway, and an SA of a former configuration would put that one's back in its place.
     start_action: 'trap',
-    close_action: 'trap',
-    dpd_action: 'trap',
     esp_proposals: PROFILES[profile].esp,
     replay_window: String(REPLAY_WINDOW),
     local_ts: child.localTs.map(numeric),

@@ -26,7 +26,7 @@ export interface CharonSessionOptions {
   readonly rekeyAfterS: number;
   readonly pace: Pace;
   readonly readIdentity: () => Promise<NodeIdentity>;
-  /** An SA went down: a trap may have come back that the plan has not. */
+  /** An SA went down: with an older agent's configuration its trap may have come back. */
   readonly onDown: () => void;
   /** A negotiation failed, or one that had failed succeeded. */
   readonly onFailures: () => void;
