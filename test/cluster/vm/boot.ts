@@ -86,6 +86,7 @@ function startScript({ argv, cwd, env, keep }: GuestJob): string {
   return `echo 1 > /proc/sys/kernel/printk
 echo 8388608 > /proc/sys/net/core/rmem_max
 echo 8388608 > /proc/sys/net/core/rmem_default
+echo 20000 > /proc/sys/net/core/netdev_max_backlog
 exec < /dev/hvc0 > /dev/hvc0 2>&1
 ${keep ? 'stty sane' : 'stty raw -echo'}
 ${pairs.join('\n')}

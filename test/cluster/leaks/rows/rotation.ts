@@ -3,10 +3,10 @@ import type { Charon } from '../../../../src/ipsec/charon/charon.ts';
 import { createCharon } from '../../../../src/ipsec/charon/client.ts';
 import type { IkeSa } from '../../../../src/ipsec/charon/replies.ts';
 import { connectVici } from '../../../../src/ipsec/vici/session.ts';
-import { nodeOf } from '../../lab/lab.ts';
+import { nodeOf, podOf } from '../../lab/lab.ts';
 import { executable } from '../../lab/node.ts';
 import { STRETCH } from '../../lab/probe.ts';
-import { mustIn, sleep, until } from '../../lab/process.ts';
+import { type Entrance, mustIn, sleep, until } from '../../lab/process.ts';
 import { NODES, PODS } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
 import { MARKER } from '../traffic.ts';
@@ -81,6 +81,22 @@ export const reauthenticationRow: Row = {
 /** Datagrams a second. A machine that emulates another carries an eighth. */
 const RATE = 1_000 / STRETCH;
 
+/** Where packets were dropped, as the kernel counts it: by XFRM on both nodes, at the client's sockets, between network interfaces. */
+async function drops({ lab }: World): Promise<string> {
+  const show = async (entrance: Entrance, file: string): Promise<string> =>
+    (await mustIn(entrance, ['/bin/cat', file])).trim();
+  const xfrm = await Promise.all(
+    [CLIENT, 'controller-1'].map(async (name) => {
+      const counted = (await show(nodeOf(lab, name).enter, '/proc/net/xfrm_stat')).split('\n');
+      return `${name}: ${counted.filter((line) => !/\s0$/.test(line)).join(', ')}`;
+    }),
+  );
+  const udp = (await show(podOf(lab, 'client2').enter, '/proc/net/snmp')).match(/^Udp: \d.*$/m)?.[0] ?? '';
+  const softnet = (await show([], '/proc/net/softnet_stat')).split('\n');
+  const dropped = softnet.reduce((sum, line) => sum + Number.parseInt(line.split(' ')[1] ?? '0', 16), 0);
+  return [...xfrm, `client2 ${udp}`, `backlog ${dropped}`].join('; ').replace(/\s+/g, ' ');
+}
+
 /** A constant stream of datagrams, and a long TCP transfer. */
 async function underLoad(world: World, body: () => Promise<string>): Promise<string> {
   const specs = [
@@ -100,7 +116,7 @@ async function underLoad(world: World, body: () => Promise<string>): Promise<str
     const to = Date.now() - 2_000;
     const [rate, transfer] = specs.map(({ name }) => ledgerOf(world).passage(name, from, to));
     if (rate === undefined || transfer === undefined || rate.lost + transfer.lost > 0 || rate.sent === 0) {
-      throw new Error(`${remark}; lost: ${JSON.stringify({ rate, transfer })}`);
+      throw new Error(`${remark}; lost: ${JSON.stringify({ rate, transfer })}; ${await drops(world)}`);
     }
     const perSecond = Math.round((1_000 * rate.sent) / (to - from));
     return `${remark}; 0 of ${rate.sent} datagrams lost at ${perSecond} a second, 0 of ${transfer.sent} TCP messages`;
