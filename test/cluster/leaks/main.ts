@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { ROOT } from '../../helpers/root.ts';
 import { hasEsp } from '../vm/esp.ts';
 import { runWithEsp } from '../vm/scenario.ts';
+import { CHAPTERS } from './chapters.ts';
 import { type MutationOutcome, renderLeaks } from './document.ts';
 import type { Outcome } from './table.ts';
 
@@ -44,8 +45,11 @@ if (existsSync(results)) {
 }
 rmSync(folder, { recursive: true });
 
-/** In the order of before; rows that are new come last. */
+/** What was measured before stays, but for rows that are no more. */
 function merged(known: readonly Outcome[], fresh: readonly Outcome[]): Outcome[] {
+  const ids = new Set(CHAPTERS.flatMap((chapter) => chapter.rows.map(({ id }) => id)));
   const byId = new Map([...known, ...fresh].map((outcome) => [outcome.id, outcome]));
-  return [...byId.values()];
+  return [...byId.values()]
+    .filter(({ id }) => ids.has(id))
+    .sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }));
 }
