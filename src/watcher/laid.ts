@@ -6,7 +6,7 @@ import { type PlanPiece, sameGround } from '../ipsec/plan.ts';
 import type { PolicyKey, XfrmPolicy } from '../ipsec/types.ts';
 import { samePolicy } from '../ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../ipsec/xfrm/operation.ts';
-import { type KnownAttachment, policiesNamed } from './records.ts';
+import { digestOf, type KnownAttachment, policiesNamed } from './records.ts';
 
 /** Each key once, whatever SA the policies are held to. */
 type Policies = ReadonlyMap<PolicyKey, XfrmPolicy>;
@@ -48,10 +48,7 @@ export function lay({ pieces, ...wanted }: Wanted): { laid: Laid; policies: Poli
     }
     laid.set(piece.key, piece);
   }
-  let sum = 0;
-  for (const policy of policies.values()) {
-    sum = plus(sum, checksum(policy));
-  }
+  const { sum } = digestOf([...policies.values()]);
   return { laid: { ...wanted, pieces: laid, keys: new Set(policies.keys()), shared, sum }, policies };
 }
 

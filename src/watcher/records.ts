@@ -45,11 +45,15 @@ export function policiesNamed(
   records: readonly KnownAttachment[],
   caches: readonly NodeCache[],
 ): XfrmPolicy[] | undefined {
-  const found = records.map((record) =>
-    caches
-      .map((cache) => planAttachment(cache, record))
-      .find((policies) => sameDigest(digestOf(policies), record.laid)),
-  );
+  const found = records.map((record) => {
+    for (const cache of caches) {
+      const policies = planAttachment(cache, record);
+      if (sameDigest(digestOf(policies), record.laid)) {
+        return policies;
+      }
+    }
+    return undefined;
+  });
   return found.includes(undefined) ? undefined : found.flatMap((policies) => policies ?? []);
 }
 

@@ -1,4 +1,5 @@
 import { daemonRows } from './rows/daemons.ts';
+import { handRows } from './rows/hand.ts';
 import { icmpRows } from './rows/icmp.ts';
 import { mtuRows } from './rows/mtu.ts';
 import { negotiationRows } from './rows/negotiation.ts';
@@ -8,7 +9,7 @@ import { podRows } from './rows/pods.ts';
 import { policyRows, serviceRows } from './rows/policies.ts';
 import { reuseRows } from './rows/reuse.ts';
 import { keyRows, reauthenticationRow, rekeyRows } from './rows/rotation.ts';
-import { handRows, saRows } from './rows/sas.ts';
+import { saRows } from './rows/sas.ts';
 import { sixRows, sixStrangerRows } from './rows/six.ts';
 import { strangerRows } from './rows/strangers.ts';
 import type { Row } from './table.ts';

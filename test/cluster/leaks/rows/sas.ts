@@ -1,11 +1,9 @@
-import type { KernelState } from '../../../../src/ipsec/xfrm/parse-state.ts';
 import { nodeOf } from '../../lab/lab.ts';
 import { swanctl } from '../../lab/node.ts';
-import { sasOf } from '../../lab/probe.ts';
 import { mustIn, sleep } from '../../lab/process.ts';
-import { NODES } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
 import type { World } from '../world.ts';
+import { addressOf, beginAnew, between, expired, limit, outbound } from './kernel-sas.ts';
 
 const IP = '/usr/sbin/ip';
 const TO_SERVER = 'k8s-node-controller-1';
@@ -25,41 +23,6 @@ const asked =
     await sleep(4_000);
   };
 
-const idOf = ({ src, dst, spi }: KernelState): string[] => [
-  ...['src', src, 'dst', dst, 'proto', 'esp', 'spi', `0x${spi.toString(16)}`],
-];
-
-const addressOf = (name: string): string | undefined => NODES.find((node) => node.name === name)?.address;
-
-/** SAs between the client's node and the server's, as the client's kernel has them. */
-async function between({ lab }: World): Promise<KernelState[]> {
-  const ends = [addressOf('worker-0'), addressOf('controller-1')];
-  return (await sasOf(nodeOf(lab, 'worker-0'))).filter(
-    ({ src, dst }) => ends.includes(src) && ends.includes(dst),
-  );
-}
-
-/** Those through which the client's node sends. */
-async function outbound(world: World): Promise<KernelState[]> {
-  return (await between(world)).filter(({ src }) => src === addressOf('worker-0'));
-}
-
-/** All of them were there before, and none is now. Resolves to their number. */
-async function expired(world: World, sas: readonly KernelState[]): Promise<string> {
-  const left = (await between(world)).filter(({ spi }) => sas.some((sa) => sa.spi === spi));
-  if (sas.length === 0 || left.length > 0) {
-    throw new Error(`${left.length} of ${sas.length} SAs have not expired`);
-  }
-  return `${sas.length} SAs expired`;
-}
-
-async function terminateBoth({ lab }: World): Promise<void> {
-  await Promise.all([
-    swanctl(nodeOf(lab, 'worker-0'), '--terminate', '--ike', TO_SERVER, '--force'),
-    swanctl(nodeOf(lab, 'controller-1'), '--terminate', '--ike', TO_CLIENT, '--force'),
-  ]);
-}
-
 /** Senders of both nodes. */
 function signalSenders({ daemons }: World, signal: 'SIGSTOP' | 'SIGCONT'): void {
   for (const pod of ['client1', 'client2']) {
@@ -70,36 +33,6 @@ function signalSenders({ daemons }: World, signal: 'SIGSTOP' | 'SIGCONT'): void 
 /** RFC 7296 2.3: a responder has a CHILD_SA before its initiator has, and the kernel sends through the newest. */
 const RESPONDER_FIRST =
   "charon's own rekeying, which agents come before: a packet through an SA that its receiver has not yet is lost";
-
-/** The kernel takes new limits for an SA that it has, and looks at nothing else of it. */
-async function limit({ lab }: World, sa: KernelState, ...limits: string[]): Promise<void> {
-  const anyKey = ['aead', 'rfc4106(gcm(aes))', `0x${'00'.repeat(36)}`, '128'];
-  const shape = ['reqid', String(sa.reqid), 'mode', sa.mode, ...anyKey];
-  const command = [IP, 'xfrm', 'state', 'update', ...idOf(sa), ...shape, ...limits];
-  await mustIn(nodeOf(lab, 'worker-0').enter, command);
-}
-
-interface Anew {
-  /** Last sequence numbers. */
-  readonly in?: number;
-  readonly out?: number;
-  readonly limits?: readonly string[];
-}
-
-/** The same SA, in the kernel of the client's node, begun anew. */
-async function beginAnew({ lab }: World, sa: KernelState, anew: Anew): Promise<void> {
-  const { enter } = nodeOf(lab, 'worker-0');
-  const text = await mustIn(enter, [IP, 'xfrm', 'state', 'get', ...idOf(sa)]);
-  const [, algorithm = '', key = '', icv = ''] = /aead (\S+) (0x[0-9a-f]+) (\d+)/.exec(text) ?? [];
-  const { in: received = 0, out: sent = 0, limits = [] } = anew;
-  const shape = ['reqid', String(sa.reqid), 'mode', sa.mode, 'flag', ...sa.flags];
-  const replay = ['replay-window', '1024', 'replay-seq', hex(received), 'replay-oseq', hex(sent)];
-  const add = [...idOf(sa), ...shape, ...replay, 'aead', algorithm, key, icv, ...limits];
-  const batch = `xfrm state delete ${idOf(sa).join(' ')}\nxfrm state add ${add.join(' ')}\n`;
-  await mustIn(enter, [IP, '-batch', '-'], batch);
-}
-
-const hex = (number: number): string => `0x${number.toString(16)}`;
 
 /** Row 6: the lives of SAs. */
 export const saRows: readonly Row[] = [
@@ -240,30 +173,6 @@ export const saRows: readonly Row[] = [
         throw new Error(`none of ${sas.length} SAs: ${now.map(({ sequence }) => sequence?.out).join(', ')}`);
       }
       return `${passed.length} SAs at ${Math.max(...passed.map(({ sequence }) => sequence?.out ?? 0))}`;
-    },
-  },
-];
-
-/** Row 14: what somebody does by hand. */
-export const handRows: readonly Row[] = [
-  {
-    id: '14a',
-    title: 'somebody ends all SAs of two nodes, at both of them (swanctl --terminate)',
-    async event(world) {
-      await terminateBoth(world);
-      return undefined;
-    },
-  },
-  {
-    id: '14b',
-    title: "somebody flushes the SAs of the client's kernel",
-    async event({ lab }) {
-      const node = nodeOf(lab, 'worker-0');
-      const sas = await sasOf(node);
-      for (const sa of sas) {
-        await mustIn(node.enter, [IP, 'xfrm', 'state', 'delete', ...idOf(sa)]);
-      }
-      return `${sas.length} SAs`;
     },
   },
 ];

@@ -1,0 +1,33 @@
+import { nodeOf } from '../../lab/lab.ts';
+import { swanctl } from '../../lab/node.ts';
+import { sasOf } from '../../lab/probe.ts';
+import { mustIn } from '../../lab/process.ts';
+import type { Row } from '../table.ts';
+import { idOf } from './kernel-sas.ts';
+
+/** Row 14: what somebody does by hand. */
+export const handRows: readonly Row[] = [
+  {
+    id: '14a',
+    title: 'somebody ends all SAs of two nodes, at both of them (swanctl --terminate)',
+    async event({ lab }) {
+      await Promise.all([
+        swanctl(nodeOf(lab, 'worker-0'), '--terminate', '--ike', 'k8s-node-controller-1', '--force'),
+        swanctl(nodeOf(lab, 'controller-1'), '--terminate', '--ike', 'k8s-node-worker-0', '--force'),
+      ]);
+      return undefined;
+    },
+  },
+  {
+    id: '14b',
+    title: "somebody flushes the SAs of the client's kernel",
+    async event({ lab }) {
+      const node = nodeOf(lab, 'worker-0');
+      const sas = await sasOf(node);
+      for (const sa of sas) {
+        await mustIn(node.enter, ['/usr/sbin/ip', 'xfrm', 'state', 'delete', ...idOf(sa)]);
+      }
+      return `${sas.length} SAs`;
+    },
+  },
+];
