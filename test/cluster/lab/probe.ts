@@ -78,14 +78,22 @@ export async function dig(
   return { ok, ms: performance.now() - started, said: (stdout + stderr).trim() };
 }
 
-/** RST segments that the pod has sent: one for each answer that came back with another address than was asked. */
-export async function resetsOf(lab: Lab, pod: PodName): Promise<number> {
-  const snmp = await mustIn(podOf(lab, pod).enter, ['/bin/cat', '/proc/net/snmp']);
-  const [names = [], values = []] = snmp
-    .split('\n')
-    .filter((line) => line.startsWith('Tcp:'))
-    .map((line) => line.split(' '));
-  return Number(values[names.indexOf('OutRsts')]);
+/** Counts, from now on, the SYN-ACKs that reach a pod from a pod's address: answers whose DNAT nobody undid. */
+export async function countUntranslated(lab: Lab, pod: PodName): Promise<() => Promise<number>> {
+  const { enter } = podOf(lab, pod);
+  const table = `table ip untranslated
+    delete table ip untranslated
+    table ip untranslated {
+      chain answers {
+        type filter hook prerouting priority raw;
+        ip saddr 172.16.0.0/16 tcp flags & (syn | ack) == syn | ack counter
+      }
+    }`;
+  await mustIn(enter, ['/usr/sbin/nft', '-f', '-'], table);
+  return async () => {
+    const rules = await mustIn(enter, ['/usr/sbin/nft', 'list', 'table', 'ip', 'untranslated']);
+    return Number(/counter packets (\d+)/.exec(rules)?.[1]);
+  };
 }
 
 /** A TCP connection that reads one line. */
