@@ -16,13 +16,21 @@ export function checksum(policy: XfrmPolicy): number {
   const { priority, template } = policy;
   const { src, dst, reqid, level, spi = 0 } = template;
   const text = [policyKey(policy), priority, src, dst, reqid, level, spi].join(' ');
-  let [low, high] = [BEGIN, BEGIN];
+  return (hash(text, FACTOR_HIGH) >>> 12) * HIGH + hash(text, FACTOR_LOW);
+}
+
+/** One of `cells`, by the addresses of the selector. */
+export function cellOf({ selector }: XfrmPolicy, cells: number): number {
+  return hash(`${selector.src} ${selector.dst}`, FACTOR_LOW) % cells;
+}
+
+/** 32 bits. */
+function hash(text: string, factor: number): number {
+  let found = BEGIN;
   for (let index = 0; index < text.length; index += 1) {
-    const code = text.charCodeAt(index);
-    low = Math.imul(low ^ code, FACTOR_LOW);
-    high = Math.imul(high ^ code, FACTOR_HIGH);
+    found = Math.imul(found ^ text.charCodeAt(index), factor);
   }
-  return (high >>> 12) * HIGH + (low >>> 0);
+  return found >>> 0;
 }
 
 export function plus(a: number, b: number): number {

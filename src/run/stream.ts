@@ -21,7 +21,7 @@ export const runStream: RunStream = async (command: Command, take) => {
   });
   try {
     for await (const text of child.stdout.setEncoding('utf8')) {
-      take(text);
+      await take(text);
     }
   } catch (error) {
     child.kill();

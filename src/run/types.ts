@@ -18,10 +18,13 @@ export interface RunResult {
  */
 export type Run = (command: Command) => Promise<RunResult>;
 
-/** As `Run`, for a long output: `take` gets it piece by piece, cut anywhere between two characters. What it throws ends the command. */
+/**
+ * As `Run`, for a long output: `take` gets it piece by piece, cut anywhere between two characters, the next one when it is done with the
+ * last. What it throws ends the command.
+ */
 export type RunStream = (
   command: Omit<Command, 'input'>,
-  take: (text: string) => void,
+  take: (text: string) => void | Promise<void>,
 ) => Promise<Omit<RunResult, 'stdout'>>;
 
 export class RunError extends Error {

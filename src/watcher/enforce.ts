@@ -1,7 +1,6 @@
 import type { Attachment } from '../cache/attachment.ts';
 import type { NodeCache } from '../cache/schema.ts';
 import type { Pins } from '../ipsec/charon/pins.ts';
-import { checksum, plus } from '../ipsec/checksum.ts';
 import { createDiffer } from '../ipsec/diff.ts';
 import { policyKey } from '../ipsec/identity.ts';
 import { planAttachment, planPieces, sameGround } from '../ipsec/plan.ts';
@@ -14,7 +13,10 @@ import { digestOf, type KnownAttachment, sameDigest } from './records.ts';
 
 /** The kernel and the attachment records, as the enforcer reaches them. */
 export interface EnforceEffects {
-  eachPolicy(take: (policy: KernelPolicy) => void): Promise<void>;
+  /** At leisure everything else comes first. */
+  eachPolicy(take: (policy: KernelPolicy) => void, pace?: 'at leisure'): Promise<void>;
+  /** Waits for as long as a step takes that was under way. */
+  grace(): Promise<void>;
   /** Applies all operations or none. */
   apply(operations: readonly Operation[]): Promise<void>;
   /**
@@ -49,17 +51,16 @@ export interface EnforceOptions {
 export interface Enforcer {
   /** The caller holds the lock. Throws PlanError, XfrmError; the kernel is then as it was before. */
   enforce(cache: NodeCache, options?: EnforceOptions): Promise<Enforced>;
-  /**
-   * Whether the kernel has what was laid, each policy as it was laid. Holds up nobody and needs no lock; undefined if `enforce` ran meanwhile.
-   * Throws XfrmError.
-   */
-  intact(): Promise<boolean | undefined>;
+  /** Whether the kernel has what was laid, each policy as it was laid. Needs no lock, and steps go on meanwhile. Throws XfrmError. */
+  intact(): Promise<boolean>;
 }
+
+/** How often the kernel is read while steps go on at what was off. */
+const READINGS = 5;
 
 /** Remembers what it laid: a change that concerns a few of 100,000 policies costs no look at the others. */
 export function createEnforcer(effects: EnforceEffects): Enforcer {
   let laid: Laid | undefined;
-  let [begun, ended] = [0, 0];
   const checked = new WeakMap<KnownAttachment, { readonly cache: NodeCache; readonly addresses: string }>();
 
   const change = async (wanted: Wanted): Promise<Enforced | undefined> => {
@@ -131,9 +132,9 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
     }
   };
 
-  const step = async (
+  const enforce = async (
     cache: NodeCache,
-    { pins = new Map(), trusting = false }: EnforceOptions,
+    { pins = new Map(), trusting = false }: EnforceOptions = {},
   ): Promise<Enforced> => {
     const { records, complete } = effects.readAttachments();
     const wanted = { cache, pins, records, pieces: planPieces(cache, records) };
@@ -143,25 +144,44 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
     return enforced;
   };
 
-  return {
-    async enforce(cache, options = {}) {
-      begun += 1;
-      try {
-        return await step(cache, options);
-      } finally {
-        ended += 1;
+  /** What is off may be work of ADD or of a step that was not done yet. If it is off again, and no step was at it, it is somebody else's. */
+  const intact = async (): Promise<boolean> => {
+    const suspects = new Set<number>();
+    for (let reading = 1; reading <= READINGS; reading += 1) {
+      const sums = laid?.sums;
+      if (sums === undefined) {
+        return false;
       }
-    },
-    async intact() {
-      const before = ended;
-      let sum = 0;
-      await effects.eachPolicy((policy) => {
+      const comparison = sums.compare();
+      const see = (policy: KernelPolicy): void => {
         const own = ownPolicy(policy);
-        sum = own === undefined ? sum : plus(sum, checksum(own));
-      });
-      return begun === before ? sum === laid?.sum : undefined;
-    },
+        if (own !== undefined) {
+          comparison.see(own);
+        }
+      };
+      await effects.eachPolicy(see, 'at leisure');
+      if (laid?.sums !== sums) {
+        return laid !== undefined;
+      }
+      const { off, changed } = comparison.result();
+      if ([...off].some((cell) => suspects.has(cell))) {
+        return false;
+      }
+      for (const cell of [...suspects].filter((suspect) => !changed(suspect))) {
+        suspects.delete(cell);
+      }
+      for (const cell of off) {
+        suspects.add(cell);
+      }
+      if (suspects.size === 0) {
+        return true;
+      }
+      await effects.grace();
+    }
+    return false;
   };
+
+  return { enforce, intact };
 }
 
 function count(operations: readonly Operation[]): Pick<Enforced, 'added' | 'updated' | 'deleted'> {

@@ -1,12 +1,12 @@
 import type { NodeCache } from '../cache/schema.ts';
 import { type Pins, pin, repinned } from '../ipsec/charon/pins.ts';
-import { checksum, minus, plus } from '../ipsec/checksum.ts';
 import { policyKey } from '../ipsec/identity.ts';
 import { type PlanPiece, sameGround } from '../ipsec/plan.ts';
+import { createSums, type Sums } from '../ipsec/sums.ts';
 import type { PolicyKey, XfrmPolicy } from '../ipsec/types.ts';
 import { samePolicy } from '../ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../ipsec/xfrm/operation.ts';
-import { digestOf, type KnownAttachment, policiesNamed } from './records.ts';
+import { type KnownAttachment, policiesNamed } from './records.ts';
 
 /** Each key once, whatever SA the policies are held to. */
 type Policies = ReadonlyMap<PolicyKey, XfrmPolicy>;
@@ -21,8 +21,8 @@ export interface Laid {
   readonly keys: Set<PolicyKey>;
   /** Keys that are in more than one piece. */
   readonly shared: ReadonlySet<PolicyKey>;
-  /** Of all policies. */
-  readonly sum: number;
+  /** Of all policies. The same object as long as nothing else than changes has happened. */
+  readonly sums: Sums;
 }
 
 /** What the kernel should have. */
@@ -48,8 +48,8 @@ export function lay({ pieces, ...wanted }: Wanted): { laid: Laid; policies: Poli
     }
     laid.set(piece.key, piece);
   }
-  const { sum } = digestOf([...policies.values()]);
-  return { laid: { ...wanted, pieces: laid, keys: new Set(policies.keys()), shared, sum }, policies };
+  const sums = createSums(policies.values());
+  return { laid: { ...wanted, pieces: laid, keys: new Set(policies.keys()), shared, sums }, policies };
 }
 
 function policiesOf({ make }: PlanPiece): Policies {
@@ -105,7 +105,8 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     return undefined;
   }
   const operations: Operation[] = [];
-  let sum = laid.sum;
+  const summed: XfrmPolicy[] = [];
+  const unsummed: XfrmPolicy[] = [];
   const put = (policy: XfrmPolicy, previous: XfrmPolicy | undefined): void => {
     if (previous === undefined) {
       operations.push({ op: 'add', policy });
@@ -122,7 +123,8 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
       }
       const [next, previous] = [pin(policy, wanted.pins), pin(policy, laid.pins)];
       put(next, previous);
-      sum = plus(minus(sum, checksum(previous)), checksum(next));
+      unsummed.push(previous);
+      summed.push(next);
     }
   }
 
@@ -137,7 +139,7 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     const previous = pin(policy, laid.pins);
     changed.set(key, false);
     present.set(key, previous);
-    sum = minus(sum, checksum(previous));
+    unsummed.push(previous);
   }
   for (const policy of removed) {
     present.delete(policyKey(policy));
@@ -153,7 +155,7 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     changed.set(key, true);
     put(next, present.get(key));
     present.delete(key);
-    sum = plus(sum, checksum(next));
+    summed.push(next);
   }
   for (const [key, policy] of present) {
     if (held(key)) {
@@ -163,7 +165,7 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
   }
 
   const settle = (): Laid => {
-    const { keys, shared } = laid;
+    const { keys, shared, sums } = laid;
     for (const [key, is] of changed) {
       if (is) {
         keys.add(key);
@@ -171,9 +173,11 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
         keys.delete(key);
       }
     }
+    unsummed.forEach(sums.remove);
+    summed.forEach(sums.add);
     // The new ones, so that no former cache is kept for the sake of an old one.
     const next = new Map(pieces.map((piece) => [piece.key, piece]));
-    return { ...wanted, pieces: next, keys, shared, sum };
+    return { ...wanted, pieces: next, keys, shared, sums };
   };
   return { operations, byPlugin: added.length - removed.length, settle };
 }

@@ -6,7 +6,7 @@ import type { NodeCache } from '../cache/schema.ts';
 import { writeNodeCache } from '../cache/write.ts';
 import { applyCounted } from '../ipsec/xfrm/apply.ts';
 import type { StreamingIproute2 } from '../ipsec/xfrm/iproute2.ts';
-import { countPolicies, eachPolicy } from '../ipsec/xfrm/kernel.ts';
+import { countPolicies, type EachOptions, eachPolicy } from '../ipsec/xfrm/kernel.ts';
 import { createEnforcer, type Enforced, type EnforceOptions } from './enforce.ts';
 import { createRecordReader, type KnownAttachment, type KnownAttachments } from './records.ts';
 
@@ -27,13 +27,17 @@ export interface NodeEnforcer {
   intact(): Promise<boolean>;
 }
 
-/** How often the kernel is read anew if the plan changes while it is read. */
-const READINGS = 3;
+/** Reading at leisure takes a quarter of the time. */
+const LEISURE: EachOptions = { pause: (tookMs) => sleep(3 * tookMs), timeoutMs: 300_000 };
+
+/** From ADD's policies in the kernel to the agent's knowledge of them. */
+const GRACE_MS = 2_000;
 
 export function createNodeEnforcer(runDir: string, iproute2: StreamingIproute2, log: Logger): NodeEnforcer {
   const read = createRecordReader(runDir);
   const enforcer = createEnforcer({
-    eachPolicy: (take) => eachPolicy(iproute2, take),
+    eachPolicy: (take, pace) => eachPolicy(iproute2, take, pace === undefined ? {} : LEISURE),
+    grace: () => sleep(GRACE_MS),
     apply: async (operations) => {
       counted = (await applyCounted(iproute2, operations)).count;
     },
@@ -63,15 +67,7 @@ export function createNodeEnforcer(runDir: string, iproute2: StreamingIproute2, 
           : await step(cache, { ...options, trusting: false });
       }),
     undisturbed: async () => count !== undefined && (await countPolicies(iproute2)) === count,
-    async intact() {
-      for (let reading = 1; reading < READINGS; reading += 1) {
-        const found = await enforcer.intact();
-        if (found !== undefined) {
-          return found;
-        }
-      }
-      return (await enforcer.intact()) === true;
-    },
+    intact: enforcer.intact,
   };
 }
 

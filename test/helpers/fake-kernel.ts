@@ -50,8 +50,7 @@ export function createFakeKernel(): FakeKernel {
     stream: async (command, take) => {
       const { stdout, ...result } = await kernel.run(command);
       for (const piece of stdout.match(/.{1,100}/gs) ?? []) {
-        await Promise.resolve();
-        take(piece);
+        await take(piece);
       }
       return result;
     },

@@ -138,6 +138,19 @@ test('stream: pieces come while the command runs, and no character is cut in two
   t.is(text, 'aäb');
 });
 
+test('stream: the next piece comes when the reader is done with the last', async (t) => {
+  let busy = false;
+  let pieces = 0;
+  await runStream({ file: SH, args: ['-c', 'head -c 300000 /dev/zero'] }, async () => {
+    t.false(busy);
+    busy = true;
+    pieces += 1;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    busy = false;
+  });
+  t.true(pieces > 1);
+});
+
 test('stream: what the reader throws ends the command', async (t) => {
   const started = performance.now();
   const command = { file: SH, args: ['-c', 'echo a; exec sleep 60'] };

@@ -40,6 +40,7 @@ function node(
   const written: Attachment[] = [];
   const effects: EnforceEffects = {
     eachPolicy: async (take) => policies.map(inKernel).forEach(take),
+    grace: async () => undefined,
     apply: async (operations) => void applied.push(...operations),
     readAttachments: () => ({ records: records.map(known), complete }),
     writeAttachment: (record) => void written.push(record),
@@ -84,6 +85,7 @@ test('a kernel that refuses leaves the records as they are', async (t) => {
   const { written, effects } = node([]);
   const refusing: EnforceEffects = {
     ...effects,
+    grace: async () => undefined,
     apply: async () => {
       throw new Error('refused');
     },

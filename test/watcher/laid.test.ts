@@ -36,6 +36,7 @@ function createNode() {
         });
       }
     },
+    grace: async () => undefined,
     apply: async (operations) => {
       for (const { op, policy } of operations) {
         const key = policyKey(policy);
@@ -196,6 +197,7 @@ test('a kernel that is not what was trusted is compared as a whole', async (t) =
   let refusals = 0;
   const enforcer = createEnforcer({
     eachPolicy: async () => undefined,
+    grace: async () => undefined,
     apply: async (operations) => {
       if (refusals > 0) {
         refusals -= 1;
@@ -226,6 +228,7 @@ test('a record with policies that no cache plans is compared as a whole, whether
   let records: KnownAttachment[] = [];
   const enforcer = createEnforcer({
     eachPolicy: async () => undefined,
+    grace: async () => undefined,
     apply: async () => undefined,
     readAttachments: () => ({ records, complete: true }),
     writeAttachment: () => undefined,
@@ -242,6 +245,7 @@ test('nobody is trusted before the first comparison, and none after a record tha
   let complete = true;
   const enforcer = createEnforcer({
     eachPolicy: async () => undefined,
+    grace: async () => undefined,
     apply: async () => undefined,
     readAttachments: () => ({ records: [], complete }),
     writeAttachment: () => undefined,

@@ -29,7 +29,7 @@ export async function runIp({ run, ip }: Iproute2, command: Omit<Command, 'file'
 export async function streamIp(
   { stream, ip }: StreamingIproute2,
   command: Omit<Command, 'file' | 'input'>,
-  take: (text: string) => void,
+  take: (text: string) => void | Promise<void>,
 ): Promise<Omit<RunResult, 'stdout'>> {
   return await capable(stream({ file: ip, ...command }, take));
 }

@@ -1,3 +1,4 @@
+import { DEFAULT_TIMEOUT_MS } from '../../run/types.ts';
 import { completeBlocks, UnknownLine, unreadable } from './block.ts';
 import { XfrmError } from './error.ts';
 import { type Iproute2, runIp, type StreamingIproute2, saidBy, streamIp } from './iproute2.ts';
@@ -23,6 +24,12 @@ export async function listPolicies(iproute2: Iproute2): Promise<KernelPolicy[]> 
   return parsePolicies(await read(iproute2, ['xfrm', 'policy']));
 }
 
+export interface EachOptions {
+  /** How long to rest after a piece that took `tookMs`. */
+  readonly pause?: (tookMs: number) => Promise<void>;
+  readonly timeoutMs?: number;
+}
+
 /**
  * As `listPolicies`, one at a time and none of them kept: of 100,000 a list would take 100 MB.
  *
@@ -31,13 +38,16 @@ export async function listPolicies(iproute2: Iproute2): Promise<KernelPolicy[]> 
 export async function eachPolicy(
   iproute2: StreamingIproute2,
   take: (policy: KernelPolicy) => void,
+  { pause = async () => undefined, timeoutMs = DEFAULT_TIMEOUT_MS }: EachOptions = {},
 ): Promise<void> {
   const args = ['xfrm', 'policy'];
   let rest = '';
-  const result = await streamIp(iproute2, { args }, (text) => {
+  const result = await streamIp(iproute2, { args, timeoutMs }, async (text) => {
+    const started = performance.now();
     const [complete, begun] = completeBlocks(rest + text);
     rest = begun;
     parsePolicies(complete).forEach(take);
+    await pause(performance.now() - started);
   });
   if (result.exitCode !== 0) {
     throw failed(`ip ${args.join(' ')}`, saidBy(result));

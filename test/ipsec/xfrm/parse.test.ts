@@ -46,6 +46,29 @@ test('property: read in pieces, cut anywhere, it is the same', async (t) => {
   );
 });
 
+test('a reader at leisure rests after each piece, before the next one', async (t) => {
+  const text = read('policies.txt');
+  const events: string[] = [];
+  const iproute2 = {
+    ip: '/ip',
+    run: async () => ({ exitCode: 0, stdout: '', stderr: '' }),
+    stream: async ({ timeoutMs }: { timeoutMs?: number }, take: (piece: string) => void | Promise<void>) => {
+      events.push(`${timeoutMs}`);
+      for (const piece of [text.slice(0, 700), text.slice(700)]) {
+        events.push('piece');
+        await take(piece);
+      }
+      return { exitCode: 0, stderr: '' };
+    },
+  };
+  const pause = async (tookMs: number): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    events.push(tookMs > 0 ? 'rested' : 'no time');
+  };
+  await eachPolicy(iproute2, () => undefined, { pause, timeoutMs: 5 });
+  t.deepEqual(events, ['5', 'piece', 'rested', 'piece', 'rested']);
+});
+
 test('a table that cannot be read to its end is an error', async (t) => {
   const iproute2 = {
     ip: '/ip',
