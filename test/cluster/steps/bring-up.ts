@@ -136,19 +136,24 @@ export async function firstPackets(lab: Lab, report: Report): Promise<boolean> {
     await runIn(podOf(lab, 'client2').enter, ['/bin/sh', '-c', datagram]);
     await sleep(1_000);
     check((await lab.wire.count('udp port 9999')) > 0, 'the datagram itself was not sent');
+    await until(
+      'ESP for the ICMP error',
+      4_000 * STRETCH,
+      async () => (await lab.wire.count('esp')) > before,
+    );
     check((await lab.wire.count('icmp')) === 0, 'ICMP in the clear');
-    check((await lab.wire.count('esp')) > before, 'no ESP for the ICMP error');
   });
   await report.step('a datagram too large for one packet goes as ESP, every fragment', async () => {
     const before = await lab.wire.count('esp');
     const datagram = `head -c 3000 /dev/zero | socat -u -b 4000 - UDP:${PODS.dns1.address}:53`;
     await runIn(podOf(lab, 'client2').enter, ['/bin/sh', '-c', datagram]);
-    await sleep(1_000);
-    check(
-      (await lab.wire.count('net 172.16.0.0/16 and ip[6:2] & 0x3fff != 0')) === 0,
-      'fragments in the clear',
+    await until(
+      'ESP for the datagram',
+      4_000 * STRETCH,
+      async () => (await lab.wire.count('esp')) >= before + 2,
     );
-    check((await lab.wire.count('esp')) >= before + 2, 'no ESP for the datagram');
+    const fragments = await lab.wire.count('net 172.16.0.0/16 and ip[6:2] & 0x3fff != 0');
+    check(fragments === 0, 'fragments in the clear');
   });
   return await report.step(
     'on the wire: ESP, and not one packet of the protected ports in the clear',
