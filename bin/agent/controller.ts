@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { parseDays } from '../../src/pki/cli.ts';
 import { VERSION } from '../../src/version.ts';
 import { sleep } from '../../src/watcher/node.ts';
-import { loggerOf, stopSignal } from './process.ts';
+import { loggerOf, parseSeconds, stopSignal } from './process.ts';
 
 interface Flags {
   readonly kubeconfig?: string;
@@ -13,6 +13,7 @@ interface Flags {
   readonly agentAccount: string;
   readonly certificateDays: number;
   readonly caDays: number;
+  readonly phaseLimit: number;
   readonly listen?: string;
   readonly logLevel: string;
 }
@@ -38,6 +39,12 @@ export function registerController(program: Command): void {
     )
     .option('--certificate-days <days>', "longest life of a node's certificate", parseDays, 30)
     .option('--ca-days <days>', 'life of a CA that is made here', parseDays, 3650)
+    .option(
+      '--phase-limit <seconds>',
+      'how long a policy that is being enabled waits for a node',
+      parseSeconds,
+      10,
+    )
     .option('--listen <address:port>', '/metrics, /healthz and /readyz')
     .option('--log-level <level>', 'trace, debug, info, warn, error', 'info')
     .action(run);
@@ -60,6 +67,7 @@ async function run(flags: Flags): Promise<void> {
   log.info({ version: VERSION }, 'started');
   const { agentAccount, caDays, certificateDays: days } = flags;
   const keys = flags.certificates === 'request' ? { agentAccount, caDays, days } : undefined;
-  await runController({ client, namespace, identity, keys, now: Date.now, sleep, log }, signal);
+  const phaseLimitMs = 1_000 * flags.phaseLimit;
+  await runController({ client, namespace, identity, keys, phaseLimitMs, now: Date.now, sleep, log }, signal);
   log.info('stopped');
 }

@@ -31,6 +31,7 @@ export interface RunFlags extends NodeFlags {
   readonly proposals: Profile;
   readonly rekeyAfter: number;
   readonly renewalHold: number;
+  readonly phaseLimit: number;
   readonly cniBinDir?: string;
   readonly cniConfDir?: string;
   readonly listen?: string;

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { DEFAULT_RUN_DIR, heartbeatPath } from '../../src/cache/paths.ts';
 import { uninstall } from '../../src/install/install.ts';
 import { keepInstalled } from '../../src/install/keep.ts';
@@ -16,7 +16,7 @@ import { clusterOf, keysOf } from './cluster.ts';
 import type { NodeFlags, RunFlags } from './flags.ts';
 import { installOptions, PLUGIN } from './install.ts';
 import { observed } from './observed.ts';
-import { find, loggerOf, stopSignal } from './process.ts';
+import { find, loggerOf, parseSeconds, stopSignal } from './process.ts';
 
 /** How long a deletion that goes with our end may take to be seen. */
 const REMOVAL_MS = 3_000;
@@ -93,6 +93,12 @@ export function registerRun(program: Command): void {
       parseSeconds,
       3,
     )
+    .option(
+      '--phase-limit <seconds>',
+      "the controller's; after three times that a policy is required without its word",
+      parseSeconds,
+      10,
+    )
     .option('--cni-conf-dir <dir>', 'keep the plugin in the first conflist here; with --cni-bin-dir')
     .option('--cni-bin-dir <dir>', 'keep the executable of the plugin here')
     .option('--listen <address:port>', '/metrics, /healthz and /readyz')
@@ -129,6 +135,7 @@ async function runNode(flags: RunFlags): Promise<void> {
       profile: flags.proposals,
       rekeyAfterS: flags.rekeyAfter,
       renewalHoldS: flags.renewalHold,
+      phaseLimitS: flags.phaseLimit,
       nodeTraffic: flags.nodeTraffic ?? false,
       strict: flags.strict ?? false,
       routes: flags.routes ?? false,
@@ -151,14 +158,6 @@ async function runNode(flags: RunFlags): Promise<void> {
   }
   after.abort();
   await removing;
-}
-
-function parseSeconds(text: string): number {
-  const seconds = Number(text);
-  if (!Number.isInteger(seconds) || seconds < 1 || seconds > 86_400) {
-    throw new InvalidArgumentError('1 to 86400 whole seconds.');
-  }
-  return seconds;
 }
 
 function cniFolders({

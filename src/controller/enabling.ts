@@ -15,18 +15,15 @@ export interface NodePhase {
   readonly phase: Phase | undefined;
 }
 
-/** A node that does not take the step holds the others up this long at the most. */
-export const PHASE_LIMIT_MS = 10_000;
-
 const ORDER = ['Accepting', 'Sending', 'Required'] as const;
 const RANK: Readonly<Record<Phase, number>> = { accept: 0, send: 1, require: 2 };
 
-/** The next phase: a step when every node that reports at all has taken the one before. Never back. */
+/** The next phase: a step when every node has taken the one before, or when that has lasted `limitMs`. Never back. */
 export function nextPhase(
   before: EnablingState | undefined,
   { uid, generation }: { readonly uid: string; readonly generation: number },
   nodes: readonly NodePhase[],
-  now: number,
+  { now, limitMs }: { readonly now: number; readonly limitMs: number },
 ): EnablingState {
   if (before === undefined || before.uid !== uid || before.generation !== generation) {
     return { uid, generation, phase: 'Accepting', since: now };
@@ -34,7 +31,7 @@ export function nextPhase(
   const rank = ORDER.indexOf(before.phase);
   const all = nodes.length > 0 && nodes.every(({ phase }) => phase !== undefined && RANK[phase] >= rank);
   const next = ORDER[rank + 1];
-  return next !== undefined && (all || now - before.since >= PHASE_LIMIT_MS)
+  return next !== undefined && (all || now - before.since >= limitMs)
     ? { ...before, phase: next, since: now }
     : before;
 }

@@ -27,6 +27,8 @@ export type PolicyStatus = Readonly<Omit<z.infer<typeof statusSchema>, 'conditio
 
 export interface StatusContext {
   readonly now: number;
+  /** How long a node holds the others up that does not take its step. */
+  readonly phaseLimitMs: number;
   /** How far each policy was, by name; brought up to date. */
   readonly enabling: Map<string, EnablingState>;
 }
@@ -35,7 +37,7 @@ export interface StatusContext {
 export function policyStatuses(
   objects: Omit<ClusterObjects, 'pods'>,
   ipsecNodes: readonly IPsecNode[],
-  { now, enabling }: StatusContext,
+  { now, phaseLimitMs, enabling }: StatusContext,
 ): Map<string, PolicyStatus> {
   const all = parseItems(objects.policies, new Map());
   const resolved = resolveEntries(all.items, objects);
@@ -53,7 +55,7 @@ export function policyStatuses(
         enabling.get(name),
         { uid: policy.metadata.uid ?? '', generation },
         phasesOf({ policy, now }, nodes, reports),
-        now,
+        { now, limitMs: phaseLimitMs },
       );
       enabling.set(name, state);
       const missing = nodes.flatMap((node) =>

@@ -9,7 +9,9 @@ import { type EventOptions, writeEvent } from './events.ts';
 import type { IPsecNode } from './report.ts';
 import { type PolicyStatus, policyStatuses, statusSchema } from './status.ts';
 
-export type StatusOptions = EventOptions;
+export interface StatusOptions extends EventOptions {
+  readonly phaseLimitMs: number;
+}
 
 const MANAGER = 'trapline-controller';
 const POLICIES = '/apis/starlingx.io/v1/ipsecpolicies';
@@ -34,7 +36,9 @@ export async function update(
   options: StatusOptions,
   { objects, nodes, written, enabling }: State,
 ): Promise<void> {
-  const statuses = policyStatuses(objects, [...nodes.items.values()], { now: options.now(), enabling });
+  const { phaseLimitMs } = options;
+  const context = { now: options.now(), phaseLimitMs, enabling };
+  const statuses = policyStatuses(objects, [...nodes.items.values()], context);
   for (const policy of objects.policies) {
     const { name, uid = '' } = policy.metadata;
     const status = statuses.get(name);

@@ -1,8 +1,8 @@
 import type { Phase } from '../ipsec/types.ts';
 import type { IPsecPolicy } from './objects.ts';
 
-/** How long new ports of a policy wait for the controller's word: protection must not depend on it. Above twice the controller's own limit. */
-export const ENABLE_LIMIT_MS = 30_000;
+/** For this many of the controller's limits new ports of a policy wait for its word: protection must not depend on it. Two are its own two steps. */
+const LIMITS = 3;
 
 /** `status.phase` of an IPsecPolicy. */
 export const PHASES = { Accepting: 'accept', Sending: 'send', Required: 'require' } as const satisfies Record<
@@ -18,9 +18,9 @@ export interface Enabling {
 /**
  * Follows the phases in which a policy is enabled on live traffic, as the controller tells them in the status. What has no uid comes from
  * files: nobody coordinates the nodes, and it is required at once. So is what a node finds at its start, when it has protected
- * nothing yet (`remembers` is false).
+ * nothing yet (`remembers` is false). `phaseLimitMs`: for which the controller waits for a node.
  */
-export function createEnabling(remembers: boolean, now: () => number): Enabling {
+export function createEnabling(remembers: boolean, phaseLimitMs: number, now: () => number): Enabling {
   let since: Map<string, number> | undefined;
   return {
     phases(policies) {
@@ -32,7 +32,7 @@ export function createEnabling(remembers: boolean, now: () => number): Enabling 
         const first = since?.get(key) ?? (since === undefined && !remembers ? 0 : now());
         next.set(key, first);
         const told = status?.observedGeneration === generation ? status.phase : undefined;
-        const late = now() - first >= ENABLE_LIMIT_MS;
+        const late = now() - first >= LIMITS * phaseLimitMs;
         phases.set(name, uid === undefined || late ? 'require' : PHASES[told ?? 'Accepting']);
       }
       since = next;

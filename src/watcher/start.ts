@@ -41,6 +41,8 @@ export interface AgentOptions {
   readonly rekeyAfterS: number;
   /** Seconds that the ends of a renewal wait for each other. */
   readonly renewalHoldS: number;
+  /** Seconds for which the controller waits for a node while a policy is being enabled. */
+  readonly phaseLimitS: number;
   readonly childSaScope: NodeCacheContent['childSaScope'];
   readonly nodeTraffic: boolean;
   readonly strict: boolean;
@@ -155,7 +157,7 @@ function hairpinOptions({ iproute2, nft, sysctlRoot }: AgentOptions): HairpinOpt
 /** Remembers the last good form of every item, so that an edit that breaks one does not unprotect it. */
 function modeller(options: AgentOptions, remembers: boolean): AgentEffects['model'] {
   const { nodeName, childSaScope, nodeTraffic, strict, protectUnlisted } = options;
-  const enabling = createEnabling(remembers, Date.now);
+  const enabling = createEnabling(remembers, 1_000 * options.phaseLimitS, Date.now);
   let knownItems: KnownItems = new Map();
   return (snapshot, previous: NodeCache | null) => {
     const phases = enabling.phases(snapshot.objects.policies);

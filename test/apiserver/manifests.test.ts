@@ -53,15 +53,19 @@ if (!existsSync(helm)) {
       'cni.binDir': '/usr/libexec/cni',
       'agent.childSaScope': 'node',
       'controller.replicas': '3',
+      phaseLimit: '25',
+      'agent.extraArgs[0]': '--rekey-after=1800',
       'namespace.create': 'false',
     };
     const flags = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`]);
     const chart = await rendered(...flags);
     t.false(chart.has('Namespace trapline-system'));
     const daemonSet = JSON.stringify(chart.get('DaemonSet trapline'));
-    for (const text of ['"r.example/t:x"', '"/usr/libexec/cni"', '--child-sa-scope=node']) {
+    const texts = ['"r.example/t:x"', '"/usr/libexec/cni"', '--child-sa-scope=node', '--rekey-after=1800'];
+    for (const text of [...texts, '--phase-limit=25']) {
       t.true(daemonSet.includes(text), text);
     }
+    t.true(JSON.stringify(chart.get('Deployment trapline-controller')).includes('--phase-limit=25'));
     t.is(
       (chart.get('Deployment trapline-controller') as unknown as { spec: { replicas: number } }).spec
         .replicas,

@@ -1,27 +1,25 @@
 import test from 'ava';
-import {
-  type EnablingState,
-  type NodePhase,
-  nextPhase,
-  PHASE_LIMIT_MS,
-} from '../../src/controller/enabling.ts';
+import { type EnablingState, type NodePhase, nextPhase } from '../../src/controller/enabling.ts';
 
+const LIMIT_MS = 7_000;
+const time = (now: number) => ({ now, limitMs: LIMIT_MS });
 const policy = { uid: 'u', generation: 3 };
 const at = (phase: EnablingState['phase'], since = 0): EnablingState => ({ ...policy, phase, since });
 const nodes = (...phases: NodePhase['phase'][]): NodePhase[] =>
   phases.map((phase, index) => ({ node: `n${index}`, phase }));
 
 test('it begins with Accepting, and anew with each generation and each uid', (t) => {
-  t.is(nextPhase(undefined, policy, nodes('require'), 5).phase, 'Accepting');
+  t.is(nextPhase(undefined, policy, nodes('require'), time(5)).phase, 'Accepting');
   t.deepEqual(
-    nextPhase({ ...at('Required'), generation: 2 }, policy, nodes('require'), 5),
+    nextPhase({ ...at('Required'), generation: 2 }, policy, nodes('require'), time(5)),
     at('Accepting', 5),
   );
-  t.is(nextPhase({ ...at('Required'), uid: 'other' }, policy, nodes('require'), 5).phase, 'Accepting');
+  t.is(nextPhase({ ...at('Required'), uid: 'other' }, policy, nodes('require'), time(5)).phase, 'Accepting');
 });
 
 const step = test.macro<[EnablingState['phase'], NodePhase[], EnablingState['phase']]>({
-  exec: (t, before, reports, expected) => t.is(nextPhase(at(before), policy, reports, 1).phase, expected),
+  exec: (t, before, reports, expected) =>
+    t.is(nextPhase(at(before), policy, reports, time(1)).phase, expected),
   title: (title) => `a step: ${title}`,
 });
 test('not before every node accepts', step, 'Accepting', nodes('accept', undefined), 'Accepting');
@@ -33,6 +31,6 @@ test('no node reports', step, 'Accepting', [], 'Accepting');
 
 test('a node that does not take the step holds nobody up for long', (t) => {
   const reports = nodes('accept', undefined);
-  t.is(nextPhase(at('Accepting'), policy, reports, PHASE_LIMIT_MS - 1).phase, 'Accepting');
-  t.deepEqual(nextPhase(at('Accepting'), policy, reports, PHASE_LIMIT_MS), at('Sending', PHASE_LIMIT_MS));
+  t.is(nextPhase(at('Accepting'), policy, reports, time(LIMIT_MS - 1)).phase, 'Accepting');
+  t.deepEqual(nextPhase(at('Accepting'), policy, reports, time(LIMIT_MS)), at('Sending', LIMIT_MS));
 });

@@ -45,6 +45,7 @@ const REQUIRED: EnablingState = { uid: 'u', generation: 2, phase: 'Required', si
 function statusOf(objects: Partial<ClusterObjects>, reports: readonly IPsecNode[]): PolicyStatus {
   const status = policyStatuses(cluster({ ...web, ...objects }), reports, {
     now: NOW,
+    phaseLimitMs: 10_000,
     enabling: new Map([['p', REQUIRED]]),
   }).get('p');
   if (status === undefined) {
@@ -78,7 +79,7 @@ test('not enforced while it is being enabled, and the phase is said', (t) => {
     policyStatuses(
       objects,
       ['a', 'b', 'c'].map((name) => reportOf(name, { phase })),
-      { now: NOW, enabling },
+      { now: NOW, phaseLimitMs: 10_000, enabling },
     ).get('p');
   const said = (given: PolicyStatus | undefined): unknown =>
     given === undefined ? undefined : [given.phase, condition(given, 'Enforced')?.reason];
@@ -87,6 +88,14 @@ test('not enforced while it is being enabled, and the phase is said', (t) => {
   t.deepEqual(said(status('accept')), ['Sending', 'Enabling']);
   t.deepEqual(said(status('send')), ['Required', 'NodeNotReady']);
   t.deepEqual(said(status('require')), ['Required', 'AllNodes']);
+});
+
+test('a node that does not take its step is waited for as long as is said', (t) => {
+  const objects = cluster({ ...web, policies: [p(item('web', 'tcp/80'))] });
+  const enabling = new Map<string, EnablingState>();
+  const phaseAfter = (ms: number): unknown =>
+    policyStatuses(objects, [], { now: NOW + ms, phaseLimitMs: 25_000, enabling }).get('p')?.phase;
+  t.deepEqual([0, 24_999, 25_000].map(phaseAfter), ['Accepting', 'Accepting', 'Sending']);
 });
 
 const missing = test.macro<[report: IPsecNode | undefined, says: RegExp]>({

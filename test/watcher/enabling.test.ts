@@ -1,6 +1,8 @@
 import test from 'ava';
-import { createEnabling, ENABLE_LIMIT_MS } from '../../src/watcher/enabling.ts';
+import { createEnabling } from '../../src/watcher/enabling.ts';
 import type { IPsecPolicy } from '../../src/watcher/objects.ts';
+
+const LIMIT_MS = 5_000;
 
 function policy(
   generation: number,
@@ -24,7 +26,7 @@ const told = (
 });
 
 test('a policy that appears accepts first, then follows its status', (t) => {
-  const enabling = createEnabling(true, () => 0);
+  const enabling = createEnabling(true, LIMIT_MS, () => 0);
   const phase = (given: IPsecPolicy): string | undefined => enabling.phases([given]).get('p');
   t.is(phase(policy(1)), 'accept');
   t.is(phase(policy(1, told('Accepting'))), 'accept');
@@ -33,11 +35,11 @@ test('a policy that appears accepts first, then follows its status', (t) => {
   t.is(phase(policy(2, told('Required'))), 'accept', 'the status is that of the generation before');
 });
 
-test('without a word from the controller it is required after a while', (t) => {
+test('without a word from the controller it is required after three of its limits', (t) => {
   let now = 1_000;
-  const enabling = createEnabling(true, () => now);
+  const enabling = createEnabling(true, LIMIT_MS, () => now);
   t.is(enabling.phases([policy(1)]).get('p'), 'accept');
-  now += ENABLE_LIMIT_MS - 1;
+  now += 3 * LIMIT_MS - 1;
   t.is(enabling.phases([policy(1, told('Sending'))]).get('p'), 'send');
   now += 1;
   t.is(enabling.phases([policy(1, told('Sending'))]).get('p'), 'require');
@@ -45,14 +47,14 @@ test('without a word from the controller it is required after a while', (t) => {
 });
 
 test('what a node without memory finds is required at once, what comes later is not', (t) => {
-  const enabling = createEnabling(false, () => 10 * ENABLE_LIMIT_MS);
+  const enabling = createEnabling(false, LIMIT_MS, () => 10 * LIMIT_MS);
   t.is(enabling.phases([policy(1, told('Accepting'))]).get('p'), 'require');
   t.is(enabling.phases([policy(2)]).get('p'), 'accept');
 });
 
 test('from files, a policy is required at once', (t) => {
   t.is(
-    createEnabling(true, () => 0)
+    createEnabling(true, LIMIT_MS, () => 0)
       .phases([policy(1, undefined, '')])
       .get('p'),
     'require',

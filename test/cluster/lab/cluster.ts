@@ -10,6 +10,9 @@ import { type Daemon, startIn } from './process.ts';
 import { NODES } from './topology.ts';
 import type { Wire } from './wire.ts';
 
+/** In QEMU a node can take longer than 10 s for a step of enabling. */
+const PHASE_LIMIT = process.env.TRAPLINE_EMULATED === '1' ? ['--phase-limit', '80'] : [];
+
 /** Where the agents read the cluster from. */
 export interface LabCluster {
   readonly kind: 'directory' | 'kubernetes';
@@ -70,7 +73,7 @@ export async function kubernetesCluster(base: string, wire: Wire): Promise<LabCl
     ['/usr/bin/nsenter', `--net=${path}`, '--'],
     [
       ...[executable('trapline-agent'), 'controller'],
-      ...['--kubeconfig', controllerConfig, '--namespace', 'trapline-system'],
+      ...['--kubeconfig', controllerConfig, '--namespace', 'trapline-system', ...PHASE_LIMIT],
     ],
     join(base, 'controller.log'),
   );
@@ -78,7 +81,7 @@ export async function kubernetesCluster(base: string, wire: Wire): Promise<LabCl
     kind: 'kubernetes',
     agentArgs: (node) => [
       ...['--source', 'kubernetes', '--kubeconfig', kubeconfigs.get(node) ?? ''],
-      ...['--ca-spread', '2'],
+      ...['--ca-spread', '2', ...PHASE_LIMIT],
     ],
     put: async (_name, text) => void (await server.kubectl(['apply', '-f', '-'], text)),
     applyPolicy: async (file) => void (await server.kubectl(['apply', '-f', example(file)])),
