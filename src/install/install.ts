@@ -41,11 +41,17 @@ const TEMPORARY = /^\.trapline-[0-9a-f]{12}$/;
 
 const temporaryName = (): string => `.trapline-${randomBytes(6).toString('hex')}`;
 
-/** Puts the executable in place: a copy under another name, then a rename, so that a runtime finds the old one or the new one. It is `trapline-ipam` as well. */
+/**
+ * Puts the executable in place: a copy under another name, then a rename, so that a runtime finds the old one or the new one. It is `trapline-ipam`
+ * as well. Throws, with nothing done, if there is none.
+ */
 export function installExecutable({
   executable,
   binDir,
 }: Pick<InstallOptions, 'executable' | 'binDir'>): void {
+  if (!existsSync(executable)) {
+    throw new Error(`${executable}: there is no such executable to install (--executable)`);
+  }
   const target = join(binDir, 'trapline');
   mkdirSync(binDir, { recursive: true, mode: 0o755 });
   const ipam = join(binDir, IPAM_NAME);

@@ -141,6 +141,14 @@ test('the executable is replaced by rename, an equal one is left', (t) => {
   t.deepEqual(readdirSync(target.binDir), ['trapline', 'trapline-ipam']);
 });
 
+test('an executable that is not there is an error that names it, with nothing done', (t) => {
+  const target = { ...node(t), executable: '/nowhere/trapline' };
+  t.throws(() => installExecutable(target), {
+    message: '/nowhere/trapline: there is no such executable to install (--executable)',
+  });
+  t.false(existsSync(target.binDir));
+});
+
 test('the executable stays where a chain has its addresses from it', (t) => {
   const target = node(t, {
     '10-pods.conflist': original('bridge').replace('host-local', 'trapline-ipam'),
