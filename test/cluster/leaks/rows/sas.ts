@@ -105,7 +105,7 @@ export const saRows: readonly Row[] = [
   {
     id: '6h',
     title: 'hard expiry of SAs that nobody has rekeyed, by their age',
-    lossless: true,
+    loses: 'what is on its way when an SA ends at its receiver first',
     async event(world) {
       const sas = await between(world);
       for (const sa of sas) {
