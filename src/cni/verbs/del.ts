@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { deleteAttachment, readAttachment } from '../../cache/attachments.ts';
+import { attachmentPath } from '../../cache/paths.ts';
 import type { Call } from '../call.ts';
 import { checkNetns, locked } from '../effects.ts';
 import { detach } from '../lay.ts';
@@ -10,10 +12,10 @@ import { detach } from '../lay.ts';
 export async function del(call: Call): Promise<string> {
   const { config, variables } = call;
   checkNetns(variables, false);
-  const read = readAttachment(config.runDir, variables.containerId, variables.ifName);
-  if (read.kind !== 'missing') {
+  const { containerId, ifName } = variables;
+  if (existsSync(attachmentPath(config.runDir, containerId, ifName))) {
     await locked(call, async () => {
-      const current = readAttachment(config.runDir, variables.containerId, variables.ifName);
+      const current = readAttachment(config.runDir, containerId, ifName);
       if (current.kind === 'ok') {
         await detach(call, current.value);
       } else {
