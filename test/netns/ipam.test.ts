@@ -299,7 +299,8 @@ run('2,000 ADDs and DELs, ended at random by SIGKILL: the store is consistent', 
         const [ip] = json.ips ?? [];
         if (verb === 'ADD' && exitCode === 0 && ip !== undefined) {
           held.set(ip.address, containerId);
-        } else if (verb === 'DEL' && exitCode === 0) {
+        } else if (verb === 'DEL' && (exitCode === 0 || exitCode === null)) {
+          // Of one that was killed nobody knows how far it had come.
           for (const [address] of [...held].filter(([, owner]) => owner === containerId)) {
             held.delete(address);
           }
