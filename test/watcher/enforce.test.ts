@@ -100,3 +100,34 @@ test('nothing is deleted while a record cannot be read', async (t) => {
   await createEnforcer(effects).enforce(cache);
   t.deepEqual(applied, []);
 });
+
+test('an inspection looks again after a while, and at nothing more once a whole comparison has come in between', async (t) => {
+  const cache = seedCache();
+  let policies: readonly XfrmPolicy[] = planPolicies(cache, []);
+  const events: string[] = [];
+  let meanwhile = async (): Promise<unknown> => undefined;
+  const enforcer = createEnforcer({
+    ...node([], []).effects,
+    eachPolicy: async (take, pace) => {
+      if (pace !== undefined) {
+        events.push('reading');
+        await meanwhile();
+      }
+      policies.map(inKernel).forEach(take);
+    },
+    grace: async () => void events.push('grace'),
+  });
+  await enforcer.enforce(cache);
+  meanwhile = async () => {
+    const next = { ...cache, endpoints: [] };
+    policies = planPolicies(next, []);
+    await enforcer.enforce(next);
+  };
+  t.true(await enforcer.intact());
+  t.deepEqual(events.splice(0), ['reading']);
+
+  meanwhile = async () => undefined;
+  policies = policies.slice(1);
+  t.false(await enforcer.intact());
+  t.deepEqual(events, ['reading', 'grace', 'reading']);
+});
