@@ -119,6 +119,9 @@ export const strangerRows: readonly Row[] = [
     async event(world) {
       const spoofed = `${PODS.client2.address}/32`;
       const before = await dropped(world, 'XfrmInTmplMismatch');
+      const [server] = NODES.filter(({ name }) => name === SERVER);
+      const route = [server?.podCidr ?? '', 'via', server?.address ?? ''];
+      await mustIn(wireOf(world), [IP, 'route', 'replace', ...route]);
       await mustIn(wireOf(world), [IP, 'addr', 'add', spoofed, 'dev', 'br0']);
       const datagram = [
         '/usr/bin/socat',
