@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { keepLogs } from '../scenario.ts';
 import { CHAPTERS, type Chapter } from './chapters.ts';
 import type { MutationOutcome } from './document.ts';
-import { MUTATIONS, type Mutation, makeMutant, useMutant } from './mutations.ts';
+import { makeMutant, useMutant } from './mutant.ts';
+import { isCaught, MUTATIONS, type Mutation } from './mutations.ts';
 import { formatOutcome, type Outcome, type Row, runRow } from './table.ts';
 import { createWorld, destroyWorld } from './world.ts';
 
@@ -67,13 +68,19 @@ async function runMutation(mutation: Mutation): Promise<MutationOutcome> {
       const rows = chapter.rows.filter(({ id }) => id === row);
       if (rows.length > 0) {
         const [outcome] = await runRows(chapter, rows);
-        const caught = outcome?.ok === false;
-        return { mechanism, row, caught, said: outcome === undefined ? '' : formatOutcome(outcome).slice(5) };
+        if (outcome !== undefined) {
+          return {
+            mechanism,
+            row,
+            caught: isCaught(mutation, outcome),
+            said: formatOutcome(outcome).slice(5),
+          };
+        }
       }
     }
     throw new Error(`mutation ${mutation.name}: there is no row ${row}`);
   } catch (error) {
-    return { mechanism, row, caught: true, said: `not even set up: ${(error as Error).message}` };
+    return { mechanism, row, caught: false, said: `not even set up: ${(error as Error).message}` };
   } finally {
     useMutant(undefined);
   }
@@ -86,7 +93,7 @@ async function runMutations(which: string): Promise<boolean> {
     mutations.push(outcome);
     keep({ mutations });
     say(
-      `${outcome.caught ? 'caught' : 'MISSED'} ${mutation.name}: without "${mutation.mechanism}" row ${mutation.row} ${outcome.caught ? 'fails' : 'passes'}`,
+      `${outcome.caught ? 'caught' : 'MISSED'} ${mutation.name}: without "${mutation.mechanism}" row ${mutation.row} ${outcome.caught ? 'fails' : 'does not fail of it'}: ${outcome.said}`,
     );
   }
   const missed = mutations.filter(({ caught }) => !caught).length;

@@ -1,8 +1,6 @@
-import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { ROOT } from '../../helpers/root.ts';
+import type { Outcome } from './table.ts';
 
-interface Edit {
+export interface Edit {
   /** Below the repository, compiled. */
   readonly file: string;
   readonly from: string;
@@ -14,29 +12,34 @@ export interface Mutation {
   readonly name: string;
   readonly mechanism: string;
   readonly row: string;
+  /** What that row must fail of: packets in the clear, messages lost in a row that may lose none, or what it says itself. */
+  readonly fails: 'clear' | 'lost' | RegExp;
   readonly edits: readonly Edit[];
 }
 
 const SRC = 'build/src';
-const CONF = 'conf/strongswan/strongswan.conf';
+export const CONF = 'conf/strongswan/strongswan.conf';
 
 export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'add',
     mechanism: 'ADD lays policies before the pod starts',
     row: '1a',
+    fails: 'clear',
     edits: [{ file: `${SRC}/ipsec/plan.js`, from: 'return cache.mesh\n', to: 'return true\n' }],
   },
   {
     name: 'unlisted',
     mechanism: 'protected port numbers of endpoints that are not listed yet',
     row: '1b',
+    fails: 'clear',
     edits: [{ file: `${SRC}/watcher/model/model.js`, from: 'input.protectUnlisted === false', to: 'true' }],
   },
   {
     name: 'larval',
     mechanism: 'packets wait for their tunnel (xfrm_larval_drop 0)',
     row: '1c',
+    fails: /first packets lost/,
     edits: [
       {
         file: `${SRC}/watcher/sysctl.js`,
@@ -49,18 +52,21 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'boot',
     mechanism: "a peer's new bootID drops its IKE_SAs",
     row: '2g',
+    fails: /the IKE_SAs of before are gone: not within/,
     edits: [{ file: `${SRC}/watcher/rebooted.js`, from: 'before.has(node) &&', to: 'false &&' }],
   },
   {
     name: 'phases',
     mechanism: 'enabling in phases (level use, send, require)',
     row: '3a',
+    fails: 'lost',
     edits: [{ file: `${SRC}/watcher/enabling.js`, from: 'uid === undefined || late', to: 'true' }],
   },
   {
     name: 'departed',
     mechanism: 'pod CIDRs of nodes that left keep their policies',
     row: '5b',
+    fails: 'clear',
     edits: [
       { file: `${SRC}/watcher/model/departed.js`, from: 'DEPARTED_MS = 20 * 60_000', to: 'DEPARTED_MS = 0' },
     ],
@@ -69,6 +75,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'icmp',
     mechanism: 'ICMP of protected pods',
     row: '7a',
+    fails: 'clear',
     edits: [
       {
         file: `${SRC}/ipsec/selectors.js`,
@@ -82,12 +89,14 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'icmp-node',
     mechanism: 'ICMP errors that nodes send with their own addresses',
     row: '7c',
+    fails: 'clear',
     edits: [{ file: `${SRC}/ipsec/icmp.js`, from: '...(us ?? [])', to: '' }],
   },
   {
     name: 'fragments',
     mechanism: 'reassembly before the look-up',
     row: '8c',
+    fails: 'clear',
     edits: [
       {
         file: `${SRC}/watcher/hairpin.js`,
@@ -100,6 +109,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'node-traffic',
     mechanism: 'node addresses are selectors (nodeTraffic)',
     row: '9a',
+    fails: 'clear',
     edits: [
       { file: `${SRC}/ipsec/policy-maker.js`, from: 'cache.nodeTraffic === true ? peer', to: 'false ? peer' },
       {
@@ -113,24 +123,28 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'strict',
     mechanism: 'strangers meet a template that no SA satisfies (strict)',
     row: '9c',
+    fails: /[1-9]\d* of \d+ answered/,
     edits: [{ file: `${SRC}/ipsec/strict.js`, from: 'cache.strict !== true', to: 'true' }],
   },
   {
     name: 'required',
     mechanism: 'inbound templates are required',
     row: '9d',
+    fails: /the kernel has dropped nothing/,
     edits: [{ file: `${SRC}/ipsec/policy-maker.js`, from: "? 'required' : 'use'", to: "? 'use' : 'use'" }],
   },
   {
     name: 'acquire',
     mechanism: 'acquires expire after 4 s (xfrm_acq_expires)',
     row: '10c',
+    fails: /the peer does not answer.*; traffic: not within/,
     edits: [{ file: CONF, from: 'xfrm_acq_expires = 4', to: 'xfrm_acq_expires = 600' }],
   },
   {
     name: 'order',
     mechanism: 'policies are replaced in place, new ones come before old ones go',
     row: '5d',
+    fails: 'clear',
     edits: [
       {
         file: `${SRC}/watcher/enforce.js`,
@@ -145,6 +159,7 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'ghosts',
     mechanism: 'SAs that charon has and the kernel has lost are ended',
     row: '14b',
+    fails: /SAs; traffic: not within/,
     edits: [{ file: `${SRC}/ipsec/charon/ghosts.js`, from: "state === 'INSTALLED'", to: 'false' }],
   },
   {
@@ -152,58 +167,32 @@ export const MUTATIONS: readonly Mutation[] = [
     mechanism:
       'a responder goes on sending through the SA before while its initiator has not the next one yet',
     row: '13a',
+    fails: 'lost',
     edits: [{ file: `${SRC}/ipsec/charon/pins.js`, from: "policy.dir === 'out'", to: 'false' }],
   },
   {
     name: 'esn',
     mechanism: 'sequence numbers of 64 bits',
     row: '6j',
+    fails: /none of \d+ SAs/,
     edits: [{ file: `${SRC}/ipsec/charon/profile.js`, from: '-esn-noesn', to: '' }],
   },
   {
     name: 'addresses',
     mechanism: 'masquerading leaves alone what goes into a tunnel',
     row: '12b',
+    fails: 'clear',
     edits: [{ file: `${SRC}/ipsec/hairpin/render.js`, from: 'rt ipsec exists', to: 'rt ipsec missing' }],
   },
 ];
 
-/** Makes a copy of the programs without the mechanism. Resolves to the folder; for the environment, see `useMutant`. */
-export function makeMutant({ name, edits }: Pick<Mutation, 'name' | 'edits'>, base: string): string {
-  const folder = join(base, `mutant-${name}`);
-  mkdirSync(folder);
-  cpSync(join(ROOT, 'build'), join(folder, 'build'), { recursive: true });
-  cpSync(join(ROOT, 'conf'), join(folder, 'conf'), { recursive: true, dereference: true });
-  cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
-  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
-  for (const { file, from, to } of edits) {
-    const path = join(folder, file);
-    const text = readFileSync(path, 'utf8');
-    if (!text.includes(from)) {
-      throw new Error(`mutation ${name}: ${file} has no ${JSON.stringify(from)}`);
-    }
-    writeFileSync(path, text.replaceAll(from, to));
+/** Whether the row has failed of what the mechanism prevents: a tool's error, or nodes that cannot be set up, say nothing of it. */
+export function isCaught({ fails }: Pick<Mutation, 'fails'>, outcome: Outcome): boolean {
+  if (fails === 'clear') {
+    return outcome.clear > 0;
   }
-  const dist = join(folder, 'dist');
-  mkdirSync(dist);
-  for (const program of ['trapline', 'trapline-agent', 'traplinectl']) {
-    const path = join(dist, program);
-    writeFileSync(
-      path,
-      `#!/bin/sh\nexec ${process.execPath} ${join(folder, 'build/bin', program)}.js "$@"\n`,
-    );
-    chmodSync(path, 0o755);
+  if (fails === 'lost') {
+    return !outcome.ok && outcome.lost > 0;
   }
-  return folder;
-}
-
-/** The lab takes its programs and charon's settings from here; undefined: the real ones. */
-export function useMutant(folder: string | undefined): void {
-  if (folder === undefined) {
-    delete process.env.TRAPLINE_DIST;
-    delete process.env.TRAPLINE_STRONGSWAN_CONF;
-  } else {
-    process.env.TRAPLINE_DIST = join(folder, 'dist');
-    process.env.TRAPLINE_STRONGSWAN_CONF = join(folder, CONF);
-  }
+  return !outcome.ok && fails.test(outcome.remark);
 }

@@ -7,7 +7,7 @@ import { nodesManifest } from '../../lab/objects.ts';
 import { sasOf } from '../../lab/probe.ts';
 import { sleep, until } from '../../lab/process.ts';
 import { NODES } from '../../lab/topology.ts';
-import { makeMutant, useMutant } from '../mutations.ts';
+import { makeMutant, useMutant } from '../mutant.ts';
 import type { Row } from '../table.ts';
 import { inStep, rebootNode, type World } from '../world.ts';
 

@@ -1,0 +1,44 @@
+import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from '../../helpers/root.ts';
+import { CONF, type Mutation } from './mutations.ts';
+
+/** Makes a copy of the programs without the mechanism. Resolves to the folder; for the environment, see `useMutant`. */
+export function makeMutant({ name, edits }: Pick<Mutation, 'name' | 'edits'>, base: string): string {
+  const folder = join(base, `mutant-${name}`);
+  mkdirSync(folder);
+  cpSync(join(ROOT, 'build'), join(folder, 'build'), { recursive: true });
+  cpSync(join(ROOT, 'conf'), join(folder, 'conf'), { recursive: true, dereference: true });
+  cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  for (const { file, from, to } of edits) {
+    const path = join(folder, file);
+    const text = readFileSync(path, 'utf8');
+    if (!text.includes(from)) {
+      throw new Error(`mutation ${name}: ${file} has no ${JSON.stringify(from)}`);
+    }
+    writeFileSync(path, text.replaceAll(from, to));
+  }
+  const dist = join(folder, 'dist');
+  mkdirSync(dist);
+  for (const program of ['trapline', 'trapline-agent', 'traplinectl']) {
+    const path = join(dist, program);
+    writeFileSync(
+      path,
+      `#!/bin/sh\nexec ${process.execPath} ${join(folder, 'build/bin', program)}.js "$@"\n`,
+    );
+    chmodSync(path, 0o755);
+  }
+  return folder;
+}
+
+/** The lab takes its programs and charon's settings from here; undefined: the real ones. */
+export function useMutant(folder: string | undefined): void {
+  if (folder === undefined) {
+    delete process.env.TRAPLINE_DIST;
+    delete process.env.TRAPLINE_STRONGSWAN_CONF;
+  } else {
+    process.env.TRAPLINE_DIST = join(folder, 'dist');
+    process.env.TRAPLINE_STRONGSWAN_CONF = join(folder, CONF);
+  }
+}
