@@ -27,6 +27,16 @@ export function blocksOf(text: string): string[][] {
   return blocks;
 }
 
+/** Where the entry after the one at `from` begins; the text's length if there is none. */
+export function nextBlock(text: string, from: number): number {
+  for (let end = text.indexOf('\n', from); end >= 0; end = text.indexOf('\n', end + 1)) {
+    if (text[end + 1] !== '\t') {
+      return end + 1;
+    }
+  }
+  return text.length;
+}
+
 /** A piece of the output of `ip xfrm`: the entries that are in it as a whole, and the beginning of one that may go on in the next piece. */
 export function completeBlocks(text: string): [complete: string, begun: string] {
   for (let end = text.lastIndexOf('\n', text.length - 2); end >= 0; end = text.lastIndexOf('\n', end - 1)) {

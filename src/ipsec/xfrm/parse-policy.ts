@@ -1,6 +1,6 @@
 import { isOurReqid, PRIORITY_FIRST, PRIORITY_LAST } from '../identity.ts';
-import type { Selector } from '../types.ts';
-import { blocksOf, UnknownLine, unreadable } from './block.ts';
+import type { Direction, Selector } from '../types.ts';
+import { blocksOf, nextBlock, UnknownLine, unreadable } from './block.ts';
 import type { KernelPolicy, KernelTemplate, TablePolicy } from './kernel-policy.ts';
 import { protocolOf } from './protocol.ts';
 
@@ -21,6 +21,10 @@ const NO_MATTER =
 const USED = /^\t {2}add .+ use (.+)$/;
 const NEVER_OURS = /^\tsecurity context /;
 
+/** All of an entry as ours are written, and most of others': one look instead of one for each line. */
+const COMMON =
+  /src (\S+) dst (\S+)(?: proto (\S+))?(?: sport (\d+))?(?: dport (\d+))? *\n\tdir (in|out|fwd) priority (\d+) ptype main *\n\ttmpl src (\S+) dst (\S+)\n\t\tproto (\S+) reqid (\d+) mode (\S+)\n(\t\tlevel use *\n)?(?!\t)/y;
+
 type Parts = { -readonly [K in keyof TablePolicy]: TablePolicy[K] } & { templates: KernelTemplate[] };
 
 /**
@@ -30,19 +34,50 @@ type Parts = { -readonly [K in keyof TablePolicy]: TablePolicy[K] } & { template
  * policy with such a line is opaque
  */
 export function parsePolicies(text: string): KernelPolicy[] {
-  return blocksOf(text).map((lines) => {
-    try {
-      return parsePolicy(lines) ?? opaque(lines);
-    } catch (error) {
-      if (!(error instanceof UnknownLine)) {
-        throw error;
-      }
-      if (mayBeOurs(lines.join('\n'))) {
-        throw unreadable('ip xfrm policy', error);
-      }
-      return opaque(lines);
+  const policies: KernelPolicy[] = [];
+  for (let at = 0; at < text.length; ) {
+    const common = parseCommon(text, at);
+    const end = common === undefined ? nextBlock(text, at) : COMMON.lastIndex;
+    policies.push(...(common === undefined ? blocksOf(text.slice(at, end)).map(parseBlock) : [common]));
+    at = end;
+  }
+  return policies;
+}
+
+/** Undefined for what does not look like most; otherwise it ends at the pattern's `lastIndex`. */
+function parseCommon(text: string, at: number): TablePolicy | undefined {
+  COMMON.lastIndex = at;
+  const found = COMMON.exec(text);
+  const proto = protocolOf(found?.[3] ?? 'any');
+  if (found === null || proto === undefined) {
+    return undefined;
+  }
+  const [, src = '', dst = '', , sport = '0', dport = '0', dir, priority, from = '', to = ''] = found;
+  const [esp = '', reqid, mode = '', use] = found.slice(10);
+  const level = use === undefined ? 'required' : 'use';
+  return {
+    kind: 'policy',
+    dir: dir as Direction,
+    selector: { src, dst, proto, sport: Number(sport), dport: Number(dport) },
+    priority: Number(priority),
+    action: 'allow',
+    templates: [{ src: from, dst: to, proto: esp, spi: 0, reqid: Number(reqid), mode, level }],
+    flags: [],
+  };
+}
+
+function parseBlock(lines: readonly string[]): KernelPolicy {
+  try {
+    return parsePolicy(lines) ?? opaque(lines);
+  } catch (error) {
+    if (!(error instanceof UnknownLine)) {
+      throw error;
     }
-  });
+    if (mayBeOurs(lines.join('\n'))) {
+      throw unreadable('ip xfrm policy', error);
+    }
+    return opaque(lines);
+  }
 }
 
 function opaque(lines: readonly string[]): KernelPolicy {

@@ -82,6 +82,31 @@ test('a table that cannot be read to its end is an error', async (t) => {
   t.is(error?.message, 'ip xfrm policy: Dump terminated');
 });
 
+test('property: an entry that is read at one look is read the same line by line', (t) => {
+  const word = fc.constantFrom('', ' proto udp', ' proto 6', ' proto gre', ' proto ipv6-icmp');
+  const port = fc.constantFrom('', ' sport 53', ' dport 9153', ' sport 1 dport 2');
+  const level = fc.constantFrom('', '\t\tlevel use \n', '\t\tlevel required \n');
+  const head = fc.tuple(fc.constantFrom('in', 'out', 'fwd', 'socket'), fc.integer({ min: 0, max: 200_000 }));
+  const template = fc.tuple(
+    fc.constantFrom('esp', 'ah'),
+    fc.constantFrom('', ' spi 0xc1a2b3c4'),
+    fc.constantFrom('tunnel', 'transport'),
+  );
+  fc.assert(
+    fc.property(word, port, level, head, template, (proto, ports, use, [dir, priority], [esp, spi, mode]) => {
+      const text = `src 10.1.0.3/32 dst fd00::/64${proto}${ports} \n\tdir ${dir} priority ${priority} ptype main \n${TEMPLATE}\n\t\tproto ${esp}${spi} reqid 10000001 mode ${mode}\n${use}`;
+      const [slowly] = parsePolicies(`${text}\tlifetime config:\n`);
+      const [one, ...others] = parsePolicies(text + text + HEAD);
+      if (slowly?.kind === 'policy') {
+        t.deepEqual([one, others[0]], [slowly, slowly]);
+      } else {
+        t.deepEqual(one, { kind: 'opaque', text: text.slice(0, -1) });
+      }
+      t.is(others.length, 2);
+    }),
+  );
+});
+
 test('no output is no policy and no SA', (t) => {
   t.deepEqual(parsePolicies(''), []);
   t.deepEqual(parseStates(''), []);
