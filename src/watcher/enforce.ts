@@ -176,7 +176,9 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
       if (suspects.size === 0) {
         return true;
       }
-      await effects.grace();
+      if (reading < READINGS) {
+        await effects.grace();
+      }
     }
     return false;
   };

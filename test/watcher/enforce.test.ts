@@ -1,6 +1,8 @@
 import test from 'ava';
 import type { Attachment } from '../../src/cache/attachment.ts';
+import { cellOf } from '../../src/ipsec/checksum.ts';
 import { planAttachment, planPolicies } from '../../src/ipsec/plan.ts';
+import { CELLS } from '../../src/ipsec/sums.ts';
 import type { XfrmPolicy } from '../../src/ipsec/types.ts';
 import type { TablePolicy } from '../../src/ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../../src/ipsec/xfrm/operation.ts';
@@ -130,4 +132,29 @@ test('an inspection looks again after a while, and at nothing more once a whole 
   policies = policies.slice(1);
   t.false(await enforcer.intact());
   t.deepEqual(events, ['reading', 'grace', 'reading']);
+});
+
+test('an inspection that finds something else off each time ends, and nobody waits after its last reading', async (t) => {
+  const cache = seedCache();
+  const whole = planPolicies(cache, [attachment]);
+  const cells = [...Map.groupBy(whole, (policy) => cellOf(policy, CELLS)).values()];
+  t.true(cells.length >= 5);
+  const events: string[] = [];
+  const enforcer = createEnforcer({
+    ...node([]).effects,
+    eachPolicy: async (take, pace) => {
+      const readings = events.filter((event) => event === 'reading').length;
+      const missing = new Set(pace === undefined ? [] : cells[readings]);
+      whole
+        .filter((policy) => !missing.has(policy))
+        .map(inKernel)
+        .forEach(take);
+      events.push(pace === undefined ? 'comparison' : 'reading');
+    },
+    grace: async () => void events.push('grace'),
+  });
+  await enforcer.enforce(cache);
+  t.false(await enforcer.intact());
+  const more = Array.from({ length: 4 }, () => ['grace', 'reading']).flat();
+  t.deepEqual(events, ['comparison', 'reading', ...more]);
 });

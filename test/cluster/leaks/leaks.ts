@@ -87,6 +87,7 @@ async function runMutation(mutation: Mutation): Promise<MutationOutcome> {
 }
 
 async function runMutations(which: string): Promise<boolean> {
+  process.on('unhandledRejection', (error) => say(`a row that has failed left behind: ${error}`));
   const mutations: MutationOutcome[] = [];
   for (const mutation of MUTATIONS.filter(({ name }) => which === 'all' || which.split(',').includes(name))) {
     const outcome = await runMutation(mutation);
