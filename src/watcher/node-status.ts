@@ -1,8 +1,14 @@
 import type { CertificateReport } from './charon/link.ts';
 import type { NodeReport, PublisherOptions } from './publish.ts';
 
-/** Of a failure the peer alone: its reason can change with each packet. */
-export function urgentPart({ ikeSas: _ike, childSas: _child, failures, ...rest }: NodeReport): string {
+/** Counts can wait: they change with each pod of the cluster, on all nodes at once. Of a failure the peer alone: its reason can change with each packet. */
+export function urgentPart({
+  xfrmPolicies: _policies,
+  ikeSas: _ike,
+  childSas: _child,
+  failures,
+  ...rest
+}: NodeReport): string {
   return JSON.stringify({ ...rest, failing: failures.map(({ peer }) => peer) });
 }
 

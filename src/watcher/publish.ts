@@ -54,8 +54,8 @@ const API = '/apis/trapline.io/v1alpha1/ipsecnodes';
 const MANAGER = 'trapline-agent';
 /** A node that has not written for three of these is not believed to enforce anything. */
 export const NODE_HEARTBEAT_MS = 60_000;
-/** Counts of SAs change all the time. */
-const COUNTS_MS = 10_000;
+/** How often it is looked whether that time has come. */
+const LOOK_MS = 10_000;
 const RETRY_MS = 5_000;
 
 const nodeSchema = z.object({ metadata: z.object({ uid: z.string() }) });
@@ -69,8 +69,8 @@ const written = z.object({
 });
 
 /**
- * Keeps the IPsecNode of this node, and no other, in step with the agent's reports: at once where policies or health change, now and
- * then for the rest, so that a thousand nodes do not wear the API server down.
+ * Keeps the IPsecNode of this node, and no other, in step with the agent's reports: at once where policies or health change, with
+ * the heartbeat for the rest, so that a thousand nodes do not wear the API server down.
  */
 export function createPublisher(options: PublisherOptions): Publisher {
   const { client, nodeName, now, sleep, log } = options;
@@ -139,7 +139,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       await recall().catch(() => undefined);
       let said = '';
       while (!signal.aborted) {
-        await wake.wait(COUNTS_MS, signal);
+        await wake.wait(LOOK_MS, signal);
         const given = report;
         const due = given !== null && (urgentPart(given) !== urgent || now() - last >= NODE_HEARTBEAT_MS);
         if (given === null || !due || signal.aborted) {
