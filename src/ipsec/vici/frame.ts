@@ -20,43 +20,34 @@ export function encodeFrame(packet: Uint8Array): Uint8Array {
 export class FrameReader {
   #pieces: Uint8Array[] = [];
   #buffered = 0;
+  /** Bytes without which no packet is complete. */
+  #needed = HEADER_BYTES;
 
   /** The packets that the piece completes. @throws ViciError `malformed` if a packet is longer than the protocol allows */
   push(piece: Uint8Array): Uint8Array[] {
     this.#pieces.push(piece);
     this.#buffered += piece.length;
+    if (this.#buffered < this.#needed) {
+      return [];
+    }
     const packets: Uint8Array[] = [];
-    for (let packet = this.#next(); packet !== undefined; packet = this.#next()) {
-      packets.push(packet);
-    }
-    return packets;
-  }
-
-  #next(): Uint8Array | undefined {
-    const header = this.#peek(HEADER_BYTES);
-    if (header === undefined) {
-      return undefined;
-    }
-    const length = header.readUInt32BE(0);
-    if (length > MAX_PACKET_BYTES) {
-      throw malformed(0, `length ${length}, at most ${MAX_PACKET_BYTES} allowed`);
-    }
-    const frame = this.#peek(HEADER_BYTES + length);
-    if (frame === undefined) {
-      return undefined;
-    }
-    this.#pieces = [frame.subarray(HEADER_BYTES + length)];
-    this.#buffered -= HEADER_BYTES + length;
-    return frame.subarray(HEADER_BYTES, HEADER_BYTES + length);
-  }
-
-  /** All that is buffered, in one piece, if it is at least that long. */
-  #peek(length: number): Buffer | undefined {
-    if (this.#buffered < length) {
-      return undefined;
-    }
     const whole = Buffer.concat(this.#pieces);
-    this.#pieces = [whole];
-    return whole;
+    let begin = 0;
+    for (;;) {
+      const body = begin + HEADER_BYTES;
+      const length = whole.length < body ? undefined : whole.readUInt32BE(begin);
+      if (length !== undefined && length > MAX_PACKET_BYTES) {
+        throw malformed(0, `length ${length}, at most ${MAX_PACKET_BYTES} allowed`);
+      }
+      if (length === undefined || whole.length < body + length) {
+        this.#needed = HEADER_BYTES + (length ?? 0);
+        break;
+      }
+      packets.push(whole.subarray(body, body + length));
+      begin = body + length;
+    }
+    this.#pieces = [whole.subarray(begin)];
+    this.#buffered = whole.length - begin;
+    return packets;
   }
 }

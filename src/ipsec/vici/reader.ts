@@ -23,7 +23,11 @@ export class Reader {
 
   /** @throws ViciError `malformed` past the end, as do all reads */
   byte(what: string): number {
-    const [value = 0] = this.#take(1, what);
+    const value = this.#bytes[this.#offset];
+    if (value === undefined) {
+      throw this.#short(1, what);
+    }
+    this.#offset += 1;
     return value;
   }
 
@@ -43,13 +47,17 @@ export class Reader {
   }
 
   #take(length: number, what: string): Uint8Array {
-    const left = this.#bytes.length - this.#offset;
-    if (length > left) {
-      throw malformed(this.#offset, `${what} has ${length} bytes, only ${left} are left`);
+    if (length > this.#bytes.length - this.#offset) {
+      throw this.#short(length, what);
     }
     const taken = this.#bytes.subarray(this.#offset, this.#offset + length);
     this.#offset += length;
     return taken;
+  }
+
+  #short(length: number, what: string): ViciError {
+    const left = this.#bytes.length - this.#offset;
+    return malformed(this.#offset, `${what} has ${length} bytes, only ${left} are left`);
   }
 }
 
