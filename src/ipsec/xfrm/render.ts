@@ -19,17 +19,10 @@ export function renderQuestion({ dir, selector }: Pick<XfrmPolicy, 'dir' | 'sele
 }
 
 function renderSelector({ src, dst, proto, sport, dport }: Selector): string {
-  const words = ['src', src, 'dst', dst];
-  if (proto !== 'any') {
-    words.push('proto', String(PROTOCOL_NUMBERS[proto]));
-  }
-  if (sport !== 0) {
-    words.push('sport', String(sport));
-  }
-  if (dport !== 0) {
-    words.push('dport', String(dport));
-  }
-  return words.join(' ');
+  const protocol = proto === 'any' ? '' : ` proto ${PROTOCOL_NUMBERS[proto]}`;
+  const source = sport === 0 ? '' : ` sport ${sport}`;
+  const destination = dport === 0 ? '' : ` dport ${dport}`;
+  return `src ${src} dst ${dst}${protocol}${source}${destination}`;
 }
 
 function renderBody({ priority, template }: XfrmPolicy): string {
