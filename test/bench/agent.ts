@@ -25,6 +25,9 @@ const MINUTES = 2;
 /** The agent's second look at what it waits for itself: phases without a controller, the 30 s of its resync. */
 const SETTLE_MS = 75_000;
 
+/** From pod to kernel. */
+const LATE_MS = 250;
+
 const script = (name: string): string => join(import.meta.dirname, name);
 
 /** Undefined without the programs of an API server. */
@@ -109,12 +112,16 @@ async function measure(lab: KubeLab, node: KubeNode): Promise<Row[]> {
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as Event);
-  const delays = events
+  const comings = events
     .filter(({ what }) => what === 'comes')
-    .map(({ address, at }) => (seen.added.get(address) ?? Number.NaN) - at);
+    .map(({ address, at }) => ({ at, took: (seen.added.get(address) ?? Number.NaN) - at }));
+  const delays = comings.map(({ took }) => took);
   const missing = delays.filter(Number.isNaN).length;
   if (missing > 0) {
     throw new Error(`${missing} of ${delays.length} pods never came to the kernel`);
+  }
+  for (const { at, took } of comings.filter((coming) => coming.took > LATE_MS)) {
+    console.error(`a pod took ${took} ms; the agent's log of that time:\n${logged(node, at, at + took)}`);
   }
   const what = `agent, ${NODES.toLocaleString('en')} nodes, ${policies.toLocaleString('en')} policies`;
   return [
@@ -126,8 +133,17 @@ async function measure(lab: KubeLab, node: KubeNode): Promise<Row[]> {
     },
     { what: `${what}: charon's CPU meanwhile`, median: (100 * charonCpu) / seconds },
     { what: `${what}: pod to kernel, median`, median: median(delays) },
-    { what: `${what}: pod to kernel, p99`, median: percentile(delays, 99), target: 250 },
+    { what: `${what}: pod to kernel, p99`, median: percentile(delays, 99), target: LATE_MS },
   ];
+}
+
+/** Lines of the agent's log, by their time. */
+function logged(node: KubeNode, from: number, to: number): string {
+  const within = (line: string): boolean => {
+    const at = Number(/"time":(\d+)/.exec(line)?.[1]);
+    return at >= from && at <= to;
+  };
+  return node.log().split('\n').filter(within).join('\n');
 }
 
 interface Event {
