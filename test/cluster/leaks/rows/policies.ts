@@ -10,6 +10,7 @@ import { MARKER } from '../traffic.ts';
 import { inStep, ledgerOf, runSender, runServer, type World } from '../world.ts';
 
 const NAME = 'leaks';
+const CLIENT = 'worker-0';
 const RETARGETED = 5_353;
 
 /** kube-dns with these ports, and cert-manager. */
@@ -56,15 +57,33 @@ const applied =
     return `${((Date.now() - started) / 1_000).toFixed(1)} s, phases ${[...phases].join(', ')}`;
   };
 
+/** How long the client's agent stands still: its peers are done by then, and wait for it. */
+const LATE_MS = 3_000 * STRETCH;
+
+/** As `applied`, and the client's node hears of it late. */
+const appliedLate =
+  (ports: string) =>
+  async (world: World): Promise<string> => {
+    const pid = nodeOf(world.lab, CLIENT).agent?.pid ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    const waking = setTimeout(() => process.kill(pid, 'SIGCONT'), LATE_MS);
+    try {
+      return await applied(ports)(world);
+    } finally {
+      clearTimeout(waking);
+      process.kill(pid, 'SIGCONT');
+    }
+  };
+
 /** Row 3, with an API server: enabling on live traffic, and what comes after. */
 export const policyRows: readonly Row[] = [
   {
     id: '3a',
-    title: 'policy created',
+    title: "policy created, and the client's node hears of it late",
     lossless: true,
     watched: [],
     after: ['udp', 'large', 'back'],
-    event: applied('udp/53'),
+    event: appliedLate('udp/53'),
   },
   {
     id: '3b',
