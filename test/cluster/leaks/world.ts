@@ -67,13 +67,18 @@ export interface WorldOptions {
   readonly dual?: boolean;
 }
 
-export async function createWorld({
-  source = 'directory',
-  policy,
-  agentFlags = [],
-  dual = false,
-}: WorldOptions): Promise<World> {
-  const lab = await createLab('service', source);
+/** Leaves nothing behind if it throws. */
+export async function createWorld(options: WorldOptions): Promise<World> {
+  const lab = await createLab('service', options.source ?? 'directory');
+  try {
+    return await furnish(lab, options);
+  } catch (error) {
+    await destroyLab(lab);
+    throw error;
+  }
+}
+
+async function furnish(lab: Lab, { policy, agentFlags = [], dual = false }: WorldOptions): Promise<World> {
   lab.agentFlags = agentFlags;
   lab.dual = dual;
   await issueCertificates(lab);
