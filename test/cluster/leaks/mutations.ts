@@ -1,6 +1,6 @@
 import type { Outcome } from './table.ts';
 
-export interface Edit {
+interface Edit {
   /** Below the repository, compiled. */
   readonly file: string;
   readonly from: string;
