@@ -126,6 +126,19 @@ export interface AgentSettings {
   readonly agentFlags?: readonly string[];
 }
 
+/** The node's agent stands still until what this returns is called; calling it again does nothing. */
+export function holdAgent({ agent, spec }: LabNode): () => void {
+  if (agent?.running() !== true) {
+    throw new Error(`${spec.name}: no agent runs there`);
+  }
+  process.kill(agent.pid, 'SIGSTOP');
+  return () => {
+    if (agent.running()) {
+      process.kill(agent.pid, 'SIGCONT');
+    }
+  };
+}
+
 /** `pki`: another folder of keys than the node's own. */
 export function startAgent(
   node: LabNode,

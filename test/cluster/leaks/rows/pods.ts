@@ -1,4 +1,5 @@
 import { nodeOf } from '../../lab/lab.ts';
+import { holdAgent } from '../../lab/node.ts';
 import { detachPod } from '../../lab/pod.ts';
 import { STRETCH } from '../../lab/probe.ts';
 import { sleep } from '../../lab/process.ts';
@@ -17,20 +18,19 @@ export const podRows: readonly Row[] = [
       await withStream(world, { name: 'start', address: late(150).address }, async () => {
         await announce(world, [late(150)]);
         await knows(world, late(150));
-        const agent = nodeOf(world.lab, SERVER).agent;
-        process.kill(agent?.pid ?? 0, 'SIGSTOP');
+        const goOn = holdAgent(nodeOf(world.lab, SERVER));
         try {
           const from = Date.now();
           const pod = await attach(world, late(150));
           const server = runServer(world, pod, ['udp/53']);
           const ms = await answered(world, 'start', from);
-          process.kill(agent?.pid ?? 0, 'SIGCONT');
+          goOn();
           await server.stop('SIGKILL');
           await detachPod(pod);
           await announce(world, []);
           return `answers ${(ms / 1_000).toFixed(1)} s after ADD began`;
         } finally {
-          process.kill(agent?.pid ?? 0, 'SIGCONT');
+          goOn();
         }
       }),
   },
@@ -38,8 +38,7 @@ export const podRows: readonly Row[] = [
     id: '1b',
     title: "server pod starts, and the client's node hears of it 5 s later",
     async event(world) {
-      const agent = nodeOf(world.lab, CLIENT).agent;
-      process.kill(agent?.pid ?? 0, 'SIGSTOP');
+      const goOn = holdAgent(nodeOf(world.lab, CLIENT));
       try {
         await announce(world, [late(151)]);
         await knows(world, late(151));
@@ -48,7 +47,7 @@ export const podRows: readonly Row[] = [
         const remark = await withStream(world, { name: 'unlisted', address: late(151).address }, async () => {
           const ms = await answered(world, 'unlisted', Date.now());
           await sleep(5_000);
-          process.kill(agent?.pid ?? 0, 'SIGCONT');
+          goOn();
           await sleep(2_000);
           return `answered all the while, first after ${(ms / 1_000).toFixed(1)} s`;
         });
@@ -57,7 +56,7 @@ export const podRows: readonly Row[] = [
         await announce(world, []);
         return remark;
       } finally {
-        process.kill(agent?.pid ?? 0, 'SIGCONT');
+        goOn();
       }
     },
   },

@@ -1,5 +1,6 @@
 import { stringify } from 'yaml';
 import { nodeOf } from '../../lab/lab.ts';
+import { holdAgent } from '../../lab/node.ts';
 import { podsManifest, servicesManifest } from '../../lab/objects.ts';
 import { attachPod, detachPod } from '../../lab/pod.ts';
 import { policiesOf, STRETCH } from '../../lab/probe.ts';
@@ -64,14 +65,13 @@ const LATE_MS = 3_000 * STRETCH;
 const appliedLate =
   (ports: string) =>
   async (world: World): Promise<string> => {
-    const pid = nodeOf(world.lab, CLIENT).agent?.pid ?? 0;
-    process.kill(pid, 'SIGSTOP');
-    const waking = setTimeout(() => process.kill(pid, 'SIGCONT'), LATE_MS);
+    const goOn = holdAgent(nodeOf(world.lab, CLIENT));
+    const waking = setTimeout(goOn, LATE_MS);
     try {
       return await applied(ports)(world);
     } finally {
       clearTimeout(waking);
-      process.kill(pid, 'SIGCONT');
+      goOn();
     }
   };
 

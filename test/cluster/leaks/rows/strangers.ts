@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nodeOf } from '../../lab/lab.ts';
 import { type Entrance, mustIn, sleep } from '../../lab/process.ts';
-import { NODES, OPEN_PORT, PODS } from '../../lab/topology.ts';
+import { OPEN_PORT, PODS } from '../../lab/topology.ts';
 import { readCapture } from '../capture.ts';
 import type { Row } from '../table.ts';
 import { MARKER, type StreamSpec } from '../traffic.ts';
@@ -46,6 +46,16 @@ async function dropped({ lab }: World, counter: string): Promise<number> {
 }
 
 const wireOf = ({ lab }: World): Entrance => [IP, 'netns', 'exec', lab.wire.namespace];
+
+/** The wire itself reaches the server's pods, as a stranger. */
+async function routeToServer(world: World): Promise<void> {
+  const { address, address6, podCidr, podCidr6 } = nodeOf(world.lab, SERVER).spec;
+  if (world.lab.dual) {
+    await mustIn(wireOf(world), [IP, 'addr', 'replace', 'fd00:206::fe/64', 'dev', 'br0', 'nodad']);
+  }
+  const route = world.lab.dual ? [podCidr6, 'via', address6] : [podCidr, 'via', address];
+  await mustIn(wireOf(world), [IP, 'route', 'replace', ...route]);
+}
 
 function expect(holds: boolean, message: string): void {
   if (!holds) {
@@ -98,14 +108,7 @@ export const strangerRows: readonly Row[] = [
     id: '9c',
     title: "strict: a stranger in nobody's pod CIDR",
     async event(world) {
-      const [server] = NODES.filter(({ name }) => name === SERVER);
-      if (world.lab.dual) {
-        await mustIn(wireOf(world), [IP, 'addr', 'add', 'fd00:206::fe/64', 'dev', 'br0', 'nodad']);
-      }
-      const route = world.lab.dual
-        ? [server?.podCidr6 ?? '', 'via', server?.address6 ?? '']
-        : [server?.podCidr ?? '', 'via', server?.address ?? ''];
-      await mustIn(wireOf(world), [IP, 'route', 'add', ...route]);
+      await routeToServer(world);
       const open = await flow(world, wireOf(world), { name: 'stranger-open', port: OPEN_PORT });
       expect(open.answered > 0, 'the stranger reaches nobody at all');
       const { sent, answered } = await flow(world, wireOf(world), { name: 'stranger' });
@@ -119,9 +122,7 @@ export const strangerRows: readonly Row[] = [
     async event(world) {
       const spoofed = `${PODS.client2.address}/32`;
       const before = await dropped(world, 'XfrmInTmplMismatch');
-      const [server] = NODES.filter(({ name }) => name === SERVER);
-      const route = [server?.podCidr ?? '', 'via', server?.address ?? ''];
-      await mustIn(wireOf(world), [IP, 'route', 'replace', ...route]);
+      await routeToServer(world);
       await mustIn(wireOf(world), [IP, 'addr', 'add', spoofed, 'dev', 'br0']);
       const datagram = [
         '/usr/bin/socat',
