@@ -28,6 +28,9 @@ const SETTLE_MS = 75_000;
 /** From pod to kernel. */
 const LATE_MS = 250;
 
+/** How much of the agent's log is shown before and after. */
+const AROUND_MS = 2_000;
+
 const script = (name: string): string => join(import.meta.dirname, name);
 
 /** Undefined without the programs of an API server. */
@@ -114,14 +117,17 @@ async function measure(lab: KubeLab, node: KubeNode): Promise<Row[]> {
     .map((line) => JSON.parse(line) as Event);
   const comings = events
     .filter(({ what }) => what === 'comes')
-    .map(({ address, at }) => ({ at, took: (seen.added.get(address) ?? Number.NaN) - at }));
+    .map(({ address, at, ms }) => ({ at, ms, took: (seen.added.get(address) ?? Number.NaN) - at }));
   const delays = comings.map(({ took }) => took);
   const missing = delays.filter(Number.isNaN).length;
   if (missing > 0) {
     throw new Error(`${missing} of ${delays.length} pods never came to the kernel`);
   }
-  for (const { at, took } of comings.filter((coming) => coming.took > LATE_MS)) {
-    console.error(`a pod took ${took} ms; the agent's log of that time:\n${logged(node, at, at + took)}`);
+  for (const { at, ms, took } of comings.filter((coming) => coming.took > LATE_MS)) {
+    const log = logged(node, at - AROUND_MS, at + took + AROUND_MS);
+    console.error(
+      `${at}: a pod took ${took} ms, the API server answered after ${ms} ms; the agent's log:\n${log}`,
+    );
   }
   const what = `agent, ${NODES.toLocaleString('en')} nodes, ${policies.toLocaleString('en')} policies`;
   return [
@@ -134,6 +140,13 @@ async function measure(lab: KubeLab, node: KubeNode): Promise<Row[]> {
     { what: `${what}: charon's CPU meanwhile`, median: (100 * charonCpu) / seconds },
     { what: `${what}: pod to kernel, median`, median: median(delays) },
     { what: `${what}: pod to kernel, p99`, median: percentile(delays, 99), target: LATE_MS },
+    {
+      what: `${what}: of it the API server's answer, p99`,
+      median: percentile(
+        comings.map(({ ms }) => ms),
+        99,
+      ),
+    },
   ];
 }
 
@@ -149,7 +162,9 @@ function logged(node: KubeNode, from: number, to: number): string {
 interface Event {
   readonly what: 'comes' | 'goes';
   readonly address: string;
+  /** When the API server was asked, and how long it took to answer; milliseconds. */
   readonly at: number;
+  readonly ms: number;
 }
 
 /** When the last policy with an address was added: `ip xfrm monitor`. */

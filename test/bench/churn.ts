@@ -11,8 +11,11 @@ const [perMinute = 0, minutes = 0, services = 1] = words.map(Number);
 const client = createKubeClient(loadKubeConfig(kubeconfig));
 const pathOf = (name: string): string => `/apis/discovery.k8s.io/v1/namespaces/ns/endpointslices/${name}`;
 
-const say = (what: 'comes' | 'goes', index: number): void => {
-  process.stdout.write(`${JSON.stringify({ what, address: addressOf(index), at: Date.now() })}\n`);
+/** `at`: when the API server is asked; `ms`: until it has answered. */
+const timed = async (what: 'comes' | 'goes', index: number, ask: () => Promise<unknown>): Promise<void> => {
+  const at = Date.now();
+  await ask();
+  process.stdout.write(`${JSON.stringify({ what, address: addressOf(index), at, ms: Date.now() - at })}\n`);
 };
 const addressOf = (index: number): string => `10.64.${index & 255}.200`;
 
@@ -21,12 +24,11 @@ for (let index = 0; index < perMinute * minutes; index += 1) {
   const nodeName = `n-${index & 255}`;
   await createAll(client, [pod('ns', `churn-${index}`, nodeName, { app: service })]);
   const created = slice('ns', `churn-${index}`, { service, address: addressOf(index), nodeName, port: 80 });
-  say('comes', index);
-  await createAll(client, [created]);
+  await timed('comes', index, () => createAll(client, [created]));
   await sleep(30_000 / perMinute);
   if (index >= 2) {
-    say('goes', index - 2);
-    await client.request({ method: 'DELETE', path: pathOf(`churn-${index - 2}`) });
+    const path = pathOf(`churn-${index - 2}`);
+    await timed('goes', index - 2, () => client.request({ method: 'DELETE', path }));
   }
   await sleep(30_000 / perMinute);
 }
