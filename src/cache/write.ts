@@ -3,6 +3,7 @@ import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSyn
 import { dirname } from 'node:path';
 import { cachePath } from './paths.ts';
 import type { NodeCache } from './schema.ts';
+import { textOf } from './text.ts';
 
 /**
  * Replaces a file as a whole: temporary file in the same folder (made 0700 if it is missing), fsync, rename, mode 0600.
@@ -29,6 +30,8 @@ export function writeFileAtomic(path: string, content: string): void {
   }
 }
 
+/** The cache's parts are not changed once they are written: the next cache may have them too. */
 export function writeNodeCache(runDir: string, cache: NodeCache): void {
-  writeFileAtomic(cachePath(runDir), `${JSON.stringify(cache)}\n`);
+  const parts = Object.entries(cache).map(([name, part]) => `${JSON.stringify(name)}:${textOf(part)}`);
+  writeFileAtomic(cachePath(runDir), `{${parts.join(',')}}\n`);
 }

@@ -18,6 +18,7 @@ import { createHairpin, type HairpinOptions } from './hairpin.ts';
 import { keepThresholds, planThresholds } from './hash-thresholds.ts';
 import type { Keys } from './keys/keys.ts';
 import type { KnownItems } from './model/items.ts';
+import { memoized } from './model/memo.ts';
 import { buildNodeCache } from './model/model.ts';
 import { createNodeEnforcer, sleep } from './node.ts';
 import type { Source } from './objects.ts';
@@ -134,14 +135,15 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
 
 function networkKeeper(options: AgentOptions): AgentEffects['keepNetwork'] {
   const keepHairpin = createHairpin(hairpinOptions(options), Date.now);
-  const thresholdsOf = (cache: NodeCache): string =>
-    JSON.stringify([planThresholds(cache, 4), planThresholds(cache, 6)]);
+  const thresholdsOf = memoized((peers: NodeCache['peers']): string =>
+    JSON.stringify([planThresholds({ peers }, 4), planThresholds({ peers }, 6)]),
+  );
   let looked = { key: '', at: 0 };
   return async (cache) => {
     if (options.routes) {
       await keepRoutes(options.iproute2, cache);
     }
-    const key = thresholdsOf(cache);
+    const key = thresholdsOf(cache.peers);
     if (options.hashThresholds && (key !== looked.key || Date.now() - looked.at > THRESHOLDS_MS)) {
       await keepThresholds(options.iproute2, { runDir: options.runDir, cache });
       looked = { key, at: Date.now() };

@@ -1,5 +1,6 @@
 import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
 import { CACHE_SCHEMA } from '../cache/schema.ts';
+import { textOf } from '../cache/text.ts';
 import { planConnections } from '../ipsec/connections.ts';
 import type { ConnectionConfig } from '../ipsec/types.ts';
 import type { Enforced } from './enforce.ts';
@@ -50,7 +51,7 @@ const OF_WRITER: ReadonlySet<string> = new Set(['schema', 'generation', 'written
 function keepEqual(current: NodeCache, content: NodeCacheContent): NodeCacheContent {
   const parts = Object.entries(content).map(([name, value]) => {
     const before = current[name as keyof NodeCacheContent];
-    return [name, before === value || JSON.stringify(before) === JSON.stringify(value) ? before : value];
+    return [name, before === value || textOf(before) === textOf(value) ? before : value];
   });
   return Object.fromEntries(parts) as NodeCacheContent;
 }

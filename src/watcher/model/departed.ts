@@ -19,6 +19,9 @@ export function departedPeers(
   node: CacheNode,
   { previous, now }: Before,
 ): NonNullable<NodeCacheContent['departed']> {
+  if (previous?.peers === peers && (previous.departed ?? []).length === 0) {
+    return [];
+  }
   const isInUse = useOf([node, ...peers]);
   const gone = [
     ...(previous?.departed ?? []),
@@ -43,12 +46,17 @@ export function formerCidrs(
   peers: readonly CachePeer[],
   { previous, now }: Before,
 ): NonNullable<CacheNode['formerCidrs']> {
-  const isInUse = useOf([node, ...peers]);
   const before = previous?.node.name === node.name ? previous.node : undefined;
   const gone = [
     ...(before?.formerCidrs ?? []),
-    ...(before?.podCidrs ?? []).map((cidr) => ({ cidr, until: now + DEPARTED_MS })),
+    ...(before?.podCidrs ?? [])
+      .filter((cidr) => !node.podCidrs.includes(cidr))
+      .map((cidr) => ({ cidr, until: now + DEPARTED_MS })),
   ];
+  if (gone.length === 0) {
+    return [];
+  }
+  const isInUse = useOf([node, ...peers]);
   return gone.filter(
     ({ cidr, until }, index) =>
       until > now && gone.findIndex((other) => other.cidr === cidr) === index && !isInUse(cidr),

@@ -25,13 +25,27 @@ export interface EndpointContext {
 
 type Endpoint = NonNullable<EndpointSlice['endpoints']>[number];
 
-const locatorOf = memoized(createLocator);
-
 interface Whereabouts {
   readonly locate: ReturnType<typeof createLocator>;
   /** Of all nodes. */
   readonly names: ReadonlySet<string>;
 }
+
+const whereaboutsOf = memoized(
+  (nodes: readonly CacheNode[]): Whereabouts => ({
+    locate: createLocator(nodes),
+    names: new Set(nodes.map(({ name }) => name)),
+  }),
+);
+
+/** The addresses of one service, and what they were found from. */
+interface Placed extends PlacedEndpoints {
+  readonly whereabouts: Whereabouts;
+  readonly nodeName: string;
+  readonly children: ChildLookup;
+}
+
+const known = new WeakMap<ModelEntry, Placed>();
 
 /**
  * Where the protected addresses live. Endpoints count whether ready or not. The pods of this node are left out: they are known by
@@ -41,42 +55,74 @@ export function placeEndpoints(entries: readonly ModelEntry[], context: Endpoint
   const local = new Map<string, LocalEndpoint>();
   const remote = new Map<string, RemoteEndpoint>();
   const problems: ObjectProblem[] = [];
-  const whereabouts: Whereabouts = {
-    locate: locatorOf(context.nodes),
-    names: new Set(context.nodes.map(({ name }) => name)),
-  };
   for (const model of entries) {
-    for (const slice of model.slices) {
-      const ports = protectedPorts(model, slice, context.children);
-      for (const endpoint of ports.length === 0 ? [] : (slice.endpoints ?? [])) {
-        for (const text of endpoint.addresses) {
-          const placed = place(text, endpoint, whereabouts);
-          if (placed === undefined) {
-            const where = `EndpointSlice ${slice.metadata.namespace ?? 'default'}/${slice.metadata.name}`;
-            problems.push({
-              where,
-              message: `endpoints.addresses: ${JSON.stringify(text)} is on no known node`,
-            });
-          } else if (placed.node !== context.nodeName) {
-            const before = remote.get(placed.address)?.ports ?? [];
-            remote.set(placed.address, {
-              address: placed.address,
-              node: placed.node,
-              ports: merge(before, ports),
-            });
-          } else if (placed.host || model.entry.selector === null || endpoint.targetRef?.kind !== 'Pod') {
-            const before = local.get(placed.address)?.ports ?? [];
-            local.set(placed.address, {
-              address: placed.address,
-              host: placed.host,
-              ports: merge(before, ports),
-            });
-          }
+    const placed = placedOf(model, context);
+    problems.push(...placed.problems);
+    for (const endpoint of placed.local) {
+      join(local, endpoint);
+    }
+    for (const endpoint of placed.remote) {
+      join(remote, endpoint);
+    }
+  }
+  return { local: sorted(local), remote: sorted(remote), problems };
+}
+
+/** Of one service; an event leaves nearly all of them as they were. */
+function placedOf(model: ModelEntry, { nodes, nodeName, children }: EndpointContext): Placed {
+  const whereabouts = whereaboutsOf(nodes);
+  const before = known.get(model);
+  const same =
+    before?.whereabouts === whereabouts &&
+    before.nodeName === nodeName &&
+    before.children.childSaScope === children.childSaScope &&
+    before.children.children === children.children;
+  const placed = same
+    ? before
+    : { whereabouts, nodeName, children, ...placeOne(model, { whereabouts, nodeName, children }) };
+  known.set(model, placed);
+  return placed;
+}
+
+function placeOne(
+  model: ModelEntry,
+  { whereabouts, nodeName, children }: Pick<Placed, 'whereabouts' | 'nodeName' | 'children'>,
+): PlacedEndpoints {
+  const local = new Map<string, LocalEndpoint>();
+  const remote = new Map<string, RemoteEndpoint>();
+  const problems: ObjectProblem[] = [];
+  for (const slice of model.slices) {
+    const ports = protectedPorts(model, slice, children);
+    for (const endpoint of ports.length === 0 ? [] : (slice.endpoints ?? [])) {
+      for (const text of endpoint.addresses) {
+        const placed = place(text, endpoint, whereabouts);
+        if (placed === undefined) {
+          const where = `EndpointSlice ${slice.metadata.namespace ?? 'default'}/${slice.metadata.name}`;
+          problems.push({
+            where,
+            message: `endpoints.addresses: ${JSON.stringify(text)} is on no known node`,
+          });
+        } else if (placed.node !== nodeName) {
+          join(remote, { address: placed.address, node: placed.node, ports: merge([], ports) });
+        } else if (placed.host || model.entry.selector === null || endpoint.targetRef?.kind !== 'Pod') {
+          join(local, { address: placed.address, host: placed.host, ports: merge([], ports) });
         }
       }
     }
   }
-  return { local: sorted(local), remote: sorted(remote), problems };
+  return { local: [...local.values()], remote: [...remote.values()], problems };
+}
+
+/** What is said of an address last holds, but for its ports: those add up. */
+function join<T extends { readonly address: string; readonly ports: readonly ProtectedPort[] }>(
+  all: Map<string, T>,
+  endpoint: T,
+): void {
+  const before = all.get(endpoint.address);
+  all.set(
+    endpoint.address,
+    before === undefined ? endpoint : { ...endpoint, ports: merge(before.ports, endpoint.ports) },
+  );
 }
 
 /**

@@ -2,6 +2,7 @@ import type { CacheEntry } from '../../cache/schema.ts';
 import type { Phase, Protocol } from '../../ipsec/types.ts';
 import type { EndpointSlice, ObjectProblem, Service } from '../objects.ts';
 import type { PolicyItem } from './items.ts';
+import { memoized, sameElements } from './memo.ts';
 import { type PolicySpec, resolvePorts } from './service-ports.ts';
 
 /** A protected service: the entry as the cache holds it, its slices, and which of their ports are meant. */
@@ -40,6 +41,23 @@ export interface PortIdentity {
 
 const REQUIRED: PhaseOf = () => 'require';
 
+const groupsOf = memoized(groupItems);
+const byName = memoized(
+  (services: readonly Service[]) => new Map(services.map((each) => [nameOf(each.metadata), each])),
+);
+
+/** What became of a group, and from what. */
+interface Resolved {
+  readonly service: Service;
+  readonly slices: readonly EndpointSlice[];
+  readonly phases: readonly { readonly port: PortIdentity; readonly phase: Phase }[];
+  readonly model: ModelEntry;
+  readonly problems: readonly ObjectProblem[];
+}
+
+/** An event leaves nearly all services as they were. */
+const known = new WeakMap<Group, Resolved>();
+
 /** Finds the services that items name, and the target ports that their numbers mean. */
 export function resolveEntries(
   items: readonly PolicyItem[],
@@ -48,12 +66,12 @@ export function resolveEntries(
 ): ResolvedEntries {
   const problems: ObjectProblem[] = [];
   const entries: ModelEntry[] = [];
-  const services = new Map(objects.services.map((each) => [nameOf(each.metadata), each]));
+  const services = byName(objects.services);
   const slicesByService = Map.groupBy(objects.endpointSlices, ({ metadata }) =>
     nameOf({ ...metadata, name: metadata.labels?.[SERVICE_LABEL] ?? '' }),
   );
-  for (const group of groupItems(items, objects.services)) {
-    const { name, namespace, service: serviceName } = group;
+  for (const group of groupsOf(items, objects.services)) {
+    const { namespace, service: serviceName } = group;
     const service = services.get(`${namespace}/${serviceName}`);
     if (service === undefined) {
       problems.push({
@@ -63,23 +81,42 @@ export function resolveEntries(
       continue;
     }
     const slices = slicesByService.get(`${namespace}/${serviceName}`) ?? [];
-    const phaseIn = ({ policy }: PolicySpec, proto: Protocol, target: number | string): Phase =>
-      phaseOf({ policy, entry: name, proto, target });
-    const found = resolvePorts(group.specs, { service, slices, phaseIn });
-    for (const spec of found.missing) {
-      problems.push({
-        where: `IPsecPolicy ${group.policy}`,
-        message: `PortNotFound: ${spec.proto}/${spec.first} is neither a service port nor a target port of ${namespace}/${serviceName}`,
-      });
-    }
-    const selector =
-      Object.keys(service.spec.selector ?? {}).length > 0 ? (service.spec.selector ?? null) : null;
-    const families = familiesOf(service);
-    const entry = { name, namespace, service: serviceName, selector, families, ports: found.ports };
-    entries.push({ entry, slices, portNames: found.names });
+    const before = known.get(group);
+    const same =
+      before?.service === service &&
+      sameElements(before.slices, slices) &&
+      before.phases.every(({ port, phase }) => phaseOf(port) === phase);
+    const resolved = same ? before : resolve(group, { service, slices, phaseOf });
+    known.set(group, resolved);
+    problems.push(...resolved.problems);
+    entries.push(resolved.model);
   }
   const mesh = items.some(({ namespace, service }) => namespace === '*' && service === '*');
   return { entries: entries.sort((a, b) => (a.entry.name < b.entry.name ? -1 : 1)), mesh, problems };
+}
+
+function resolve(
+  group: Group,
+  { service, slices, phaseOf }: Pick<Resolved, 'service' | 'slices'> & { readonly phaseOf: PhaseOf },
+): Resolved {
+  const { name, namespace, service: serviceName, policy, specs } = group;
+  const phases: Resolved['phases'][number][] = [];
+  const phaseIn = (spec: PolicySpec, proto: Protocol, target: number | string): Phase => {
+    const port = { policy: spec.policy, entry: name, proto, target };
+    const phase = phaseOf(port);
+    phases.push({ port, phase });
+    return phase;
+  };
+  const found = resolvePorts(specs, { service, slices, phaseIn });
+  const problems = found.missing.map(({ proto, first }) => ({
+    where: `IPsecPolicy ${policy}`,
+    message: `PortNotFound: ${proto}/${first} is neither a service port nor a target port of ${namespace}/${serviceName}`,
+  }));
+  const selector =
+    Object.keys(service.spec.selector ?? {}).length > 0 ? (service.spec.selector ?? null) : null;
+  const families = familiesOf(service);
+  const entry = { name, namespace, service: serviceName, selector, families, ports: found.ports };
+  return { service, slices, phases, model: { entry, slices, portNames: found.names }, problems };
 }
 
 const nameOf = ({ name, namespace = 'default' }: Service['metadata']): string => `${namespace}/${name}`;

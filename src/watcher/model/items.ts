@@ -35,11 +35,28 @@ const itemSchema = z.object({
   serviceports: z.string(),
 });
 
+/** The last call, by what was known before it and by what is known since. */
+const lastCalls = new WeakMap<
+  KnownItems,
+  { readonly policies: readonly IPsecPolicy[]; readonly parsed: ParsedItems }
+>();
+
 /**
  * The items of all policies. One that is refused spoils nothing else; if it had a good form before, that stays in force. Problems name
- * the field and the value.
+ * the field and the value. The same policies, with what they made known, give the same result.
  */
 export function parseItems(policies: readonly IPsecPolicy[], before: KnownItems): ParsedItems {
+  const last = lastCalls.get(before);
+  if (last?.policies === policies) {
+    return last.parsed;
+  }
+  const parsed = parseAll(policies, before);
+  lastCalls.set(before, { policies, parsed });
+  lastCalls.set(parsed.known, { policies, parsed });
+  return parsed;
+}
+
+function parseAll(policies: readonly IPsecPolicy[], before: KnownItems): ParsedItems {
   const known = new Map<string, PolicyItem>();
   const problems: ObjectProblem[] = [];
   for (const policy of [...policies].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))) {

@@ -8,7 +8,7 @@ import { departedPeers, formerCidrs } from './departed.ts';
 import { placeEndpoints } from './endpoints.ts';
 import { resolveEntries } from './entries.ts';
 import { type KnownItems, parseItems } from './items.ts';
-import { memoized } from './memo.ts';
+import { memoized, steady } from './memo.ts';
 import { parseNodes } from './nodes.ts';
 import { phaseLookup, phaseOfMesh } from './phases.ts';
 import { podsOf, podsOfCluster } from './pods.ts';
@@ -49,6 +49,17 @@ export class ModelError extends Error {
 
 // Nearly every event leaves nearly everything as it was.
 const clusterPods = memoized(podsOfCluster);
+const ownPods = memoized(podsOf);
+const sameChildren = steady<CacheChild[]>();
+const namesOf = memoized((peers: readonly CachePeer[]) => new Set(peers.map(({ name }) => name)));
+const unreachableFrom = memoized((node: CacheNode, peers: readonly CachePeer[]): ObjectProblem[] =>
+  peers
+    .filter((peer) => tunnelEnds(node.addresses, peer.addresses) === undefined)
+    .map((peer) => ({
+      where: `Node ${peer.name}`,
+      message: `no address family in common with ${node.name} (${peer.addresses.join(', ')}): no tunnel, its traffic is not protected`,
+    })),
+);
 const nodesOf = memoized(
   (
     nodes: ClusterObjects['nodes'],
@@ -101,8 +112,10 @@ export function buildNodeCache(input: ModelInput): Model {
     mesh,
     problems: entryProblems,
   } = resolveEntries(parsed.items, objects, phaseLookup(input));
-  const pods = podsOf(objects.pods, nodeName);
-  const children = childrenOf(childSaScope, mesh, buildChildren(entries, clusterPods(objects.pods)));
+  const pods = ownPods(objects.pods, nodeName);
+  const children = sameChildren(
+    childrenOf(childSaScope, mesh, buildChildren(entries, clusterPods(objects.pods))),
+  );
   const placed = placeEndpoints(mesh ? [] : entries, {
     nodes,
     nodeName,
@@ -111,7 +124,7 @@ export function buildNodeCache(input: ModelInput): Model {
   const configs = children.flatMap(({ name }) => configNames(name)).sort();
   const { peers: known, departed: former } = input.previous ?? {};
   const peers = peersOf(nodes, nodeName, configs.join(' '), known, former);
-  const names = new Set(peers.map(({ name }) => name));
+  const names = namesOf(peers);
   const meshPhase = mesh ? phaseOfMesh(parsed.items, input) : 'require';
   const unlisted =
     mesh || input.protectUnlisted === false
@@ -135,18 +148,8 @@ export function buildNodeCache(input: ModelInput): Model {
     endpoints: placed.remote.filter(({ node: name }) => names.has(name)),
     unlisted,
   };
-  const unreachable = peers.flatMap((peer) =>
-    tunnelEnds(node.addresses, peer.addresses) === undefined
-      ? [
-          {
-            where: `Node ${peer.name}`,
-            message: `no address family in common with ${nodeName} (${peer.addresses.join(', ')}): no tunnel, its traffic is not protected`,
-          },
-        ]
-      : [],
-  );
   const problems = [
-    ...unreachable,
+    ...unreachableFrom(node, peers),
     ...nodeProblems,
     ...parsed.problems,
     ...entryProblems,

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { parseItems } from '../../../src/watcher/model/items.ts';
 import { build, item, messages, policy, service } from './cluster.ts';
 
 const web = service('web', [{ port: 80 }]);
@@ -119,4 +120,18 @@ test('a former form stays with its own policy', (t) => {
     { knownItems: before.knownItems },
   );
   t.deepEqual(other.content.entries, []);
+});
+
+test('the same policies again, with what they made known, are not parsed again', (t) => {
+  const policies = [policy('p', good)];
+  const first = parseItems(policies, new Map());
+  t.is(parseItems(policies, first.known), first);
+  t.not(parseItems([...policies], first.known), first);
+  t.not(parseItems(policies, new Map()), first);
+});
+
+test('of two items with one name the first is refused for good, as long as nobody edits them', (t) => {
+  const policies = [policy('p', item('good', 'nonsense'), good)];
+  const first = parseItems(policies, new Map());
+  t.deepEqual(messages(first), messages(parseItems(policies, first.known)));
 });

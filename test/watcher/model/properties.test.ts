@@ -1,8 +1,9 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { isOurReqid, REQID_FIRST, REQID_LAST } from '../../../src/ipsec/identity.ts';
+import type { Phase } from '../../../src/ipsec/types.ts';
 import { assignReqids } from '../../../src/watcher/model/reqids.ts';
-import type { ClusterObjects } from '../../../src/watcher/objects.ts';
+import type { ClusterObjects, EndpointSlice } from '../../../src/watcher/objects.ts';
 import { build, cluster, item, node, pod, policy, service, slice } from './cluster.ts';
 
 const NAMES = ['api', 'db', 'web'] as const;
@@ -93,6 +94,84 @@ test('the order of objects never matters', (t) => {
     ),
   );
   t.pass();
+});
+
+const LISTS = ['services', 'endpointSlices', 'pods', 'policies'] as const;
+const PHASES = ['accept', 'send', 'require'] as const;
+
+interface Event {
+  readonly objects: ClusterObjects;
+  readonly phases: ReadonlyMap<string, Phase>;
+}
+
+/** Each event brings one list of another cluster. */
+const history: fc.Arbitrary<readonly Event[]> = fc
+  .tuple(
+    objects,
+    fc.array(fc.tuple(fc.constantFrom(...LISTS), objects, fc.constantFrom(...PHASES)), { maxLength: 8 }),
+  )
+  .map(([first, changes]) => {
+    const all: Event[] = [{ objects: first, phases: new Map() }];
+    for (const [list, other, phase] of changes) {
+      const before = all.at(-1)?.objects ?? first;
+      all.push({ objects: { ...before, [list]: other[list] }, phases: new Map([['p-web', phase]]) });
+    }
+    return all;
+  });
+
+/** As a source has it: what says the same is the same object, and a list of the same objects the same list. */
+function recognizing(): (objects: ClusterObjects) => ClusterObjects {
+  const known = new Map<string, unknown>();
+  const keep = <T>(value: T): T => {
+    const text = JSON.stringify(value);
+    known.set(text, known.get(text) ?? value);
+    return known.get(text) as T;
+  };
+  return (given) =>
+    Object.fromEntries(
+      Object.entries(given).map(([list, all]) => [list, keep(all.map((one: object) => keep(one)))]),
+    ) as unknown as ClusterObjects;
+}
+
+function replay(events: readonly Event[], given: (objects: ClusterObjects) => ClusterObjects): string[] {
+  let model: ReturnType<typeof build> | undefined;
+  return events.map((event) => {
+    const { phases } = event;
+    const before = { previous: model?.content ?? null, knownItems: model?.knownItems ?? new Map() };
+    model = build(given(event.objects), { ...before, phases });
+    return JSON.stringify([model.content, model.problems, [...model.knownItems]]);
+  });
+}
+
+test('what is remembered from one event to the next does not show', (t) => {
+  fc.assert(
+    fc.property(history, (events) => {
+      const remembering = replay(events, recognizing());
+      return JSON.stringify(remembering) === JSON.stringify(replay(events, structuredClone));
+    }),
+    { numRuns: 300 },
+  );
+  t.pass();
+});
+
+test('an event leaves what it does not concern as it was, object by object', (t) => {
+  const services = [service('api', [{ port: 1 }]), service('web', [{ port: 2 }])];
+  const policies = [policy('p', item('api', 'tcp/1'), item('web', 'tcp/2'))];
+  const api = slice('api', ['10.1.2.1'], [{ port: 1 }]);
+  const web = (last: number): EndpointSlice => slice('web', [`10.1.3.${last}`], [{ port: 2 }]);
+  const common = { services, policies, nodes: cluster({}).nodes, pods: [pod('x', 'a')] };
+  const first = build({ ...common, endpointSlices: [api, web(1)] });
+  const { content } = build(
+    { ...common, endpointSlices: [api, web(2)] },
+    { previous: first.content, knownItems: first.knownItems },
+  );
+  const before = first.content;
+  t.is(content.peers, before.peers);
+  t.is(content.pods, before.pods);
+  t.is(content.children, before.children);
+  t.is(content.entries[0], before.entries[0]);
+  t.is(content.endpoints[0], before.endpoints[0]);
+  t.not(content.endpoints[1], before.endpoints[1]);
 });
 
 test('port sets of children of one protocol never overlap, and none is empty but a wide one', (t) => {
