@@ -3,7 +3,7 @@ import type { Phase, Protocol } from '../../ipsec/types.ts';
 import type { EndpointSlice, ObjectProblem, Service } from '../objects.ts';
 import type { PolicyItem } from './items.ts';
 import { memoized, sameElements } from './memo.ts';
-import { type PolicySpec, resolvePorts } from './service-ports.ts';
+import { type PolicySpec, type PortContext, resolvePorts } from './service-ports.ts';
 
 /** A protected service: the entry as the cache holds it, its slices, and which of their ports are meant. */
 export interface ModelEntry {
@@ -46,9 +46,8 @@ const byName = memoized(
   (services: readonly Service[]) => new Map(services.map((each) => [nameOf(each.metadata), each])),
 );
 
-/** What became of a group, and from what. */
+/** What became of a group, and from what: its services are always the same. */
 interface Resolved {
-  readonly service: Service;
   readonly slices: readonly EndpointSlice[];
   readonly phases: readonly { readonly port: PortIdentity; readonly phase: Phase }[];
   readonly model: ModelEntry;
@@ -83,7 +82,7 @@ export function resolveEntries(
     const slices = slicesByService.get(`${namespace}/${serviceName}`) ?? [];
     const before = known.get(group);
     const same =
-      before?.service === service &&
+      before !== undefined &&
       sameElements(before.slices, slices) &&
       before.phases.every(({ port, phase }) => phaseOf(port) === phase);
     const resolved = same ? before : resolve(group, { service, slices, phaseOf });
@@ -97,7 +96,7 @@ export function resolveEntries(
 
 function resolve(
   group: Group,
-  { service, slices, phaseOf }: Pick<Resolved, 'service' | 'slices'> & { readonly phaseOf: PhaseOf },
+  { service, slices, phaseOf }: Pick<PortContext, 'service' | 'slices'> & { readonly phaseOf: PhaseOf },
 ): Resolved {
   const { name, namespace, service: serviceName, policy, specs } = group;
   const phases: Resolved['phases'][number][] = [];
@@ -116,7 +115,7 @@ function resolve(
     Object.keys(service.spec.selector ?? {}).length > 0 ? (service.spec.selector ?? null) : null;
   const families = familiesOf(service);
   const entry = { name, namespace, service: serviceName, selector, families, ports: found.ports };
-  return { service, slices, phases, model: { entry, slices, portNames: found.names }, problems };
+  return { slices, phases, model: { entry, slices, portNames: found.names }, problems };
 }
 
 const nameOf = ({ name, namespace = 'default' }: Service['metadata']): string => `${namespace}/${name}`;

@@ -2,6 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { isOurReqid, REQID_FIRST, REQID_LAST } from '../../../src/ipsec/identity.ts';
 import type { Phase } from '../../../src/ipsec/types.ts';
+import type { KnownItems } from '../../../src/watcher/model/items.ts';
 import { assignReqids } from '../../../src/watcher/model/reqids.ts';
 import type { ClusterObjects, EndpointSlice } from '../../../src/watcher/objects.ts';
 import { build, cluster, item, node, pod, policy, service, slice } from './cluster.ts';
@@ -96,7 +97,7 @@ test('the order of objects never matters', (t) => {
   t.pass();
 });
 
-const LISTS = ['services', 'endpointSlices', 'pods', 'policies'] as const;
+const LISTS = ['services', 'endpointSlices', 'pods', 'policies', 'nodes'] as const;
 const PHASES = ['accept', 'send', 'require'] as const;
 
 interface Event {
@@ -104,11 +105,15 @@ interface Event {
   readonly phases: ReadonlyMap<string, Phase>;
 }
 
+const others = fc
+  .tuple(objects, fc.subarray(['b', 'c', 'd']))
+  .map(([of, names]): ClusterObjects => ({ ...of, nodes: ['a', ...names].map((name) => node(name)) }));
+
 /** Each event brings one list of another cluster. */
 const history: fc.Arbitrary<readonly Event[]> = fc
   .tuple(
     objects,
-    fc.array(fc.tuple(fc.constantFrom(...LISTS), objects, fc.constantFrom(...PHASES)), { maxLength: 8 }),
+    fc.array(fc.tuple(fc.constantFrom(...LISTS), others, fc.constantFrom(...PHASES)), { maxLength: 8 }),
   )
   .map(([first, changes]) => {
     const all: Event[] = [{ objects: first, phases: new Map() }];
@@ -172,6 +177,33 @@ test('an event leaves what it does not concern as it was, object by object', (t)
   t.is(content.entries[0], before.entries[0]);
   t.is(content.endpoints[0], before.endpoints[0]);
   t.not(content.endpoints[1], before.endpoints[1]);
+});
+
+test('a port that another service has now is of its child, whatever else is as before', (t) => {
+  const services = [service('api', [{ port: 1, targetPort: 'www' }]), service('web', [{ port: 5 }])];
+  const policies = [policy('p', item('api', 'tcp/1'), item('web', 'tcp/5'))];
+  const web = slice('web', ['10.1.3.1'], [{ port: 5 }]);
+  const common = { services, policies, nodes: cluster({}).nodes, pods: [] };
+  let known: KnownItems = new Map();
+  const childAt = (port: number): string | undefined => {
+    const api = slice('api', ['10.1.2.1'], [{ port }]);
+    const { content, knownItems } = build({ ...common, endpointSlices: [api, web] }, { knownItems: known });
+    known = knownItems;
+    return content.endpoints.find(({ address }) => address === '10.1.3.1')?.ports[0]?.child;
+  };
+  t.deepEqual([childAt(6), childAt(5)], ['tcp_web', 'tcp_api']);
+});
+
+test('what is remembered for one node is not another one’s', (t) => {
+  const one = cluster({
+    services: [service('web', [{ port: 5 }])],
+    policies: [policy('p', item('web', 'tcp/5'))],
+    endpointSlices: [slice('web', ['10.1.1.1', '10.1.2.1'], [{ port: 5 }])],
+  });
+  const { knownItems } = build(one);
+  const remote = (nodeName: string): string[] =>
+    build(one, { nodeName, knownItems }).content.endpoints.map(({ address }) => address);
+  t.deepEqual([remote('a'), remote('b')], [['10.1.2.1'], ['10.1.1.1']]);
 });
 
 test('port sets of children of one protocol never overlap, and none is empty but a wide one', (t) => {
