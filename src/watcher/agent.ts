@@ -1,24 +1,22 @@
 import type { Logger } from 'pino';
 import { HEARTBEAT_MS, type Heartbeat } from '../cache/heartbeat.ts';
 import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
-import { sameGround } from '../ipsec/plan.ts';
 import type { Phase } from '../ipsec/types.ts';
 import { type AcceptanceEffects, createAcceptance } from './acceptance.ts';
 import type { CharonLink } from './charon/link.ts';
-import { dueScope } from './due.ts';
 import type { Enforced, EnforceOptions } from './enforce.ts';
 import { type InspectEffects, keepInspecting } from './inspect.ts';
 import type { ObjectProblem, Snapshot, Source } from './objects.ts';
 import { createProblemLog } from './problem-log.ts';
-import type { NodeReport, PolicyRef } from './publish.ts';
+import type { NodeReport } from './publish.ts';
 import { type BootIds, bootIdsOf, rebooted } from './rebooted.ts';
-import { newState, policyRefs, tell } from './state.ts';
-import { nextCache, step } from './step.ts';
-import { type Scope, type Wake, widest } from './wake.ts';
+import { reconcile } from './reconcile.ts';
+import { messageOf, newState, policyRefs, tell } from './state.ts';
+import { nextCache } from './step.ts';
+import { createWake, type Wake } from './wake.ts';
 
-/** How often the kernel's policies are counted, if nothing else happens. */
-const VERIFY_MS = 10_000;
-const RETRY_MS = 2_000;
+/** How often hairpin and routes are looked at, if nothing else happens. */
+const NETWORK_MS = 30_000;
 
 export interface AgentEffects extends AcceptanceEffects, InspectEffects {
   readonly source: Source;
@@ -61,6 +59,8 @@ export async function runAgent(
   const state = newState(initial);
   const acceptance = createAcceptance(effects);
   const noteProblems = createProblemLog(log);
+  const stepped = createWake();
+  const news = createWake();
   const stop = new AbortController();
   const running = AbortSignal.any([signal, stop.signal]);
 
@@ -75,7 +75,7 @@ export async function runAgent(
       if (remodel(snapshot)) {
         state.sourceError = '';
       }
-      await forgetRebooted(bootIdsOf(snapshot.objects.nodes));
+      void forgetRebooted(bootIdsOf(snapshot.objects.nodes));
     }
   };
 
@@ -90,7 +90,7 @@ export async function runAgent(
       return true;
     } catch (error) {
       // This node may be missing for a moment: what is in force stays in force.
-      state.sourceError = error instanceof Error ? error.message : String(error);
+      state.sourceError = messageOf(error);
       log.error({ err: error }, 'cluster not understood');
       return false;
     }
@@ -106,82 +106,21 @@ export async function runAgent(
     }
   };
 
-  const reconcile = async (): Promise<void> => {
-    while (!running.aborted) {
-      const woken = await wake.wait(state.reconcileError === '' ? VERIFY_MS : RETRY_MS, running);
-      if (state.cache !== null && !running.aborted) {
-        const scope = widest(woken, dueScope(state, effects.now())) ?? (await verify());
-        if (scope !== undefined) {
-          await reconcileOnce(state.cache, state.policies, scope);
-        }
-      }
-    }
-  };
-
-  /** Everything, if somebody else was at the kernel's policies. */
-  const verify = async (): Promise<Scope | undefined> =>
-    (await effects.undisturbed().catch(() => false)) ? undefined : 'all';
-
-  const reconcileOnce = async (
-    cache: NodeCache,
-    policies: readonly PolicyRef[],
-    scope: Scope,
-  ): Promise<void> => {
-    const fresh = state.sourceError === '' ? { ...cache, writtenAt: effects.now() } : cache;
-    const hairpin = keepHairpin(cache);
-    const ground = state.ground !== null && sameGround(state.ground, cache);
-    state.ground = null;
-    try {
-      const enforce = (next: NodeCache): Promise<Enforced> =>
-        effects.enforce(next, { pins: charon.pins(), trusting: scope !== 'all' });
-      const done =
-        scope === 'change' && ground
-          ? await enforce(fresh)
-          : await step(fresh, {
-              loadConnections: charon.load,
-              pruneConnections: charon.prune,
-              enforce,
-              sleep: effects.sleep,
-            });
-      state.ground = cache;
-      state.charonAt = scope === 'change' && ground ? state.charonAt : effects.now();
-      state.enforcedGeneration = cache.generation;
-      state.enforcedPolicies = policies;
-      state.planned = done.planned;
-      report(done);
-      void acceptance
-        .prepare(cache, policies, running)
-        .then((done) => (done ? beat() : undefined))
-        .catch((error) => log.error({ err: error }, 'acceptance not told'));
-    } catch (error) {
-      state.reconcileError = error instanceof Error ? error.message : String(error);
-      log.error({ err: error, generation: cache.generation }, 'reconcile failed');
-    }
-    await hairpin;
-    await beat();
-  };
-
   /** Without it packets are lost, which is no reason to hold back anything else. */
-  const keepHairpin = async (cache: NodeCache): Promise<void> => {
-    const before = state.hairpinError;
-    try {
-      await effects.keepNetwork(cache);
-      state.hairpinError = '';
-    } catch (error) {
-      state.hairpinError = error instanceof Error ? error.message : String(error);
-    }
-    if (state.hairpinError !== before && state.hairpinError !== '') {
-      log.warn({ problem: state.hairpinError }, 'hairpin or routes are not in step');
-    }
-  };
-
-  const report = (done: Enforced): void => {
-    state.reconcileError =
-      done.conflicts.length === 0
-        ? ''
-        : `policies of somebody else are in the way: ${done.conflicts.join('; ')}`;
-    if (done.added + done.updated + done.deleted > 0 || state.reconcileError !== '') {
-      log.info({ ...done, generation: state.enforcedGeneration }, 'reconciled');
+  const keepNetwork = async (): Promise<void> => {
+    while (!running.aborted) {
+      await stepped.wait(NETWORK_MS, running);
+      if (state.cache === null || running.aborted) {
+        continue;
+      }
+      const before = state.hairpinError;
+      state.hairpinError = await effects.keepNetwork(state.cache).then(() => '', messageOf);
+      if (state.hairpinError !== before) {
+        if (state.hairpinError !== '') {
+          log.warn({ problem: state.hairpinError }, 'hairpin or routes are not in step');
+        }
+        news.notify();
+      }
     }
   };
 
@@ -190,19 +129,32 @@ export async function runAgent(
   const heartbeat = async (): Promise<void> => {
     while (!running.aborted) {
       await beat();
-      // A phase that nobody tells the end of ends by itself.
-      if (state.snapshot !== undefined && state.policies.some(({ phase }) => phase !== 'require')) {
+      await news.wait(HEARTBEAT_MS, running);
+    }
+  };
+
+  /** A phase that nobody tells the end of ends by itself. */
+  const endPhases = async (): Promise<void> => {
+    while (!running.aborted) {
+      await effects.sleep(HEARTBEAT_MS, running);
+      const enabling = state.policies.some(({ phase }) => phase !== 'require');
+      if (enabling && state.snapshot !== undefined && !running.aborted) {
         remodel(state.snapshot);
-      }
-      if (!running.aborted) {
-        await effects.sleep(HEARTBEAT_MS, running);
       }
     }
   };
 
   effects.watchAttachments(running);
   wake.notify();
-  const tasks = [follow(), reconcile(), heartbeat(), charon.run(running), keepInspecting(effects, running)];
+  const tasks = [
+    follow(),
+    reconcile({ effects, state, acceptance, onStep: stepped.notify, onNews: news.notify }, running),
+    keepNetwork(),
+    heartbeat(),
+    endPhases(),
+    charon.run(running),
+    keepInspecting(effects, running),
+  ];
   try {
     await Promise.all(tasks);
   } finally {

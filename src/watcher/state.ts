@@ -14,15 +14,17 @@ export interface AgentState {
   enforcedGeneration: number;
   sourceError: string;
   reconcileError: string;
+  /** Why charon is not in step with the plan. */
+  charonError: string;
   hairpinError: string;
   problems: readonly string[];
   /** The policies that the cache was made from, and those that are enforced. */
   policies: readonly PolicyRef[];
   enforcedPolicies: readonly PolicyRef[];
   planned: number;
-  /** When charon was last compared with the plan; milliseconds. */
+  /** When charon was last to be compared with the plan; milliseconds. */
   charonAt: number;
-  /** What the last step that ended well was made from. */
+  /** What the last step was made from, unless kernel or charon refused it. */
   ground: NodeCache | null;
   bootIds: BootIds;
   snapshot: Snapshot | undefined;
@@ -34,6 +36,7 @@ export function newState(initial: NodeCache | null): AgentState {
     enforcedGeneration: 0,
     sourceError: 'not read yet',
     reconcileError: '',
+    charonError: '',
     hairpinError: '',
     problems: [],
     policies: [],
@@ -46,6 +49,8 @@ export function newState(initial: NodeCache | null): AgentState {
   };
 }
 
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
 /** Writes the heartbeat, and publishes what this node enforces: `policies`. */
 export async function tell(
   { charon, writeHeartbeat, publish, now }: AgentEffects,
@@ -57,7 +62,8 @@ export async function tell(
     peer: connection.slice(CONNECTION_PREFIX.length),
     reason,
   }));
-  const { sourceError, reconcileError, hairpinError, enforcedGeneration } = state;
+  const { sourceError, hairpinError, enforcedGeneration } = state;
+  const reconcileError = [state.reconcileError, state.charonError].filter((error) => error !== '').join('; ');
   const problems = state.problems.slice(0, PROBLEMS_KEPT);
   writeHeartbeat({
     at: now(),

@@ -8,30 +8,41 @@ import type { Enforced } from './enforce.ts';
 /** How long the kernel waits for charon to learn of new children. Without them a first packet would wait for the acquire to expire. */
 const LOAD_GRACE_MS = 250;
 
-/** What one reconcile step does to the node, in the order in which it is called. */
+/** What a step does to charon. */
 export interface StepEffects {
   /** Teaches charon what is new or changed; takes nothing away. */
   loadConnections(connections: readonly ConnectionConfig[]): Promise<void>;
-  /** Writes the cache and brings the kernel in step, both under the lock. */
-  enforce(cache: NodeCache): Promise<Enforced>;
   /** Unloads what is no longer planned and ends its SAs. */
   pruneConnections(connections: readonly ConnectionConfig[]): Promise<void>;
   sleep(ms: number): Promise<void>;
 }
 
-/**
- * Brings the node in step with the cache: charon learns new children first, then the kernel, then charon forgets old ones. charon
- * being away or slow never holds back the kernel. Throws what `enforce` throws, and charon's error after the kernel is done.
- */
-export async function step(cache: NodeCache, effects: StepEffects): Promise<Enforced> {
-  const connections = planConnections(cache);
-  const loading = effects.loadConnections(connections);
-  const settled = loading.catch(() => undefined);
-  await Promise.race([settled, effects.sleep(LOAD_GRACE_MS)]);
-  const enforced = await effects.enforce(cache);
-  await loading;
-  await effects.pruneConnections(connections);
-  return enforced;
+/** Brings charon and the kernel in step with one cache after the other. */
+export interface Stepper {
+  /**
+   * charon learns new children first, then the kernel, then charon forgets old ones. Resolves when the kernel is in step: charon being away
+   * or slow never holds it back. Throws what `enforce` throws; charon then forgets nothing.
+   */
+  step(cache: NodeCache, enforce: (cache: NodeCache) => Promise<Enforced>): Promise<Enforced>;
+  /** Resolves when charon is done with the last step, too. Throws why it is not. */
+  charon(): Promise<void>;
+}
+
+export function createStepper({ loadConnections, pruneConnections, sleep }: StepEffects): Stepper {
+  let charon: Promise<void> = Promise.resolve();
+  const settled = (work: Promise<unknown>): Promise<unknown> => work.catch(() => undefined);
+  return {
+    async step(cache, enforce) {
+      const connections = planConnections(cache);
+      // What one step prunes is not what the next one has loaded.
+      const loading = settled(charon).then(() => loadConnections(connections));
+      const kernel = Promise.race([settled(loading), sleep(LOAD_GRACE_MS)]).then(() => enforce(cache));
+      charon = loading.then(() => kernel).then(() => pruneConnections(connections));
+      charon.catch(() => undefined);
+      return await kernel;
+    },
+    charon: () => charon,
+  };
 }
 
 /**

@@ -298,3 +298,93 @@ test('a kernel with another number of policies than before is compared at once',
   abort.abort();
   t.deepEqual([asked, answers], [[false, false], []]);
 });
+
+/** Snapshots that say each that another endpoint has come, the next when the one before is in the kernel. */
+function coming(
+  effects: AgentEffects,
+  count: number,
+): { readonly effects: AgentEffects; readonly done: Promise<number> } {
+  const { schema: _s, generation: _g, writtenAt: _w, ...content } = seedCache();
+  let round = 0;
+  let proceed: () => void = () => undefined;
+  let finish: (rounds: number) => void = () => undefined;
+  const done = new Promise<number>((resolve) => {
+    finish = resolve;
+  });
+  const following: AgentEffects = {
+    ...effects,
+    source: {
+      async *watch() {
+        for (; round < count; round += 1) {
+          const enforced = new Promise<void>((resolve) => {
+            proceed = resolve;
+          });
+          yield snapshot;
+          await enforced;
+        }
+        finish(round);
+        await new Promise(() => undefined);
+      },
+    },
+    model: () => ({
+      content: { ...content, endpoints: content.endpoints.slice(0, round % 2) },
+      problems: [],
+      phases: new Map(),
+    }),
+    async enforce() {
+      setImmediate(proceed);
+      return IN_STEP;
+    },
+  };
+  return { effects: following, done };
+}
+
+for (const [what, overrides] of Object.entries({
+  'a charon that does not end its comparison': {
+    charon: { prune: () => new Promise<never>(() => undefined) },
+  },
+  'a charon that does not report': { charon: { report: () => new Promise<never>(() => undefined) } },
+  'a network that is being laid': { keepNetwork: () => new Promise<never>(() => undefined) },
+})) {
+  test(`${what} holds back no event`, async (t) => {
+    const { effects, abort } = harness();
+    const { charon = {}, ...rest } = overrides as { charon?: Partial<CharonLink> } & Partial<AgentEffects>;
+    const slow = coming({ ...effects, ...rest, charon: { ...effects.charon, ...charon } }, 5);
+    void runAgent(slow.effects, null, abort.signal);
+    t.is(await slow.done, 5);
+    abort.abort();
+  });
+}
+
+test('nobody is told of what charon has not taken, and charon is asked again', async (t) => {
+  let refusals = 1;
+  const { effects, abort, beats, until } = harness();
+  const sleeps: number[] = [];
+  const running = runAgent(
+    {
+      ...effects,
+      charon: {
+        ...effects.charon,
+        async load() {
+          if (refusals-- > 0) {
+            throw new Error('load-conn k8s-node-a: refused');
+          }
+        },
+      },
+      async sleep(ms, signal) {
+        sleeps.push(ms);
+        return ms === 2_000 ? undefined : effects.sleep(ms, signal);
+      },
+    },
+    null,
+    abort.signal,
+  );
+  await until(2);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  abort.abort();
+  await running;
+  const failed = beats.find(({ reconcileError }) => reconcileError !== '');
+  t.like(failed, { reconcileError: 'load-conn k8s-node-a: refused', enforcedGeneration: 0 });
+  t.like(beats.at(-1), { reconcileError: '', enforcedGeneration: 1 });
+  t.true(sleeps.includes(2_000));
+});

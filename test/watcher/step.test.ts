@@ -1,68 +1,92 @@
 import test from 'ava';
 import type { NodeCacheContent } from '../../src/cache/schema.ts';
-import { nextCache, type StepEffects, step } from '../../src/watcher/step.ts';
+import type { Enforced } from '../../src/watcher/enforce.ts';
+import { createStepper, nextCache, type StepEffects, type Stepper } from '../../src/watcher/step.ts';
 import { seedCache } from '../helpers/cache.ts';
 import { IN_STEP } from '../helpers/enforced.ts';
 
-function recorder(overrides: Partial<StepEffects> = {}): { calls: string[]; effects: StepEffects } {
+interface Recorder {
+  readonly calls: string[];
+  readonly stepper: Stepper;
+  readonly enforce: () => Promise<Enforced>;
+}
+
+function recorder(overrides: Partial<StepEffects> = {}): Recorder {
   const calls: string[] = [];
-  const effects: StepEffects = {
+  const stepper = createStepper({
     loadConnections: async () => void calls.push('load'),
-    enforce: async () => {
-      calls.push('enforce');
-      return IN_STEP;
-    },
     pruneConnections: async () => void calls.push('prune'),
     sleep: () => new Promise(() => undefined),
     ...overrides,
+  });
+  const enforce = async (): Promise<Enforced> => {
+    calls.push('enforce');
+    return IN_STEP;
   };
-  return { calls, effects };
+  return { calls, stepper, enforce };
 }
 
 test('charon learns children before the kernel names them, and forgets them after', async (t) => {
-  const { calls, effects } = recorder();
-  await step(seedCache(), effects);
+  const { calls, stepper, enforce } = recorder();
+  await stepper.step(seedCache(), enforce);
+  await stepper.charon();
   t.deepEqual(calls, ['load', 'enforce', 'prune']);
 });
 
 test('a charon that does not answer does not hold back the kernel', async (t) => {
-  let answer: () => void = () => undefined;
-  const loading = new Promise<void>((resolve) => {
-    answer = resolve;
+  const { calls, stepper, enforce } = recorder({
+    loadConnections: () => new Promise(() => undefined),
+    sleep: async () => undefined,
   });
-  const enforced = new Promise<void>((resolve) => {
-    const { effects } = recorder({
-      loadConnections: () => loading,
-      enforce: async () => {
-        resolve();
-        return IN_STEP;
-      },
-      sleep: async () => undefined,
-    });
-    void step(seedCache(), effects);
-  });
-  await enforced;
-  answer();
-  t.pass();
+  await stepper.step(seedCache(), enforce);
+  await stepper.step(seedCache(), enforce);
+  t.deepEqual(calls, ['enforce', 'enforce']);
 });
 
-test('a charon that fails is reported after the kernel is in step', async (t) => {
-  const { calls, effects } = recorder({
-    loadConnections: async () => {
-      throw new Error('load-conn k8s-node-a: refused');
+test('what a step loads is not what the one before it prunes', async (t) => {
+  const prunes: (() => void)[] = [];
+  const { calls, stepper, enforce } = recorder({
+    pruneConnections: () =>
+      new Promise((resolve) => {
+        calls.push('prune');
+        prunes.push(resolve);
+      }),
+    sleep: () => new Promise((resolve) => setImmediate(resolve)),
+  });
+  await stepper.step(seedCache(), enforce);
+  await stepper.step(seedCache(), enforce);
+  t.deepEqual(calls, ['load', 'enforce', 'prune', 'enforce']);
+  prunes.shift()?.();
+  await new Promise((resolve) => setImmediate(resolve));
+  t.deepEqual(calls, ['load', 'enforce', 'prune', 'enforce', 'load', 'prune']);
+  prunes.shift()?.();
+  await t.notThrowsAsync(stepper.charon());
+});
+
+test('a charon that fails is reported by itself, and the next step asks it again', async (t) => {
+  let refusals = 1;
+  const { calls, stepper, enforce } = recorder({
+    async loadConnections() {
+      if (refusals-- > 0) {
+        throw new Error('load-conn k8s-node-a: refused');
+      }
     },
   });
-  await t.throwsAsync(step(seedCache(), effects), { message: /refused/ });
+  await stepper.step(seedCache(), enforce);
+  await t.throwsAsync(stepper.charon(), { message: /refused/ });
   t.deepEqual(calls, ['enforce']);
+  await stepper.step(seedCache(), enforce);
+  await stepper.charon();
+  t.deepEqual(calls, ['enforce', 'enforce', 'prune']);
 });
 
 test('a kernel that refuses leaves charon as it is', async (t) => {
-  const { calls, effects } = recorder({
-    enforce: async () => {
-      throw new Error('no XFRM');
-    },
-  });
-  await t.throwsAsync(step(seedCache(), effects), { message: 'no XFRM' });
+  const { calls, stepper } = recorder();
+  const refuse = async (): Promise<Enforced> => {
+    throw new Error('no XFRM');
+  };
+  await t.throwsAsync(stepper.step(seedCache(), refuse), { message: 'no XFRM' });
+  await t.throwsAsync(stepper.charon(), { message: 'no XFRM' });
   t.deepEqual(calls, ['load']);
 });
 
