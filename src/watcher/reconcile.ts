@@ -47,12 +47,13 @@ export async function reconcile(options: ReconcileOptions, signal: AbortSignal):
       effects.enforce(next, { pins: charon.pins(), trusting: scope !== 'all' });
     state.ground = null;
     onStep();
+    const started = effects.now();
     try {
       const done = kernelOnly ? await enforce(fresh) : await stepper.step(fresh, enforce);
       state.ground = cache;
       state.charonAt = kernelOnly ? state.charonAt : effects.now();
       state.planned = done.planned;
-      report(done, cache);
+      report(done, { generation: cache.generation, ms: effects.now() - started });
       stepper.charon().then(
         () => settle(cache, policies),
         (error) => (kernelOnly ? undefined : charonFailed(error)),
@@ -64,13 +65,14 @@ export async function reconcile(options: ReconcileOptions, signal: AbortSignal):
     }
   };
 
-  const report = (done: Enforced, { generation }: NodeCache): void => {
+  /** `ms`: from the beginning of the step until the kernel was done. */
+  const report = (done: Enforced, step: { readonly generation: number; readonly ms: number }): void => {
     state.reconcileError =
       done.conflicts.length === 0
         ? ''
         : `policies of somebody else are in the way: ${done.conflicts.join('; ')}`;
     if (done.added + done.updated + done.deleted > 0 || state.reconcileError !== '') {
-      log.info({ ...done, generation }, 'reconciled');
+      log.info({ ...done, ...step }, 'reconciled');
     }
   };
 

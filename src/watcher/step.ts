@@ -2,6 +2,7 @@ import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
 import { CACHE_SCHEMA } from '../cache/schema.ts';
 import { textOf } from '../cache/text.ts';
 import { planConnections } from '../ipsec/connections.ts';
+import { sameGround } from '../ipsec/plan.ts';
 import type { ConnectionConfig } from '../ipsec/types.ts';
 import type { Enforced } from './enforce.ts';
 
@@ -30,10 +31,17 @@ export interface Stepper {
 
 export function createStepper({ loadConnections, pruneConnections, sleep }: StepEffects): Stepper {
   let charon: Promise<void> = Promise.resolve();
+  let planned: { cache: NodeCache; readonly connections: readonly ConnectionConfig[] } | undefined;
+  /** The same objects as long as nothing that they are made from has changed. */
+  const connectionsOf = (cache: NodeCache): readonly ConnectionConfig[] => {
+    const same = planned !== undefined && sameGround(planned.cache, cache);
+    planned = { cache, connections: same && planned ? planned.connections : planConnections(cache) };
+    return planned.connections;
+  };
   const settled = (work: Promise<unknown>): Promise<unknown> => work.catch(() => undefined);
   return {
     async step(cache, enforce) {
-      const connections = planConnections(cache);
+      const connections = connectionsOf(cache);
       // What one step prunes is not what the next one has loaded.
       const loading = settled(charon).then(() => loadConnections(connections));
       const kernel = Promise.race([settled(loading), sleep(LOAD_GRACE_MS)]).then(() => enforce(cache));

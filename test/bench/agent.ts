@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -48,6 +48,10 @@ export async function agentUnderChurn(): Promise<Row[] | undefined> {
     if (node === undefined) {
       throw new Error('no node');
     }
+    // As /run is.
+    mkdirSync(node.runDir, { recursive: true });
+    await must({ file: '/usr/bin/mount', args: ['-t', 'tmpfs', 'tmpfs', node.runDir] });
+    context.teardown(() => void spawnSync('/usr/bin/umount', ['--lazy', node.runDir]));
     await fill(lab);
     await node.startAgent();
     await until('a cache', () => (node.cache()?.endpoints.length ?? 0) > 0, 120_000);

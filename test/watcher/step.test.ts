@@ -1,5 +1,6 @@
 import test from 'ava';
 import type { NodeCacheContent } from '../../src/cache/schema.ts';
+import type { ConnectionConfig } from '../../src/ipsec/types.ts';
 import type { Enforced } from '../../src/watcher/enforce.ts';
 import { createStepper, nextCache, type StepEffects, type Stepper } from '../../src/watcher/step.ts';
 import { seedCache } from '../helpers/cache.ts';
@@ -88,6 +89,24 @@ test('a kernel that refuses leaves charon as it is', async (t) => {
   await t.throwsAsync(stepper.step(seedCache(), refuse), { message: 'no XFRM' });
   await t.throwsAsync(stepper.charon(), { message: 'no XFRM' });
   t.deepEqual(calls, ['load']);
+});
+
+test('connections are planned anew only when what they are made from has changed', async (t) => {
+  const loads: (readonly ConnectionConfig[])[] = [];
+  const { stepper, enforce } = recorder({
+    loadConnections: async (connections) => void loads.push(connections),
+  });
+  const first = seedCache();
+  const caches = [first, { ...first, endpoints: [], generation: 2 }, { ...first, children: [] }, first];
+  for (const cache of caches) {
+    await stepper.step(cache, enforce);
+    await stepper.charon();
+  }
+  const [a, b, c, d] = loads;
+  t.true((a?.length ?? 0) > 0);
+  t.is(b, a);
+  t.deepEqual(c, []);
+  t.deepEqual(d, a);
 });
 
 test('the generation counts changes of content, the time is always renewed', (t) => {

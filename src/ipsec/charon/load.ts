@@ -42,10 +42,7 @@ export async function load(
     }
   }
   const changed = connections
-    .map((config) => ({
-      config,
-      rendering: renderConnection(config, terms, memory.generations.get(config.name)),
-    }))
+    .map((config) => ({ config, rendering: renderOnce(config, terms, memory.generations.get(config.name)) }))
     .filter(
       ({ config, rendering }) =>
         !present.has(config.name) || !isDeepStrictEqual(memory.loaded.get(config.name)?.rendering, rendering),
@@ -64,6 +61,26 @@ export async function load(
     memory.loaded.set(config.name, { config, rendering });
   }
   return changed.map(({ config }) => config.name);
+}
+
+interface Rendered {
+  readonly terms: Terms;
+  readonly generation: Generation | undefined;
+  readonly message: ViciMessage;
+}
+
+const rendered = new WeakMap<ConnectionConfig, Rendered>();
+
+/** As `renderConnection`; the same message for the same object. */
+function renderOnce(config: ConnectionConfig, terms: Terms, generation: Generation | undefined): ViciMessage {
+  const before = rendered.get(config);
+  const same =
+    before?.generation === generation &&
+    before?.terms.profile === terms.profile &&
+    before.terms.certificate === terms.certificate;
+  const message = same ? before.message : renderConnection(config, terms, generation);
+  rendered.set(config, { terms, generation, message });
+  return message;
 }
 
 /** What charon cannot change without taking the connection for another one. */

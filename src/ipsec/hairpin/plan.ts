@@ -34,15 +34,24 @@ const PROTOCOLS = ['tcp', 'udp', 'sctp'] as const;
 
 /** Null if nothing is protected: there is no tunnel to wait for, and no fragment to reassemble. */
 export function planHairpin(cache: NodeCache): Hairpin | null {
-  const cidrs = [...new Set(cache.peers.flatMap(({ podCidrs }) => podCidrs))].sort();
-  if (cidrs.length === 0 || cache.children.length === 0) {
+  const podCidrs = cidrsOf(cache.peers);
+  if (podCidrs[4].length + podCidrs[6].length === 0 || cache.children.length === 0) {
     return null;
   }
   return {
     ports: protectedRanges(cache),
-    podCidrs: byFamily(cidrs),
+    podCidrs,
     ownCidrs: byFamily([...cache.node.podCidrs].sort()),
   };
+}
+
+const known = new WeakMap<NodeCache['peers'], CidrsByFamily>();
+
+/** Sorted; made once for the same list of peers. */
+function cidrsOf(peers: NodeCache['peers']): CidrsByFamily {
+  const cidrs = known.get(peers) ?? byFamily([...new Set(peers.flatMap(({ podCidrs }) => podCidrs))].sort());
+  known.set(peers, cidrs);
+  return cidrs;
 }
 
 function byFamily(cidrs: readonly string[]): CidrsByFamily {
