@@ -1,4 +1,6 @@
 import type { NodeCache } from '../cache/schema.ts';
+import { textOf } from '../cache/text.ts';
+import { memoized } from '../memo.ts';
 import { planConnections } from './connections.ts';
 import { icmpPolicies } from './icmp.ts';
 import { policyKey } from './identity.ts';
@@ -39,6 +41,18 @@ export interface PlanPiece {
   readonly make: () => XfrmPolicy[];
 }
 
+/** Every pod of the node is held against every entry: once, for as long as none of them has changed. */
+const servedBy = memoized(
+  (
+    pods: NodeCache['pods'],
+    entries: NodeCache['entries'],
+    localEndpoints: NodeCache['localEndpoints'],
+    children: NodeCache['children'],
+    childSaScope: NodeCache['childSaScope'],
+    ...attachments: readonly PlannedAttachment[]
+  ) => localAddresses({ pods, entries, localEndpoints, children, childSaScope }, attachments),
+);
+
 /** Where two pieces have a policy of one key, the later piece wins. */
 export function planPieces(cache: NodeCache, attachments: readonly PlannedAttachment[]): PlanPiece[] {
   const icmp = { key: 'icmp', make: () => icmpPolicies(cache) };
@@ -48,13 +62,20 @@ export function planPieces(cache: NodeCache, attachments: readonly PlannedAttach
   const clientPolicies = clientPlanner(cache);
   return [
     icmp,
-    ...localAddresses(cache, attachments).map((served) => ({
-      key: `served ${JSON.stringify(served)}`,
+    ...servedBy(
+      cache.pods,
+      cache.entries,
+      cache.localEndpoints,
+      cache.children,
+      cache.childSaScope,
+      ...attachments,
+    ).map((served) => ({
+      key: `served ${textOf(served)}`,
       served: served.address,
       make: () => servingPolicies(cache, served),
     })),
     ...cache.endpoints.map((endpoint) => ({
-      key: `client ${JSON.stringify(endpoint)}`,
+      key: `client ${textOf(endpoint)}`,
       make: () => clientPolicies(endpoint),
     })),
     { key: 'unlisted', make: () => unlistedPolicies(cache) },

@@ -6,6 +6,9 @@ import { childFor } from './child.ts';
 /** The part of an attachment record that the plan looks at. */
 export type PlannedAttachment = Pick<Attachment, 'pod' | 'addresses'>;
 
+/** The part of a cache that says what is protected on this node. */
+type ServingCache = Pick<NodeCache, 'pods' | 'entries' | 'localEndpoints' | 'children' | 'childSaScope'>;
+
 /** An address of this node, with what is protected at it. */
 export interface ServedAddress {
   readonly address: string;
@@ -18,7 +21,10 @@ export interface ServedAddress {
  * All protected addresses of this node. An address belongs to its attachment; the address in a pod's status counts only
  * where no attachment holds it (pods that ran before Trapline came), since a status outlives its pod for a moment.
  */
-export function localAddresses(cache: NodeCache, attachments: readonly PlannedAttachment[]): ServedAddress[] {
+export function localAddresses(
+  cache: ServingCache,
+  attachments: readonly PlannedAttachment[],
+): ServedAddress[] {
   const ports = new Map<string, ProtectedPort[]>();
   const attached = new Set(attachments.flatMap((attachment) => attachment.addresses));
   for (const attachment of attachments) {
@@ -53,7 +59,11 @@ function findPod(pods: readonly CachePod[], attachment: PlannedAttachment): Cach
 }
 
 /** The target ports at which an address of a pod backs protected services. */
-function podPorts(cache: NodeCache, pod: CachePod, address: string): ProtectedPort[] {
+function podPorts(
+  cache: Omit<ServingCache, 'pods' | 'localEndpoints'>,
+  pod: CachePod,
+  address: string,
+): ProtectedPort[] {
   const family = familyOf(address);
   return cache.entries
     .filter((entry) => entry.families.includes(family) && selects(entry, pod))
@@ -71,12 +81,11 @@ function podPorts(cache: NodeCache, pod: CachePod, address: string): ProtectedPo
 
 /** A service without a selector, or with an empty one, selects no pod; nor does one select a pod of another namespace. */
 export function selects(entry: CacheEntry, pod: CachePod): boolean {
+  if (entry.namespace !== pod.namespace) {
+    return false;
+  }
   const terms = Object.entries(entry.selector ?? {});
-  return (
-    entry.namespace === pod.namespace &&
-    terms.length > 0 &&
-    terms.every(([label, value]) => pod.labels[label] === value)
-  );
+  return terms.length > 0 && terms.every(([label, value]) => pod.labels[label] === value);
 }
 
 /** The port of a pod that a target means. Of several container ports with one name Kubernetes takes the first. */

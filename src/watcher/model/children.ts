@@ -61,8 +61,23 @@ export function unlistedPorts(
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, port]) => port);
 }
 
+const known = new WeakMap<
+  ModelEntry,
+  { readonly pods: readonly CachePod[]; readonly numbers: Map<Protocol, readonly NumberedPort[]> }
+>();
+
 /** Target ports as the service, its slices and its pods give them. Pods count before any slice lists them: ADD needs their child. */
-function numbersOf(model: ModelEntry, proto: Protocol, pods: readonly CachePod[]): NumberedPort[] {
+function numbersOf(model: ModelEntry, proto: Protocol, pods: readonly CachePod[]): readonly NumberedPort[] {
+  const before = known.get(model);
+  const { numbers } =
+    before?.pods === pods ? before : { numbers: new Map<Protocol, readonly NumberedPort[]>() };
+  const found = numbers.get(proto) ?? findNumbers(model, proto, pods);
+  numbers.set(proto, found);
+  known.set(model, { pods, numbers });
+  return found;
+}
+
+function findNumbers(model: ModelEntry, proto: Protocol, pods: readonly CachePod[]): NumberedPort[] {
   const { entry, slices, portNames } = model;
   const named = portsOf(slices, proto).flatMap(({ name, port }) => {
     const phase = portNames.get(`${proto}/${name}`);

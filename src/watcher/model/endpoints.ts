@@ -2,11 +2,11 @@ import type { CacheNode, LocalEndpoint, ProtectedPort, RemoteEndpoint } from '..
 import { childFor } from '../../ipsec/child.ts';
 import { strongest } from '../../ipsec/phase.ts';
 import type { Phase } from '../../ipsec/types.ts';
+import { memoized } from '../../memo.ts';
 import type { EndpointSlice, ObjectProblem } from '../objects.ts';
 import { canonicalAddress } from './cidr.ts';
 import type { ModelEntry } from './entries.ts';
 import { createLocator, type Place } from './locate.ts';
-import { memoized } from './memo.ts';
 import { protoOf } from './service-ports.ts';
 
 type ChildLookup = Parameters<typeof childFor>[0];

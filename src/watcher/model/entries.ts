@@ -1,8 +1,8 @@
 import type { CacheEntry } from '../../cache/schema.ts';
 import type { Phase, Protocol } from '../../ipsec/types.ts';
+import { memoized, sameElements } from '../../memo.ts';
 import type { EndpointSlice, ObjectProblem, Service } from '../objects.ts';
 import type { PolicyItem } from './items.ts';
-import { memoized, sameElements } from './memo.ts';
 import { type PolicySpec, type PortContext, resolvePorts } from './service-ports.ts';
 
 /** A protected service: the entry as the cache holds it, its slices, and which of their ports are meant. */

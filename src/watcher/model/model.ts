@@ -2,13 +2,13 @@ import type { CacheChild, CacheNode, CachePeer, NodeCacheContent } from '../../c
 import { tunnelEnds } from '../../ipsec/address.ts';
 import { configNames, PODS_CHILD } from '../../ipsec/child.ts';
 import type { Phase } from '../../ipsec/types.ts';
+import { memoized, steady } from '../../memo.ts';
 import type { ClusterObjects, ObjectProblem } from '../objects.ts';
 import { buildChildren, unlistedPorts } from './children.ts';
 import { departedPeers, formerCidrs } from './departed.ts';
 import { placeEndpoints } from './endpoints.ts';
 import { resolveEntries } from './entries.ts';
 import { type KnownItems, parseItems } from './items.ts';
-import { memoized, steady } from './memo.ts';
 import { parseNodes } from './nodes.ts';
 import { phaseLookup, phaseOfMesh } from './phases.ts';
 import { podsOf, podsOfCluster } from './pods.ts';

@@ -1,18 +1,26 @@
+import type { CacheEntry } from '../../cache/schema.ts';
 import { strongest } from '../../ipsec/phase.ts';
 import type { Phase } from '../../ipsec/types.ts';
+import { memoized } from '../../memo.ts';
 import type { PhaseOf } from './entries.ts';
 import type { PolicyItem } from './items.ts';
 import type { ModelInput } from './model.ts';
 
 type PhaseInput = Pick<ModelInput, 'phases' | 'previous'>;
 
+const reachedIn = memoized(
+  (entries: readonly CacheEntry[]) =>
+    new Map<string, Phase>(
+      entries.flatMap(({ name, ports }) =>
+        ports.map(({ proto, target, phase }) => [keyOf(name, proto, target), phase ?? 'require'] as const),
+      ),
+    ),
+);
+const NONE: readonly CacheEntry[] = [];
+
 /** The phase of a port: that of its policy, but never one before the phase that the node has reached with this port already. */
 export function phaseLookup({ phases, previous }: PhaseInput): PhaseOf {
-  const reached = new Map<string, Phase>(
-    (previous?.entries ?? []).flatMap(({ name, ports }) =>
-      ports.map(({ proto, target, phase }) => [keyOf(name, proto, target), phase ?? 'require'] as const),
-    ),
-  );
+  const reached = reachedIn(previous?.entries ?? NONE);
   return ({ policy, entry, proto, target }) => {
     const own = phases?.get(policy) ?? 'require';
     const before = reached.get(keyOf(entry, proto, target));
