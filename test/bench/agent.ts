@@ -22,6 +22,8 @@ const LOCAL_PODS = 250;
 const SERVING = 10;
 const PER_MINUTE = 20;
 const MINUTES = 2;
+/** Before it is measured: agents run for weeks, and what V8 compiles it compiles in the first minutes. */
+const WARM_UP_PER_MINUTE = 120;
 /** The agent's second look at what it waits for itself: phases without a controller, the 30 s of its resync. */
 const SETTLE_MS = 75_000;
 
@@ -94,31 +96,31 @@ async function fill({ server, wire }: KubeLab): Promise<void> {
   await server.kubectl(['apply', '-f', '-'], JSON.stringify(policy('many', items).body));
 }
 
+/** Resolves to what came and went. */
+async function churn({ server, wire }: KubeLab, perMinute: number, minutes: number): Promise<Event[]> {
+  const args = [script('churn.js'), server.kubeconfig, ...[perMinute, minutes, PROTECTED].map(String)];
+  const { stdout } = await must(
+    { file: process.execPath, args, timeoutMs: (minutes + 2) * 60_000 },
+    wire.run,
+  );
+  return stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Event);
+}
+
 async function measure(lab: KubeLab, node: KubeNode): Promise<Row[]> {
   const pid = node.agent?.pid ?? 0;
+  await churn(lab, WARM_UP_PER_MINUTE, 1);
   const policies = (await node.policies()).length;
   const seen = watchPolicies(node);
   await sleep(1_000);
   const [cpuBefore, charonBefore, started] = [cpuSeconds(pid), cpuSeconds(node.charon.pid), Date.now()];
-  const args = [
-    script('churn.js'),
-    lab.server.kubeconfig,
-    String(PER_MINUTE),
-    String(MINUTES),
-    String(PROTECTED),
-  ];
-  const { stdout } = await must(
-    { file: process.execPath, args, timeoutMs: (MINUTES + 2) * 60_000 },
-    lab.wire.run,
-  );
+  const events = await churn(lab, PER_MINUTE, MINUTES);
   const seconds = (Date.now() - started) / 1_000;
   const [cpu, charonCpu] = [cpuSeconds(pid) - cpuBefore, cpuSeconds(node.charon.pid) - charonBefore];
   await sleep(5_000);
   seen.stop();
-  const events = stdout
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Event);
   const comings = events
     .filter(({ what }) => what === 'comes')
     .map(({ address, at, ms }) => ({ at, ms, took: (seen.added.get(address) ?? Number.NaN) - at }));
