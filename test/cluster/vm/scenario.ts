@@ -21,7 +21,7 @@ export async function runWithEsp({
   argv,
   keep = false,
   results,
-  timeoutMs = 25 * 60_000,
+  timeoutMs = 40 * 60_000,
 }: ScenarioJob): Promise<number> {
   const [scenario = '', ...args] = argv;
   const command = [process.execPath, join(ROOT, 'build/test/cluster', scenario), ...args];
