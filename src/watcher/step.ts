@@ -25,12 +25,15 @@ export interface Stepper {
    * or slow never holds it back. Throws what `enforce` throws; charon then forgets nothing.
    */
   step(cache: NodeCache, enforce: (cache: NodeCache) => Promise<Enforced>): Promise<Enforced>;
-  /** Resolves when charon is done with the last step, too. Throws why it is not. */
+  /** Resolves when charon is done with the last step, too, or with one that came after it. Throws why it is not. */
   charon(): Promise<void>;
 }
 
 export function createStepper({ loadConnections, pruneConnections, sleep }: StepEffects): Stepper {
   let charon: Promise<void> = Promise.resolve();
+  /** Settles when charon is free for the next step. */
+  let free: Promise<unknown> = charon;
+  let latest = 0;
   let planned: { cache: NodeCache; readonly connections: readonly ConnectionConfig[] } | undefined;
   /** The same objects as long as nothing that they are made from has changed. */
   const connectionsOf = (cache: NodeCache): readonly ConnectionConfig[] => {
@@ -42,10 +45,17 @@ export function createStepper({ loadConnections, pruneConnections, sleep }: Step
   return {
     async step(cache, enforce) {
       const connections = connectionsOf(cache);
-      // What one step prunes is not what the next one has loaded.
-      const loading = settled(charon).then(() => loadConnections(connections));
+      latest += 1;
+      const turn = latest;
+      // What one step prunes is not what the next one has loaded; of those that wait only the last one has anything to do.
+      const begins = free.then(() => turn === latest);
+      const loading = begins.then((mine) => (mine ? loadConnections(connections) : undefined));
       const kernel = Promise.race([settled(loading), sleep(LOAD_GRACE_MS)]).then(() => enforce(cache));
-      charon = loading.then(() => kernel).then(() => pruneConnections(connections));
+      const work = loading
+        .then(() => kernel)
+        .then(async () => ((await begins) ? await pruneConnections(connections) : undefined));
+      free = settled(work);
+      charon = work.then(async () => ((await begins) ? undefined : await charon));
       charon.catch(() => undefined);
       return await kernel;
     },

@@ -64,6 +64,34 @@ test('what a step loads is not what the one before it prunes', async (t) => {
   await t.notThrowsAsync(stepper.charon());
 });
 
+test('of the steps that wait for charon the last one’s part is done alone, and all of them wait for it', async (t) => {
+  const prunes: (() => void)[] = [];
+  const { calls, stepper, enforce } = recorder({
+    pruneConnections: () =>
+      new Promise((resolve) => {
+        calls.push('prune');
+        prunes.push(resolve);
+      }),
+    sleep: () => new Promise((resolve) => setImmediate(resolve)),
+  });
+  await stepper.step(seedCache(), enforce);
+  let done = 0;
+  for (let round = 0; round < 3; round += 1) {
+    await stepper.step(seedCache(), enforce);
+    void stepper.charon().then(() => {
+      done += 1;
+    });
+  }
+  prunes.shift()?.();
+  await new Promise((resolve) => setImmediate(resolve));
+  t.deepEqual(calls, ['load', 'enforce', 'prune', 'enforce', 'enforce', 'enforce', 'load', 'prune']);
+  t.is(done, 0);
+  prunes.shift()?.();
+  await stepper.charon();
+  await new Promise((resolve) => setImmediate(resolve));
+  t.is(done, 3);
+});
+
 test('a charon that fails is reported by itself, and the next step asks it again', async (t) => {
   let refusals = 1;
   const { calls, stepper, enforce } = recorder({
