@@ -55,7 +55,7 @@ export async function reconcile(options: ReconcileOptions, signal: AbortSignal):
       state.planned = done.planned;
       report(done, { generation: cache.generation, ms: effects.now() - started });
       stepper.charon().then(
-        () => settle(cache, policies),
+        (mine) => (mine ? settle(cache, policies) : undefined),
         (error) => (kernelOnly ? undefined : charonFailed(error)),
       );
     } catch (error) {

@@ -25,12 +25,12 @@ export interface Stepper {
    * or slow never holds it back. Throws what `enforce` throws; charon then forgets nothing.
    */
   step(cache: NodeCache, enforce: (cache: NodeCache) => Promise<Enforced>): Promise<Enforced>;
-  /** Resolves when charon is done with the last step, too, or with one that came after it. Throws why it is not. */
-  charon(): Promise<void>;
+  /** Resolves when charon is done with the last step, too; to false if that was left to one that has come since. Throws why it is not. */
+  charon(): Promise<boolean>;
 }
 
 export function createStepper({ loadConnections, pruneConnections, sleep }: StepEffects): Stepper {
-  let charon: Promise<void> = Promise.resolve();
+  let charon: Promise<boolean> = Promise.resolve(true);
   /** Settles when charon is free for the next step. */
   let free: Promise<unknown> = charon;
   let latest = 0;
@@ -55,7 +55,7 @@ export function createStepper({ loadConnections, pruneConnections, sleep }: Step
         .then(() => kernel)
         .then(async () => ((await begins) ? await pruneConnections(connections) : undefined));
       free = settled(work);
-      charon = work.then(async () => ((await begins) ? undefined : await charon));
+      charon = work.then(() => begins);
       charon.catch(() => undefined);
       return await kernel;
     },

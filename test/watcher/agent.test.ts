@@ -388,3 +388,55 @@ test('nobody is told of what charon has not taken, and charon is asked again', a
   t.like(beats.at(-1), { reconcileError: '', enforcedGeneration: 1 });
   t.true(sleeps.includes(2_000));
 });
+
+test('a step whose part of charon was left to a later one is told with that one', async (t) => {
+  const { schema: _s, generation: _g, writtenAt: _w, ...content } = seedCache();
+  const prunes: (() => void)[] = [];
+  const { effects, abort, beats } = harness();
+  t.teardown(() => abort.abort());
+  let proceed: () => void = () => undefined;
+  const meshes = [false, true, false];
+  let round = 0;
+  const following: AgentEffects = {
+    ...effects,
+    sleep: (_ms, signal) =>
+      new Promise((resolve) => {
+        setImmediate(() => (signal === undefined ? resolve() : undefined));
+      }),
+    source: {
+      async *watch() {
+        for (; round < meshes.length; round += 1) {
+          const enforced = new Promise<void>((resolve) => {
+            proceed = resolve;
+          });
+          yield snapshot;
+          await enforced;
+        }
+        await new Promise(() => undefined);
+      },
+    },
+    model: () => ({
+      content: { ...content, mesh: meshes[round] ?? false },
+      problems: [],
+      phases: new Map(),
+    }),
+    charon: {
+      ...effects.charon,
+      prune: () => new Promise((resolve) => prunes.push(() => resolve(undefined))),
+    },
+    async enforce() {
+      setTimeout(proceed, 5);
+      return IN_STEP;
+    },
+  };
+  void runAgent(following, null, abort.signal);
+  const told = (): number[] => [...new Set(beats.map(({ enforcedGeneration }) => enforcedGeneration))];
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  t.deepEqual(told(), [0]);
+  prunes.shift()?.();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  t.deepEqual(told(), [0, 1]);
+  prunes.shift()?.();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  t.deepEqual(told(), [0, 1, 3]);
+});
