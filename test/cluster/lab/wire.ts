@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Daemon, mustIn, startIn, until } from './process.ts';
+import { type Daemon, mustIn, runIn, startIn, until } from './process.ts';
 
 /** The network between the nodes, in a namespace of its own: no decrypted packet ever appears there. */
 export interface Wire {
@@ -30,6 +30,19 @@ const BROADCAST = '192.168.206.255';
 const FIRST_MARKER = 20_000;
 const LIMIT_MS = 60_000;
 
+/** The matching packets of a capture, a line each. The one that is still being written is left out. */
+export async function readPackets(
+  pcap: string,
+  filter: string,
+  flags: readonly string[] = [],
+): Promise<string[]> {
+  const { exitCode, stdout, stderr } = await runIn([], [TCPDUMP, '-nn', ...flags, '-r', pcap, filter]);
+  if (exitCode !== 0 && !stderr.includes('truncated dump file')) {
+    throw new Error(`tcpdump, reading ${pcap}: ${stderr.trim()}`);
+  }
+  return stdout.split('\n').filter((line) => line !== '');
+}
+
 /** Makes the bridge and captures everything on it from the start. */
 export async function createWire(base: string): Promise<Wire> {
   const namespace = `tl-wire-${process.pid}`;
@@ -49,10 +62,6 @@ export async function createWire(base: string): Promise<Wire> {
     log,
   );
   await until('the capture', LIMIT_MS, async () => readFileSync(log, 'utf8').includes('listening on'));
-  const read = async (filter: string): Promise<string[]> => {
-    const text = await mustIn([], [TCPDUMP, '-nn', '-r', pcap, filter]);
-    return text.split('\n').filter((line) => line !== '');
-  };
   let marker = FIRST_MARKER;
   // Whatever went over the wire before the marker is in the file once the marker is.
   const settle = async (): Promise<void> => {
@@ -60,11 +69,15 @@ export async function createWire(base: string): Promise<Wire> {
     const to = `UDP-DATAGRAM:${BROADCAST}:${marker},broadcast,bind=${OWN}`;
     await mustIn(enter, [SOCAT, '-u', '-', to], 'marker');
     const seen = `udp dst port ${marker} and dst host ${BROADCAST}`;
-    await until('the marker in the capture', LIMIT_MS, async () => (await read(seen)).length > 0);
+    await until(
+      'the marker in the capture',
+      LIMIT_MS,
+      async () => (await readPackets(pcap, seen)).length > 0,
+    );
   };
   const show = async (filter: string): Promise<string[]> => {
     await settle();
-    return await read(filter);
+    return await readPackets(pcap, filter);
   };
   return {
     namespace,
@@ -74,8 +87,8 @@ export async function createWire(base: string): Promise<Wire> {
     show,
     async times(filter) {
       await settle();
-      const text = await mustIn([], [TCPDUMP, '-nn', '-tt', '-r', pcap, filter]);
-      return [...text.matchAll(/^(\d+\.\d+) /gm)].map(([, at]) => Number(at) * 1_000);
+      const lines = await readPackets(pcap, filter, ['-tt']);
+      return lines.flatMap((line) => /^(\d+\.\d+) /.exec(line)?.[1] ?? []).map((at) => Number(at) * 1_000);
     },
     count: async (filter) => (await show(filter)).length,
     async destroy() {

@@ -17,7 +17,7 @@ interface Results {
   readonly mutations?: readonly MutationOutcome[];
 }
 
-const TIMEOUT_MS = 120 * 60_000;
+const TIMEOUT_MS = 180 * 60_000;
 const json = join(ROOT, 'docs/leaks.json');
 const args = process.argv.slice(2).filter((word) => word !== '');
 const folder = mkdtempSync(join(tmpdir(), 'trapline-leaks-'));

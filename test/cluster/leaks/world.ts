@@ -155,8 +155,9 @@ export function ledgerOf({ logs }: World): Ledger {
   return readLedger(logs);
 }
 
-/** Without its mechanism a row is expected to fail: nobody waits as long for that. */
-const PATIENCE_MS = (process.argv.some((word) => word.startsWith('--mutate')) ? 12_000 : 20_000) * STRETCH;
+/** How long rows wait for answers. Without its mechanism a row is expected to fail: nobody waits as long for that. */
+export const PATIENCE_MS =
+  (process.argv.some((word) => word.startsWith('--mutate')) ? 12_000 : 20_000) * STRETCH;
 
 /** Waits until every stream gets answers to what it sends from now on. Resolves to the time that took. */
 export async function recovered(world: World, limitMs = PATIENCE_MS): Promise<number> {

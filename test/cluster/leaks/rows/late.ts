@@ -7,7 +7,7 @@ import { STRETCH } from '../../lab/probe.ts';
 import { runIn, sleep, until } from '../../lab/process.ts';
 import { PODS, type PodSpec } from '../../lab/topology.ts';
 import { MARKER } from '../traffic.ts';
-import { inStep, ledgerOf, runSender, type World } from '../world.ts';
+import { inStep, ledgerOf, PATIENCE_MS, runSender, type World } from '../world.ts';
 
 /** Pods that come while the streams run. */
 
@@ -61,7 +61,7 @@ export async function withStream(
 }
 
 export const answered = async (world: World, name: string, since: number): Promise<number> =>
-  await until(`answers of ${name}`, 20_000 * STRETCH, async () => ledgerOf(world).answeredSince(name, since));
+  await until(`answers of ${name}`, PATIENCE_MS, async () => ledgerOf(world).answeredSince(name, since));
 
 /** Waits until the node cache of the server has the pod, and its agent has nothing to do. */
 export async function knows({ lab }: World, { name }: PodSpec): Promise<void> {
