@@ -2,9 +2,9 @@ import type { Attachment } from '../cache/attachment.ts';
 import { deleteAttachment, readHolders, writeAttachment } from '../cache/attachments.ts';
 import { policyKey } from '../ipsec/identity.ts';
 import type { XfrmPolicy } from '../ipsec/types.ts';
-import { addPolicies, applyOperations } from '../ipsec/xfrm/apply.ts';
+import { addPolicies } from '../ipsec/xfrm/apply.ts';
 import { XfrmError } from '../ipsec/xfrm/error.ts';
-import { standingPolicies } from '../ipsec/xfrm/standing.ts';
+import { removePolicies } from '../ipsec/xfrm/remove.ts';
 import type { Call } from './call.ts';
 import { iproute2Of } from './effects.ts';
 
@@ -42,15 +42,9 @@ export async function detach(call: Call, record: Attachment): Promise<void> {
   deleteAttachment(call.config.runDir, record);
 }
 
-/** The kernel deletes by selector alone, so it is asked first what stands there: a policy that is not ours stays. */
 async function remove(call: Call, policies: readonly XfrmPolicy[]): Promise<void> {
   if (policies.length > 0) {
-    const iproute2 = iproute2Of(call);
-    const present = await standingPolicies(iproute2, policies);
-    await applyOperations(
-      iproute2,
-      present.map((policy) => ({ op: 'delete', policy })),
-    );
+    await removePolicies(iproute2Of(call), policies);
   }
 }
 

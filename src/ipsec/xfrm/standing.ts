@@ -2,7 +2,7 @@ import { policyKey } from '../identity.ts';
 import type { XfrmPolicy } from '../types.ts';
 import { type Iproute2, runIp } from './iproute2.ts';
 import { countPolicies, listPolicies } from './kernel.ts';
-import { ownPolicies } from './kernel-policy.ts';
+import { type KernelPolicy, ownPolicies } from './kernel-policy.ts';
 import { parsePolicies } from './parse-policy.ts';
 import { renderQuestion } from './render.ts';
 
@@ -19,18 +19,39 @@ const QUESTION_COST = 3;
 export async function standingPolicies(
   iproute2: Iproute2,
   policies: readonly XfrmPolicy[],
-): Promise<XfrmPolicy[]> {
-  const asking = policies.length <= FEW || (await countPolicies(iproute2)) > QUESTION_COST * policies.length;
-  const found = (asking ? await askFor(iproute2, policies) : undefined) ?? (await listPolicies(iproute2));
+): Promise<readonly XfrmPolicy[]> {
+  return (await lookUp(iproute2, policies)).standing;
+}
+
+export interface LookUp {
+  readonly standing: readonly XfrmPolicy[];
+  /** All that the kernel has, whoever wrote it; absent if it was asked for these alone. */
+  readonly table?: readonly KernelPolicy[];
+}
+
+/**
+ * As `standingPolicies`, with what was read for it.
+ *
+ * @throws XfrmError as `listPolicies`
+ */
+export async function lookUp(iproute2: Iproute2, policies: readonly XfrmPolicy[]): Promise<LookUp> {
   const keys = new Set(policies.map(policyKey));
-  return ownPolicies(found).filter((policy) => keys.has(policyKey(policy)));
+  const standing = (found: readonly KernelPolicy[]): XfrmPolicy[] =>
+    ownPolicies(found).filter((policy) => keys.has(policyKey(policy)));
+  const asking = policies.length <= FEW || (await countPolicies(iproute2)) > QUESTION_COST * policies.length;
+  const asked = asking ? await askFor(iproute2, policies) : undefined;
+  if (asked !== undefined) {
+    return { standing: standing(asked) };
+  }
+  const table = await listPolicies(iproute2);
+  return { standing: standing(table), table };
 }
 
 /** Undefined if one is not there: `ip` goes no further. */
 async function askFor(
   iproute2: Iproute2,
   policies: readonly XfrmPolicy[],
-): Promise<ReturnType<typeof parsePolicies> | undefined> {
+): Promise<KernelPolicy[] | undefined> {
   const input = policies.map((policy) => `${renderQuestion(policy)}\n`).join('');
   const result = await runIp(iproute2, { args: ['-batch', '-'], input });
   return result.exitCode === 0 ? parsePolicies(result.stdout) : undefined;
