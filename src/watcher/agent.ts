@@ -17,6 +17,8 @@ import { createWake, type Wake } from './wake.ts';
 
 /** How often hairpin and routes are looked at, if nothing else happens. */
 const NETWORK_MS = 30_000;
+/** The least time between two heartbeats: each asks charon for all its SAs. */
+const REST_MS = 1_000;
 
 export interface AgentEffects extends AcceptanceEffects, InspectEffects {
   readonly source: Source;
@@ -129,7 +131,8 @@ export async function runAgent(
   const heartbeat = async (): Promise<void> => {
     while (!running.aborted) {
       await beat();
-      await news.wait(HEARTBEAT_MS, running);
+      await effects.sleep(REST_MS, running);
+      await news.wait(HEARTBEAT_MS - REST_MS, running);
     }
   };
 
