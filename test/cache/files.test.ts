@@ -88,6 +88,21 @@ for (const call of ['fsyncSync', 'writeSync', 'renameSync'] as const) {
   });
 }
 
+test.serial('a file that is written in small pieces is written whole', (t) => {
+  const path = join(folder(t), 'x');
+  const original = fs.writeSync;
+  const few = (fd: number, what: string | Buffer): number => original(fd, Buffer.from(what).subarray(0, 3));
+  Object.assign(fs, { writeSync: few });
+  syncBuiltinESMExports();
+  try {
+    writeFileAtomic(path, ['ä€', '', 'and more']);
+  } finally {
+    Object.assign(fs, { writeSync: original });
+    syncBuiltinESMExports();
+  }
+  t.is(readFileSync(path, 'utf8'), 'ä€and more');
+});
+
 const bad: readonly [string, string, RegExp][] = [
   ['empty', '', /node\.json: not JSON/],
   ['cut off', JSON.stringify(seedCache()).slice(0, 200), /node\.json: not JSON/],
