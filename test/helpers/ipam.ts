@@ -76,3 +76,14 @@ export async function callIpamPlugin(
   const exitCode = await new Promise<number | null>((resolve) => child.once('close', resolve));
   return { exitCode, stdout, json: exitCode === null || stdout === '' ? {} : JSON.parse(stdout) };
 }
+
+export const add = (containerId: string, more: Partial<IpamCall> = {}): IpamCall => ({
+  containerId,
+  ...more,
+});
+export const del = (containerId: string, more: Partial<IpamCall> = {}): IpamCall => ({
+  verb: 'DEL',
+  containerId,
+  ...more,
+});
+export const check = (containerId: string): IpamCall => ({ verb: 'CHECK', containerId });
