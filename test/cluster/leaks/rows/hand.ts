@@ -3,6 +3,7 @@ import { swanctl } from '../../lab/node.ts';
 import { sasOf } from '../../lab/probe.ts';
 import { mustIn } from '../../lab/process.ts';
 import type { Row } from '../table.ts';
+import { haveOneIkeSa } from './ike-sas.ts';
 import { idOf } from './kernel-sas.ts';
 
 /** Row 14: what somebody does by hand. */
@@ -21,6 +22,7 @@ export const handRows: readonly Row[] = [
   {
     id: '14b',
     title: "somebody flushes the SAs of the client's kernel",
+    prepare: haveOneIkeSa,
     async event({ lab }) {
       const node = nodeOf(lab, 'worker-0');
       const sas = await sasOf(node);

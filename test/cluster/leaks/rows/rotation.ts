@@ -1,8 +1,5 @@
 import { join } from 'node:path';
-import type { Charon } from '../../../../src/ipsec/charon/charon.ts';
-import { createCharon } from '../../../../src/ipsec/charon/client.ts';
 import type { IkeSa } from '../../../../src/ipsec/charon/replies.ts';
-import { connectVici } from '../../../../src/ipsec/vici/session.ts';
 import { nodeOf, podOf } from '../../lab/lab.ts';
 import { executable } from '../../lab/node.ts';
 import { STRETCH } from '../../lab/probe.ts';
@@ -12,23 +9,9 @@ import type { Passage } from '../ledger.ts';
 import type { Row } from '../table.ts';
 import { MARKER } from '../traffic.ts';
 import { ledgerOf, runSender, type World } from '../world.ts';
+import { CLIENT, ikeIds, sasWithServer } from './ike-sas.ts';
 
-const CLIENT = 'worker-0';
-const TO_SERVER = 'k8s-node-controller-1';
 const CA_SECRET = ['secret', 'trapline-ca', '-n', 'trapline-system'];
-
-async function sasWithServer({ lab }: World): Promise<IkeSa[]> {
-  const session = await connectVici({
-    path: join(nodeOf(lab, CLIENT).run, 'charon.vici'),
-    timeoutMs: 60_000,
-  });
-  const charon: Charon = createCharon(session);
-  try {
-    return (await charon.listSas()).filter(({ connection }) => connection === TO_SERVER);
-  } finally {
-    await session.close();
-  }
-}
 
 /** Waits until none of the SAs of before is left, and there are others. Resolves to their number. */
 async function replaced(
@@ -47,7 +30,6 @@ async function replaced(
   return ids.length;
 }
 
-const ikeIds = (sas: readonly IkeSa[]): number[] => sas.map(({ uniqueId }) => uniqueId);
 const childSpis = (sas: readonly IkeSa[]): number[] =>
   sas.flatMap(({ children }) => children.flatMap(({ spiOut }) => spiOut ?? []));
 
