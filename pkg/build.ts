@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { build, type Plugin } from 'esbuild';
+import { bundle, withoutUnused } from './bundle.ts';
 
 /** Builds the executables into pkg/dist, without network: stock Node is the base, the one that the project pins. */
 
@@ -67,46 +67,10 @@ interface Sea {
 /** The CLI of pkg forwards neither `seaConfig` nor `nodePath`; its module does. */
 const sea = createRequire(import.meta.url)('@yao-pkg/pkg/lib-es5/sea.js') as Sea;
 
-/** Leaves out what is not used of a package that does not say that its modules have no side effects. */
-function withoutUnused(name: string): Plugin {
-  return {
-    name: 'without-unused',
-    setup({ onResolve, resolve }) {
-      onResolve({ filter: /./ }, async ({ path, importer, kind, resolveDir, pluginData }) => {
-        if (pluginData === name || !`${importer} ${path}`.includes(name)) {
-          return undefined;
-        }
-        const found = await resolve(path, { kind, importer, resolveDir, pluginData: name });
-        return { ...found, sideEffects: false };
-      });
-    },
-  };
-}
-
-async function bundle(entry: string, outfile: string): Promise<void> {
-  await build({
-    entryPoints: [join(ROOT, entry)],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    target: 'node24',
-    format: 'cjs',
-    minifySyntax: true,
-    // The text of the bundle stays in memory.
-    minifyWhitespace: true,
-    plugins: [withoutUnused('@kubernetes/client-node')],
-    legalComments: 'eof',
-    logLevel: 'warning',
-    // CommonJS has no import.meta; packages ask it only for a path to build a `require` from.
-    define: { 'import.meta.url': '__filename_url' },
-    banner: { js: 'const __filename_url = require("node:url").pathToFileURL(process.execPath).href;' },
-  });
-}
-
 async function make({ name, entry: source, snapshot }: Executable, folder: string): Promise<void> {
   const entry = join(folder, `${name}.cjs`);
   const output = join(folder, name);
-  await bundle(source, entry);
+  await bundle(join(ROOT, source), entry, [withoutUnused('@kubernetes/client-node')]);
   await sea.default(entry, {
     targets: [{ nodeRange: 'node24', platform: 'linux', arch: process.arch, output }],
     nodePath: process.execPath,

@@ -1,10 +1,9 @@
 import { writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { keepLogs } from '../scenario.ts';
 import { CHAPTERS, type Chapter } from './chapters.ts';
 import type { MutationOutcome } from './document.ts';
-import { makeMutant, useMutant } from './mutant.ts';
-import { isCaught, MUTATIONS, type Mutation } from './mutations.ts';
+import { preparedMutant, useMutant } from './mutant.ts';
+import { isCaught, type Mutation, mutationsNamed } from './mutations.ts';
 import { formatOutcome, type Outcome, type Row, runRow } from './table.ts';
 import { createWorld, destroyWorld } from './world.ts';
 
@@ -61,8 +60,7 @@ async function runTable(): Promise<boolean> {
 
 async function runMutation(mutation: Mutation): Promise<MutationOutcome> {
   const { mechanism, row } = mutation;
-  const mutant = makeMutant(mutation, tmpdir());
-  useMutant(mutant);
+  useMutant(preparedMutant(mutation));
   try {
     for (const chapter of CHAPTERS) {
       const rows = chapter.rows.filter(({ id }) => id === row);
@@ -89,7 +87,7 @@ async function runMutation(mutation: Mutation): Promise<MutationOutcome> {
 async function runMutations(which: string): Promise<boolean> {
   process.on('unhandledRejection', (error) => say(`a row that has failed left behind: ${error}`));
   const mutations: MutationOutcome[] = [];
-  for (const mutation of MUTATIONS.filter(({ name }) => which === 'all' || which.split(',').includes(name))) {
+  for (const mutation of mutationsNamed(which)) {
     const outcome = await runMutation(mutation);
     mutations.push(outcome);
     keep({ mutations });

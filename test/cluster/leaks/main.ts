@@ -6,6 +6,9 @@ import { hasEsp } from '../vm/esp.ts';
 import { runWithEsp } from '../vm/scenario.ts';
 import { CHAPTERS } from './chapters.ts';
 import { type MutationOutcome, renderLeaks } from './document.ts';
+import { READY } from './mutant.ts';
+import { mutationsNamed } from './mutations.ts';
+import { prepareMutants } from './prepare.ts';
 import type { Outcome } from './table.ts';
 
 /**
@@ -22,6 +25,10 @@ const json = join(ROOT, 'docs/leaks.json');
 const args = process.argv.slice(2).filter((word) => word !== '');
 const folder = mkdtempSync(join(tmpdir(), 'trapline-leaks-'));
 const results = join(folder, 'results.json');
+const mutate = args.flatMap((word) => /^--mutate=(.+)$/.exec(word)?.[1] ?? [])[0];
+if (mutate !== undefined) {
+  await prepareMutants(mutationsNamed(mutate));
+}
 process.exitCode = await runWithEsp({ argv: ['leaks/leaks.js', ...args], results, timeoutMs: TIMEOUT_MS });
 const partial = args.some((word) => !word.startsWith('--'));
 if (existsSync(results)) {
@@ -44,6 +51,7 @@ if (existsSync(results)) {
   writeFileSync(join(ROOT, 'docs/leaks.md'), renderLeaks(all.outcomes, all.mutations, where));
 }
 rmSync(folder, { recursive: true });
+rmSync(READY, { recursive: true, force: true });
 
 /** What was measured before stays, but for rows that are no more. */
 function merged(known: readonly Outcome[], fresh: readonly Outcome[]): Outcome[] {

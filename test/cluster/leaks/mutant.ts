@@ -3,11 +3,17 @@ import { join } from 'node:path';
 import { ROOT } from '../../helpers/root.ts';
 import { CONF, type Mutation } from './mutations.ts';
 
+export const PROGRAMS = ['trapline', 'trapline-agent', 'traplinectl'];
+/** Below the repository: QEMU's guest has the host's files, but not its /tmp. */
+export const READY = join(ROOT, 'pkg/dist/.mutants');
+
 /** Makes a copy of the programs without the mechanism. Resolves to the folder; for the environment, see `useMutant`. */
 export function makeMutant({ name, edits }: Pick<Mutation, 'name' | 'edits'>, base: string): string {
   const folder = join(base, `mutant-${name}`);
-  mkdirSync(folder);
-  cpSync(join(ROOT, 'build'), join(folder, 'build'), { recursive: true });
+  mkdirSync(folder, { recursive: true });
+  for (const part of ['build/bin', 'build/src']) {
+    cpSync(join(ROOT, part), join(folder, part), { recursive: true });
+  }
   cpSync(join(ROOT, 'conf'), join(folder, 'conf'), { recursive: true, dereference: true });
   cpSync(join(ROOT, 'package.json'), join(folder, 'package.json'));
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
@@ -19,17 +25,22 @@ export function makeMutant({ name, edits }: Pick<Mutation, 'name' | 'edits'>, ba
     }
     writeFileSync(path, text.replaceAll(from, to));
   }
-  const dist = join(folder, 'dist');
-  mkdirSync(dist);
-  for (const program of ['trapline', 'trapline-agent', 'traplinectl']) {
-    const path = join(dist, program);
-    writeFileSync(
-      path,
-      `#!/bin/sh\nexec ${process.execPath} ${join(folder, 'build/bin', program)}.js "$@"\n`,
-    );
-    chmodSync(path, 0o755);
+  mkdirSync(join(folder, 'dist'));
+  for (const program of PROGRAMS) {
+    installProgram(folder, program, `build/bin/${program}.js`);
   }
   return folder;
+}
+
+export function installProgram(folder: string, program: string, file: string): void {
+  const path = join(folder, 'dist', program);
+  writeFileSync(path, `#!/bin/sh\nexec ${process.execPath} ${join(folder, file)} "$@"\n`);
+  chmodSync(path, 0o755);
+}
+
+/** As `prepareMutants` has left it. */
+export function preparedMutant({ name }: Mutation): string {
+  return join(READY, `mutant-${name}`);
 }
 
 /** The lab takes its programs and charon's settings from here; undefined: the real ones. */

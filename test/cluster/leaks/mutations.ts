@@ -186,6 +186,11 @@ export const MUTATIONS: readonly Mutation[] = [
   },
 ];
 
+/** `all`, or some of them with commas. */
+export function mutationsNamed(which: string): Mutation[] {
+  return MUTATIONS.filter(({ name }) => which === 'all' || which.split(',').includes(name));
+}
+
 /** Whether the row has failed of what the mechanism prevents: a tool's error, or nodes that cannot be set up, say nothing of it. */
 export function isCaught({ fails }: Pick<Mutation, 'fails'>, outcome: Outcome): boolean {
   if (fails === 'clear') {
