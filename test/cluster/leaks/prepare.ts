@@ -5,8 +5,8 @@ import { installProgram, makeMutant, PROGRAMS, READY } from './mutant.ts';
 import type { Mutation } from './mutations.ts';
 
 /**
- * Makes the mutants before QEMU starts, each program one file as in the executables: from hundreds of files a program takes half a minute to
- * start there, and a row is late for its own limits.
+ * Makes the mutants before QEMU starts, each program one file as in the executables: from hundreds of files a program takes three times as long
+ * to start, and a row there is late for its own limits.
  */
 export async function prepareMutants(mutations: readonly Mutation[]): Promise<void> {
   rmSync(READY, { recursive: true, force: true });
