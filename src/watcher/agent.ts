@@ -18,7 +18,7 @@ import { createWake, type Wake } from './wake.ts';
 /** How often hairpin and routes are looked at, if nothing else happens. */
 const NETWORK_MS = 30_000;
 /** The least time between two heartbeats: each asks charon for all its SAs. */
-const REST_MS = 1_000;
+export const REST_MS = 1_000;
 
 export interface AgentEffects extends AcceptanceEffects, InspectEffects {
   readonly source: Source;

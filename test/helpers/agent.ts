@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import type { NodeCache } from '../../src/cache/schema.ts';
-import type { AgentEffects } from '../../src/watcher/agent.ts';
+import { type AgentEffects, REST_MS } from '../../src/watcher/agent.ts';
 import type { CharonLink } from '../../src/watcher/charon/link.ts';
 import type { Snapshot } from '../../src/watcher/objects.ts';
 import { createWake } from '../../src/watcher/wake.ts';
@@ -23,9 +23,6 @@ export interface Harness {
   /** Resolves once so many caches were enforced. */
   until(count: number): Promise<void>;
 }
-
-/** Between two heartbeats. */
-export const REST_MS = 1_000;
 
 export function harness(overrides: Partial<AgentEffects> = {}): Harness {
   const abort = new AbortController();

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { pino } from 'pino';
-import { runAgent } from '../../src/watcher/agent.ts';
-import { harness, REST_MS, snapshot } from '../helpers/agent.ts';
+import { REST_MS, runAgent } from '../../src/watcher/agent.ts';
+import { harness, snapshot } from '../helpers/agent.ts';
 import { seedCache } from '../helpers/cache.ts';
 
 test('the first snapshot is enforced and reported in the heartbeat', async (t) => {
