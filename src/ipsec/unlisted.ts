@@ -5,9 +5,10 @@ import type { Family, XfrmPolicy } from './types.ts';
 
 /**
  * For endpoints that a peer serves already and this node has not read of yet: what this node's pods send to a protected port number of any pod
- * of a peer goes as ESP, whoever the pod is. A pod that is not protected gets it out of the tunnel and answers in the
- * clear, so that inbound both are let in; what may be a request comes before what may be an answer. Ports that are protected
- * as a whole (`tcp/*`) are not among these. Throws PlanError.
+ * of a peer goes as ESP, whoever the pod is, and so does what they answer from one. A pod has its address before ADD comes to
+ * Trapline, and after DEL has been there: then its kernel answers (TCP RST), whatever the tunnel brings it. Inbound
+ * plaintext is let in as well; what may be a request comes before what may be an answer. Ports that are protected as a whole
+ * (`tcp/*`) are not among these: the kernel drops what comes out of a tunnel and no policy lets in. Throws PlanError.
  */
 export function unlistedPolicies(cache: NodeCache): XfrmPolicy[] {
   const ports = cache.unlisted ?? [];
@@ -32,6 +33,7 @@ function portPolicies(cache: NodeCache, { peer, family, port }: Place): XfrmPoli
   const asClient = policyMaker(cache, { peer, side: 'egress', kind: 'unlisted' });
   const answer = policyMaker(cache, { peer, side: 'egress', kind: 'unlistedAnswer' });
   const asServer = policyMaker(cache, { peer, side: 'ingress', kind: 'unlisted' });
+  const answering = policyMaker(cache, { peer, side: 'ingress', kind: 'unlistedAnswer' });
   const proto = port.proto;
   return cidrsOf(peer.podCidrs, family).flatMap((there) =>
     clientsHere(cache, family).flatMap(({ cidr: here, inbound }) => [
@@ -41,7 +43,10 @@ function portPolicies(cache: NodeCache, { peer, family, port }: Place): XfrmPoli
       ),
       ...(inbound.includes('in')
         ? []
-        : asServer(port, 'fwd', { src: there, dst: here, proto, sport: 0, dport: port.port })),
+        : [
+            ...asServer(port, 'fwd', { src: there, dst: here, proto, sport: 0, dport: port.port }),
+            ...answering(port, 'out', { src: here, dst: there, proto, sport: port.port, dport: 0 }),
+          ]),
     ]),
   );
 }

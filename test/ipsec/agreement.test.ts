@@ -14,7 +14,7 @@ import { cluster, item, policy } from '../watcher/model/cluster.ts';
 /**
  * DESIGN 4: for any cluster and any flow between pods of two nodes, the first-matching policies of the two plans name the same child, in both
  * directions, or neither protects it. What goes to a protected port number of a pod that is not protected goes as ESP and is let in as such,
- * and its answer comes in the clear.
+ * and so does its answer.
  */
 
 const NODES = ['a', 'b', 'c'] as const;
@@ -342,6 +342,9 @@ test('two nodes choose the same child for a flow, both ways, or neither protects
       if (!arrives(answered, heard)) {
         throw new Error(`the server's packet: ${said}`);
       }
+      if (sent.names.length > 0 && answered.names.length === 0) {
+        throw new Error(`answered in the clear: ${said}`);
+      }
       const [childThere, childBack] = [sent, answered].map(({ names }) => names[0]?.split(', ')[0]);
       if (sent.listed !== answered.listed || (sent.listed && childThere !== childBack)) {
         throw new Error(`there and back: ${said}`);
@@ -353,6 +356,51 @@ test('two nodes choose the same child for a flow, both ways, or neither protects
   t.log(`${protectedFlows} flows were protected`);
   t.true(protectedFlows > 300, 'the property says something only where flows are protected');
 });
+
+test('what a tunnel brings to a pod that ADD has not come to is not answered in the clear', (t) => {
+  let letIn = 0;
+  fc.assert(
+    fc.property(flowCase, ({ world: given, from, to, family, proto, sport, dport }) => {
+      const client = given.pods[from % given.pods.length];
+      const others = given.pods.filter(({ node }) => node !== client?.node);
+      const server = others[to % others.length];
+      if (client === undefined || server === undefined || proto === 'icmp') {
+        return;
+      }
+      const at = family % Math.min(client.addresses.length, server.addresses.length);
+      const [src = '', dst = ''] = [client.addresses[at], server.addresses[at]];
+      const [a, b] = [planOf(given, client.node), planOf(beforeAdd(given, server), server.node)];
+      const sent = chosen(a, ['out'], { src, dst, proto, sport, dport });
+      const received = chosen(b, ['fwd', 'in'], { src, dst, proto, sport, dport });
+      if (sent.names.length > 0 && arrives(sent, received)) {
+        const answered = chosen(b, ['out'], { src: dst, dst: src, proto, sport: dport, dport: sport });
+        if (answered.names.length === 0) {
+          throw new Error(JSON.stringify({ src, dst, proto, sport, dport, sent, received, answered }));
+        }
+        letIn += 1;
+      }
+    }),
+    { numRuns: 2_000, includeErrorInReport: true },
+  );
+  t.true(letIn > 200, 'the property says something only where tunnels bring packets');
+});
+
+/** A pod that nobody has read of on its node, and that has no attachment yet. */
+function beforeAdd({ objects, pods, scope }: World, { name }: World['pods'][number]): World {
+  return {
+    scope,
+    pods: pods.filter((pod) => pod.name !== name),
+    objects: {
+      ...objects,
+      pods: objects.pods.map((pod) =>
+        pod.metadata.name === name ? { ...pod, status: { phase: 'Pending' } } : pod,
+      ),
+      endpointSlices: objects.endpointSlices.filter(
+        ({ endpoints }) => endpoints?.[0]?.targetRef?.name !== name,
+      ),
+    },
+  };
+}
 
 test('what a client may send through DNAT to a protected port goes through the hairpin', (t) => {
   fc.assert(
