@@ -55,11 +55,25 @@ function addressing({ spec: { podCidr6 } }: LabNode, { address, address6 }: PodS
       };
 }
 
-function execOn(node: LabNode): ExecPlugin {
+/** What happens in a chain just before Trapline's ADD, or just after its DEL. */
+type Meanwhile = () => Promise<void>;
+
+function execOn(
+  node: LabNode,
+  { beforeAdd, afterDel }: { beforeAdd?: Meanwhile; afterDel?: Meanwhile } = {},
+): ExecPlugin {
   return async (type, env, stdin) => {
+    const ours = type === 'trapline' ? env.CNI_COMMAND : undefined;
+    if (ours === 'ADD') {
+      await beforeAdd?.();
+    }
     const path = type === 'trapline' ? executable('trapline') : `/usr/lib/cni/${type}`;
     const pairs = Object.entries(env).map(([key, value]) => `${key}=${value}`);
-    return await runIn([...node.enter, '/usr/bin/env', '-i', ...pairs], [path], stdin);
+    const output = await runIn([...node.enter, '/usr/bin/env', '-i', ...pairs], [path], stdin);
+    if (ours === 'DEL') {
+      await afterDel?.();
+    }
+    return output;
   };
 }
 
@@ -75,17 +89,25 @@ function targetOf(spec: PodSpec, uid: string): Parameters<typeof chainAdd>[2] {
   };
 }
 
-export async function attachPod(node: LabNode, spec: PodSpec, uid: string): Promise<LabPod> {
+export async function attachPod(
+  node: LabNode,
+  spec: PodSpec,
+  uid: string,
+  beforeAdd: Meanwhile = async () => undefined,
+): Promise<LabPod> {
   await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'add', spec.name]);
   const started = performance.now();
-  const result = await chainAdd(execOn(node), conflistOf(node, spec), targetOf(spec, uid));
+  const result = await chainAdd(execOn(node, { beforeAdd }), conflistOf(node, spec), targetOf(spec, uid));
   const addMs = performance.now() - started;
   const enter = [...node.enter, '/usr/bin/nsenter', `--net=/run/netns/${spec.name}`, '--'];
   return { spec, uid, node, enter, result, addMs };
 }
 
-export async function detachPod({ spec, uid, node, result }: LabPod): Promise<void> {
-  await chainDel(execOn(node), conflistOf(node, spec), targetOf(spec, uid), result);
+export async function detachPod(
+  { spec, uid, node, result }: LabPod,
+  afterDel: Meanwhile = async () => undefined,
+): Promise<void> {
+  await chainDel(execOn(node, { afterDel }), conflistOf(node, spec), targetOf(spec, uid), result);
   await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'del', spec.name]);
 }
 

@@ -36,6 +36,19 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [{ file: `${SRC}/watcher/model/model.js`, from: 'input.protectUnlisted === false', to: 'true' }],
   },
   {
+    name: 'answers',
+    mechanism: 'what pods answer from protected port numbers, whether listed or not',
+    row: '1d',
+    fails: 'clear',
+    edits: [
+      {
+        file: `${SRC}/ipsec/unlisted.js`,
+        from: "...answering(port, 'out'",
+        to: "...(() => [])(port, 'out'",
+      },
+    ],
+  },
+  {
     name: 'larval',
     mechanism: 'packets wait for their tunnel (xfrm_larval_drop 0)',
     row: '1c',

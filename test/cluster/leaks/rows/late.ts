@@ -34,18 +34,27 @@ export async function announce({ lab }: World, pods: readonly PodSpec[]): Promis
   await lab.cluster.put('pods.yaml', podsManifest(pods));
 }
 
-export const attach = async ({ lab }: World, spec: PodSpec): Promise<LabPod> =>
-  await attachPod(nodeOf(lab, SERVER), spec, await lab.cluster.uidOf(spec.namespace, spec.name));
+/** `beforeAdd`: what happens while the pod has its address, and Trapline has not been called yet. */
+export const attach = async (
+  { lab }: World,
+  spec: PodSpec,
+  beforeAdd?: () => Promise<void>,
+): Promise<LabPod> =>
+  await attachPod(nodeOf(lab, SERVER), spec, await lab.cluster.uidOf(spec.namespace, spec.name), beforeAdd);
 
 /** A stream from client2 to the late address for as long as the body runs. */
 export async function withStream(
   world: World,
-  { name, address }: { readonly name: string; readonly address: string },
+  {
+    name,
+    address,
+    kind = 'udp',
+  }: { readonly name: string; readonly address: string; readonly kind?: 'udp' | 'tcp' },
   body: () => Promise<string | undefined>,
 ): Promise<string | undefined> {
   const stream = {
     name,
-    kind: 'udp',
+    kind,
     address,
     port: 53,
     bytes: 100,

@@ -2,12 +2,26 @@ import { nodeOf } from '../../lab/lab.ts';
 import { holdAgent } from '../../lab/node.ts';
 import { detachPod } from '../../lab/pod.ts';
 import { STRETCH } from '../../lab/probe.ts';
-import { sleep } from '../../lab/process.ts';
+import { mustIn, sleep, until } from '../../lab/process.ts';
 import { PODS } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
 import { MARKER } from '../traffic.ts';
-import { ledgerOf, runSender, runServer } from '../world.ts';
+import { ledgerOf, PATIENCE_MS, runSender, runServer, type World } from '../world.ts';
 import { announce, answered, attach, CLIENT, knows, late, SERVER, withStream } from './late.ts';
+
+/** Waits until the pod's kernel has refused connections through a few more seconds. Resolves to how many. */
+async function refuses({ lab }: World, pod: string): Promise<number> {
+  const enter = [...nodeOf(lab, SERVER).enter, '/usr/bin/nsenter', `--net=/run/netns/${pod}`, '--'];
+  const resets = async (): Promise<number> => {
+    const snmp = await mustIn(enter, ['/bin/cat', '/proc/net/snmp']);
+    const [names, values] = [...snmp.matchAll(/^Tcp: (.*)$/gm)].map(([, line = '']) => line.split(' '));
+    return Number(values?.[names?.indexOf('OutRsts') ?? -1]);
+  };
+  const before = await resets();
+  await until(`${pod} refuses connections`, PATIENCE_MS, async () => (await resets()) > before);
+  await sleep(2_000);
+  return (await resets()) - before;
+}
 
 /** Row 1: pods start. */
 export const podRows: readonly Row[] = [
@@ -95,5 +109,24 @@ export const podRows: readonly Row[] = [
       }
       return `0 lost of ${lost.reduce((sum, { sent }) => sum + sent, 0)} first ones`;
     },
+  },
+  {
+    id: '1d',
+    title:
+      'TCP to a server pod that has its address before ADD comes to Trapline, and after DEL has been there',
+    event: async (world) =>
+      await withStream(world, { name: 'early', address: late(155).address, kind: 'tcp' }, async () => {
+        const spec = late(155);
+        let resets = 0;
+        const refused = async (): Promise<void> => {
+          resets += await refuses(world, spec.name);
+        };
+        await announce(world, [spec]);
+        await knows(world, spec);
+        const pod = await attach(world, spec, refused);
+        await detachPod(pod, refused);
+        await announce(world, []);
+        return `${resets} connections refused by the pod's kernel`;
+      }),
   },
 ];
