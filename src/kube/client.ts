@@ -25,7 +25,10 @@ export interface WatchEvent {
 export interface KubeClient {
   /** Throws KubeError. */
   request(request: KubeRequest): Promise<unknown>;
-  /** The events of a watch in order, until the server or the signal ends it. `onOpen`: the server has accepted it. Throws KubeError. */
+  /**
+   * The events of a watch in order, until the server, the signal or a long silence ends it: the watch goes on with the next one. `onOpen`:
+   * the server has accepted it. Throws KubeError.
+   */
   watch(request: KubeRequest, onOpen: () => void): AsyncIterable<WatchEvent>;
 }
 
@@ -36,7 +39,10 @@ export const MERGE_PATCH = 'application/merge-patch+json';
 const REQUEST_MS = 15_000;
 /** A watch is answered at once, with or without events; an API server that is still coming up may take it and say nothing. */
 const OPEN_MS = 10_000;
-/** A watch without an event or a bookmark for this long is dead: bookmarks come about every minute. */
+/**
+ * A watch without an event or a bookmark for this long may be dead. Bookmarks come about every minute, but none of a kind of which an API
+ * server has seen no event since it began.
+ */
 const SILENCE_MS = 150_000;
 
 /** In a pod, by its ServiceAccount; else by a kubeconfig, `KUBECONFIG` or `~/.kube/config` unless a file is named. Throws what client-node throws. */
@@ -61,7 +67,7 @@ const eventSchema = z.object({ type: z.string(), object: z.unknown() });
  * A client for the current context of a kubeconfig. Credentials are client-node's affair (tokens are read anew, exec plugins run); paths
  * and JSON are sent as they are: its generated API would keep every object twice.
  */
-export function createKubeClient(config: KubeConfig): KubeClient {
+export function createKubeClient(config: KubeConfig, { silenceMs = SILENCE_MS } = {}): KubeClient {
   const send = async (request: KubeRequest, signal: AbortSignal) => {
     const { method = 'GET', path, query = {}, body, contentType = 'application/json' } = request;
     const server = config.getCurrentCluster()?.server;
@@ -108,20 +114,24 @@ export function createKubeClient(config: KubeConfig): KubeClient {
     async *watch(request, onOpen) {
       const silence = new AbortController();
       const { signal } = request;
+      let silent = false;
       let alarm = setTimeout(() => silence.abort(new Error('no answer')), OPEN_MS);
       try {
         const either = signal === undefined ? silence.signal : AbortSignal.any([signal, silence.signal]);
         const query = { ...request.query, watch: 'true', allowWatchBookmarks: 'true' };
         const response = await send({ ...request, query }, either);
         clearTimeout(alarm);
-        alarm = setTimeout(() => silence.abort(new Error('silent')), SILENCE_MS);
+        alarm = setTimeout(() => {
+          silent = true;
+          silence.abort();
+        }, silenceMs);
         onOpen();
         for await (const line of linesOf(response.body ?? [])) {
           alarm.refresh();
           yield parseEvent(line, request.path);
         }
       } catch (error) {
-        if (signal?.aborted === true) {
+        if (signal?.aborted === true || silent) {
           return;
         }
         throw error instanceof KubeError ? error : unreachable(request.path, error);
