@@ -48,9 +48,12 @@ export function createHairpin(options: HairpinOptions, now: () => number): KeepH
       await removeHairpin(options);
     } else {
       await layLinks(options, hairpin);
-      if (!same || (await listTable(options)) !== loaded?.listing) {
-        await must(options, { file: options.nft, args: ['-f', '-'], input: wanted });
+      const listing = same ? await listTable(options) : '';
+      if (same && listing === loaded?.listing) {
+        loaded = { wanted, listing, at: now() };
+        return;
       }
+      await must(options, { file: options.nft, args: ['-f', '-'], input: wanted });
     }
     loaded = { wanted, listing: await listTable(options), at: now() };
   };
@@ -76,23 +79,28 @@ export async function removeHairpin(options: HairpinOptions): Promise<void> {
 }
 
 async function layLinks(options: HairpinOptions, { podCidrs }: Hairpin): Promise<void> {
-  const { sysctlRoot } = options;
-  const six = podCidrs[6].length > 0;
-  await batch(options, [], LINK_LINES);
-  for (const [name, value] of LINK_SETTINGS) {
-    const path = `${sysctlRoot}/${name}`;
-    if (readFileSync(path, 'utf8').trim() !== value) {
+  const linkLines6 = existsSync(`${options.sysctlRoot}/net/ipv6`) ? LINK_LINES_6 : [];
+  const upLines = [...linkLines6, ...UP_LINES, ...ROUTE_LINES];
+  if (settingsLeft(options).length === 0) {
+    await batch(options, [], [...LINK_LINES, ...upLines]);
+  } else {
+    await batch(options, [], LINK_LINES);
+    for (const { path, value } of settingsLeft(options)) {
       writeFileSync(path, value);
     }
+    await batch(options, [], upLines);
   }
-  if (existsSync(`${sysctlRoot}/net/ipv6`)) {
-    await batch(options, [], LINK_LINES_6);
-  }
-  await batch(options, [], [...UP_LINES, ...ROUTE_LINES]);
-  if (six) {
+  if (podCidrs[6].length > 0) {
     await batch(options, [], [BYPASS_6_LINE]);
     await batch(options, ['-6'], ROUTE_LINES);
   }
+}
+
+/** Those of the links that are not as they should be; all of them without the links. */
+function settingsLeft({ sysctlRoot }: HairpinOptions): { readonly path: string; readonly value: string }[] {
+  return [...LINK_SETTINGS]
+    .map(([name, value]) => ({ path: `${sysctlRoot}/${name}`, value }))
+    .filter(({ path, value }) => !existsSync(path) || readFileSync(path, 'utf8').trim() !== value);
 }
 
 /** Runs every line; what exists already is as wanted. */
