@@ -1,4 +1,5 @@
 import { daemonRows } from './rows/daemons.ts';
+import { dpdRows } from './rows/dpd.ts';
 import { handRows } from './rows/hand.ts';
 import { icmpRows } from './rows/icmp.ts';
 import { mtuRows } from './rows/mtu.ts';
@@ -33,6 +34,7 @@ export const CHAPTERS: readonly Chapter[] = [
       ...serviceRows,
       ...nodeRows,
       ...saRows,
+      ...dpdRows,
       reauthenticationRow,
       ...icmpRows,
       ...mtuRows,

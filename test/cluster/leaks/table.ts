@@ -1,6 +1,7 @@
 import { STRETCH } from '../lab/probe.ts';
 import { sleep } from '../lab/process.ts';
 import { countText, readCapture } from './capture.ts';
+import type { Ledger, Passage } from './ledger.ts';
 import { CONTROL, MARKER } from './traffic.ts';
 import { ledgerOf, recovered, type World } from './world.ts';
 
@@ -23,6 +24,8 @@ export interface Row {
   readonly prepare?: (world: World) => Promise<void>;
   /** Provokes it. Resolves to a remark for the table. */
   readonly event: (world: World) => Promise<string | undefined>;
+  /** What to say of the messages sent during the event and after it, and of those during it that no policy names. */
+  readonly remark?: (during: Passage, after: Passage, open: Passage) => string;
 }
 
 export interface Outcome {
@@ -79,6 +82,12 @@ async function inTheClear(
   return Math.max(byAddress, ...texts.map((text) => countText(packets, text, from, to)));
 }
 
+function together(ledger: Ledger, { from, to }: Stretch): Passage {
+  const passages = ALL.map((name) => ledger.passage(name, from, to));
+  const sum = (key: 'sent' | 'lost'): number => passages.reduce((total, passage) => total + passage[key], 0);
+  return { sent: sum('sent'), lost: sum('lost'), gapMs: Math.max(...passages.map(({ gapMs }) => gapMs)) };
+}
+
 /** Runs a row between two moments at which all streams are answered. A row that throws has failed. */
 export async function runRow(world: World, row: Row): Promise<Outcome> {
   let from = Date.now();
@@ -101,9 +110,12 @@ export async function runRow(world: World, row: Row): Promise<Outcome> {
     (await inTheClear(world, row.after ?? ALL, { from: row.watched === undefined ? to : over, to }));
   const control = countText(readCapture(world.lab.wire.pcap), CONTROL, from, to);
   const ledger = ledgerOf(world);
-  const passages = ALL.map((name) => ledger.passage(name, from, to));
-  const sum = (key: 'sent' | 'lost'): number => passages.reduce((total, passage) => total + passage[key], 0);
-  const lost = sum('lost');
+  const { sent, lost } = together(ledger, { from, to });
+  const counted = row.remark?.(
+    together(ledger, { from, to: over }),
+    together(ledger, { from: over, to }),
+    ledger.passage('control', from, over),
+  );
   const lossless = row.lossless !== true || lost === 0;
   const prompt = recoveryMs <= (row.recoversWithin ?? Number.POSITIVE_INFINITY) * STRETCH;
   return {
@@ -111,11 +123,11 @@ export async function runRow(world: World, row: Row): Promise<Outcome> {
     title: row.title,
     clear,
     control,
-    sent: sum('sent'),
+    sent,
     lost,
-    gapMs: passages[0]?.gapMs ?? 0,
+    gapMs: ledger.passage('udp', from, to).gapMs,
     recoveryMs,
-    remark: [remark, row.loses ?? '', failure].filter((text) => text !== '').join('; '),
+    remark: [remark, counted ?? '', row.loses ?? '', failure].filter((text) => text !== '').join('; '),
     ok: clear === 0 && control > 0 && failure === '' && lossless && prompt,
   };
 }

@@ -6,10 +6,10 @@ import { STRETCH } from '../../lab/probe.ts';
 import { mustIn, sleep, until } from '../../lab/process.ts';
 import type { Row } from '../table.ts';
 import { inStep, type World } from '../world.ts';
+import { blockIke, unblockIke } from './ike-blocked.ts';
 
 const SERVER = 'controller-1';
 const CLIENT = 'worker-0';
-const NFT = '/usr/sbin/nft';
 const HOLD_MS = 8_000;
 /** After the cause is removed. */
 const WITHIN_MS = 10_000;
@@ -118,18 +118,8 @@ export const negotiationRows: readonly Row[] = [
     title: 'UDP 500 and 4500 blocked',
     event: broken({
       says: /does not answer/,
-      async damage({ lab }) {
-        const rules = `table ip block {
-          chain in {
-            type filter hook input priority 0
-            udp dport { 500, 4500 } drop
-          }
-        }
-`;
-        await mustIn(nodeOf(lab, SERVER).enter, [NFT, '-f', '-'], rules);
-      },
-      mend: async ({ lab }) =>
-        void (await mustIn(nodeOf(lab, SERVER).enter, [NFT, 'delete', 'table', 'ip', 'block'])),
+      damage: ({ lab }) => blockIke(nodeOf(lab, SERVER)),
+      mend: ({ lab }) => unblockIke(nodeOf(lab, SERVER)),
     }),
   },
   {

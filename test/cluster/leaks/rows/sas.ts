@@ -1,11 +1,10 @@
 import { nodeOf } from '../../lab/lab.ts';
 import { swanctl } from '../../lab/node.ts';
-import { mustIn, sleep } from '../../lab/process.ts';
+import { sleep } from '../../lab/process.ts';
 import type { Row } from '../table.ts';
 import type { World } from '../world.ts';
 import { addressOf, beginAnew, between, expired, limit, outbound } from './kernel-sas.ts';
 
-const IP = '/usr/sbin/ip';
 const TO_SERVER = 'k8s-node-controller-1';
 const TO_CLIENT = 'k8s-node-worker-0';
 
@@ -88,18 +87,6 @@ export const saRows: readonly Row[] = [
       // What waited leaves in a burst, and the packets after it overtake it.
       const inbound = (await between(world)).filter(({ dst }) => dst === addressOf('worker-0'));
       return `${inbound.length} SAs, replay window ${Math.min(...inbound.map((sa) => sa.replayWindow))}`;
-    },
-  },
-  {
-    id: '6g',
-    title: "the server's node unreachable until DPD gives it up, then back",
-    loses: 'what is sent to a node that cannot be reached, beyond the 100 packets that the kernel keeps',
-    async event({ lab }) {
-      const port = ['link', 'set', 'p-controller-1'];
-      await mustIn([IP, '-n', lab.wire.namespace], [...port, 'down']);
-      await sleep(30_000);
-      await mustIn([IP, '-n', lab.wire.namespace], [...port, 'up']);
-      return undefined;
     },
   },
   {
