@@ -38,7 +38,7 @@ function writeAll(fd: number, text: string): void {
 }
 
 if (startupSnapshot.isBuildingSnapshot()) {
-  warmUp();
+  void warmUp().catch(fail);
   startupSnapshot.setDeserializeMainFunction(() => void main().catch(fail));
 } else {
   void main().catch(fail);
