@@ -49,6 +49,7 @@ const LONG_LIVED = {
     '--heap-growing-percent=25',
     '--single-threaded-gc',
     '--no-memory-reducer',
+    '--v8-pool-size=1',
   ],
 };
 
