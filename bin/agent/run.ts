@@ -7,6 +7,7 @@ import type { Removal } from '../../src/install/removal.ts';
 import { PROFILES } from '../../src/ipsec/charon/profile.ts';
 import { keyTypeOption } from '../../src/pki/cli.ts';
 import { run } from '../../src/run/execa.ts';
+import { createLastingRun } from '../../src/run/lasting.ts';
 import { runStream } from '../../src/run/stream.ts';
 import { VERSION } from '../../src/version.ts';
 import { cleanup } from '../../src/watcher/cleanup.ts';
@@ -141,7 +142,7 @@ async function runNode(flags: RunFlags): Promise<void> {
       routes: flags.routes ?? false,
       hashThresholds: flags.hashThresholds,
       protectUnlisted: flags.unlistedEndpoints === 'protect',
-      iproute2: { run, stream: runStream, ip: flags.ip },
+      iproute2: { run: createLastingRun(run), stream: runStream, ip: flags.ip },
       process: { pid: process.pid, version: VERSION },
       log,
     },

@@ -4,6 +4,11 @@ export interface Command {
   readonly args: readonly string[];
   readonly input?: string;
   readonly timeoutMs?: number;
+  /**
+   * The command reads `input` line by line, and has done what it says when it has printed so many lines: it may be given to a process that
+   * stays. A line that it refuses ends it.
+   */
+  readonly lines?: number;
 }
 
 export interface RunResult {

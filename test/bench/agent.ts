@@ -115,10 +115,10 @@ async function measure(lab: KubeLab, node: KubeNode): Promise<Row[]> {
   const policies = (await node.policies()).length;
   const seen = watchPolicies(node);
   await sleep(1_000);
-  const [cpuBefore, charonBefore, started] = [cpuSeconds(pid), cpuSeconds(node.charon.pid), Date.now()];
+  const [cpuBefore, charonBefore, started] = [cpuOf(pid), cpuSeconds(node.charon.pid), Date.now()];
   const events = await churn(lab, PER_MINUTE, MINUTES);
   const seconds = (Date.now() - started) / 1_000;
-  const [cpu, charonCpu] = [cpuSeconds(pid) - cpuBefore, cpuSeconds(node.charon.pid) - charonBefore];
+  const [cpu, charonCpu] = [cpuOf(pid) - cpuBefore, cpuSeconds(node.charon.pid) - charonBefore];
   await sleep(5_000);
   seen.stop();
   const comings = events
@@ -190,6 +190,12 @@ function watchPolicies({ namespace }: KubeNode): { added: Map<string, number>; s
     }
   });
   return { added, stop: () => child.kill() };
+}
+
+/** Of a process and of all its children. */
+function cpuOf(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+  return [pid, ...children.map(Number)].reduce((sum, one) => sum + cpuSeconds(one), 0);
 }
 
 /** Of a process and of its children that have ended (proc(5): fields 14 to 17 of stat, in hundredths of a second). */

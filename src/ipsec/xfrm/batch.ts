@@ -32,6 +32,7 @@ export async function runBatch(iproute2: Iproute2, operations: readonly Operatio
   const result = await runIp(iproute2, {
     args: ['-batch', '-'],
     input: `${baseline}${lines.join('')}`,
+    lines: chunks.length + (baseline === '' ? 0 : 1),
     timeoutMs: timeoutMs(operations.length),
   });
   const counts = countsIn(result.stdout);

@@ -1,4 +1,4 @@
-import { DEFAULT_TIMEOUT_MS } from '../../run/types.ts';
+import { type Command, DEFAULT_TIMEOUT_MS } from '../../run/types.ts';
 import { completeBlocks, UnknownLine, unreadable } from './block.ts';
 import { XfrmError } from './error.ts';
 import { type Iproute2, runIp, type StreamingIproute2, saidBy, streamIp } from './iproute2.ts';
@@ -70,7 +70,7 @@ export async function listUsedPolicies(iproute2: Iproute2): Promise<KernelPolicy
  * @throws XfrmError as `listPolicies`
  */
 export async function countPolicies(iproute2: Iproute2): Promise<number> {
-  const said = await read(iproute2, ['xfrm', 'policy', 'count']);
+  const said = await read(iproute2, ['-batch', '-'], { input: 'xfrm policy count\n', lines: 1 });
   const found = /SPD IN +(\d+) OUT +(\d+) FWD +(\d+)/.exec(said);
   if (found === null) {
     throw unreadable('ip xfrm policy count', new UnknownLine(said.trim()));
@@ -100,8 +100,12 @@ export async function deleteState(iproute2: Iproute2, { src, dst, spi }: StateId
   }
 }
 
-async function read(iproute2: Iproute2, args: readonly string[]): Promise<string> {
-  const result = await runIp(iproute2, { args });
+async function read(
+  iproute2: Iproute2,
+  args: readonly string[],
+  rest: Pick<Command, 'input' | 'lines'> = {},
+): Promise<string> {
+  const result = await runIp(iproute2, { args, ...rest });
   if (result.exitCode !== 0) {
     throw failed(`ip ${args.join(' ')}`, saidBy(result));
   }

@@ -1,0 +1,132 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { assertRunnable, ENVIRONMENT, type Failure, toRunError } from './contract.ts';
+import { type Command, DEFAULT_TIMEOUT_MS, type Run, type RunResult } from './types.ts';
+
+/** coreutils: without it a program that prints into a pipe keeps what it prints until it ends. */
+const STDBUF = '/usr/bin/stdbuf';
+/** What `stdbuf` ends with if it cannot do its part, or cannot find the program. */
+const STDBUF_FAILED = [125, 126, 127];
+
+interface Lasting {
+  readonly running: boolean;
+  /** As `Run`; the result of a process that goes on has exit status 0. One at a time. */
+  ask(command: Command, lines: number): Promise<RunResult>;
+}
+
+/** How many lines a process answers at the most: `ip` keeps 4 KB of each until it ends. */
+const MOST_LINES = 500;
+
+interface Ending extends Failure {
+  /** Null if a signal ended it, or it never began. */
+  readonly exitCode: number | null;
+}
+
+/**
+ * `Run` for a process that lives long: commands that say how many `lines` they answer are given to one process of their program that stays,
+ * one after the other, which saves a fork and an exec of each; a process that ends, or has answered enough, is replaced for the next command. All others, and all if
+ * there is no `stdbuf`, are as `run` does them.
+ *
+ * @throws RunError as the contract of `Run` says
+ */
+export function createLastingRun(run: Run, stdbuf = STDBUF): Run {
+  const standing = new Map<string, Lasting>();
+  let last: Promise<unknown> = Promise.resolve();
+  let usable = existsSync(stdbuf);
+
+  const ask = async (command: Command, lines: number): Promise<RunResult> => {
+    const key = JSON.stringify([command.file, command.args]);
+    const before = standing.get(key);
+    const process = before?.running === true ? before : start(stdbuf, command);
+    standing.set(key, process);
+    const result = await process.ask(command, lines);
+    if (!STDBUF_FAILED.includes(result.exitCode)) {
+      return result;
+    }
+    usable = false;
+    return await run(command);
+  };
+
+  return async (command) => {
+    const { lines } = command;
+    if (!usable || lines === undefined) {
+      return await run(command);
+    }
+    assertRunnable(command);
+    const turn = last.then(() => ask(command, lines));
+    last = turn.catch(() => undefined);
+    return await turn;
+  };
+}
+
+function start(stdbuf: string, { file, args }: Command): Lasting {
+  // Not by execa: its processes hold the event loop for as long as they are there.
+  const child = spawn(stdbuf, ['-oL', file, ...args], { stdio: 'pipe', env: ENVIRONMENT });
+  let running = true;
+  let answeredLines = 0;
+  let [stdout, stderr] = ['', ''];
+  let printed: () => void = () => undefined;
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+    printed();
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  // A process that has ended reads no more: `ended` says so.
+  child.stdin.on('error', () => undefined);
+  const ended = new Promise<Ending>((resolve) => {
+    const gone = (): void => {
+      running = false;
+    };
+    child.on('error', gone).on('exit', gone);
+    child.on('error', (cause: NodeJS.ErrnoException) => resolve({ exitCode: null, code: cause.code, cause }));
+    child.on('close', (exitCode, signal) => resolve({ exitCode, signal }));
+  });
+  child.unref();
+  for (const pipe of [child.stdin, child.stdout, child.stderr] as readonly { unref?: () => void }[]) {
+    pipe.unref?.();
+  }
+  return {
+    get running() {
+      return running;
+    },
+    async ask(command, lines) {
+      const timeoutMs = command.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+      const answered = new Promise<'answered'>((resolve) => {
+        printed = () => (countLines(stdout) >= lines ? resolve('answered') : undefined);
+      });
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<'late'>((resolve) => {
+        timer = setTimeout(() => resolve('late'), timeoutMs);
+      });
+      child.stdin.write(command.input ?? '');
+      const outcome = await Promise.race([answered, ended, late]);
+      clearTimeout(timer);
+      if (outcome === 'late') {
+        running = false;
+        child.kill('SIGKILL');
+        throw toRunError(command, { timedOut: true });
+      }
+      const result = { stdout, stderr };
+      [stdout, stderr] = ['', ''];
+      if (outcome === 'answered') {
+        answeredLines += lines;
+        if (answeredLines >= MOST_LINES) {
+          running = false;
+          child.stdin.end();
+        }
+        return { exitCode: 0, ...result };
+      }
+      const { exitCode, ...failure } = outcome;
+      if (exitCode === null) {
+        throw toRunError(command, failure);
+      }
+      return { exitCode, ...result };
+    },
+  };
+}
+
+function countLines(text: string): number {
+  return text.split('\n').length - 1;
+}
