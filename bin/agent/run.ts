@@ -142,7 +142,7 @@ async function runNode(flags: RunFlags): Promise<void> {
       routes: flags.routes ?? false,
       hashThresholds: flags.hashThresholds,
       protectUnlisted: flags.unlistedEndpoints === 'protect',
-      iproute2: { run: createLastingRun(run), stream: runStream, ip: flags.ip },
+      iproute2: { run: createLastingRun(run, 'xfrm policy count'), stream: runStream, ip: flags.ip },
       process: { pid: process.pid, version: VERSION },
       log,
     },

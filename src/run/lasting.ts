@@ -14,6 +14,11 @@ interface Lasting {
   ask(command: Command, lines: number): Promise<RunResult>;
 }
 
+/**
+ * How long a new process has to answer its first line. Where SELinux starts the program in a domain of its own, the loader heeds no preloaded
+ * library, and nothing would be printed before the end.
+ */
+const PROBE_MS = 5_000;
 /** How many lines a process answers at the most: `ip` keeps 4 KB of each until it ends. */
 const MOST_LINES = 500;
 
@@ -24,32 +29,41 @@ interface Ending extends Failure {
 
 /**
  * `Run` for a process that lives long: commands that say how many `lines` they answer are given to one process of their program that stays,
- * one after the other, which saves a fork and an exec of each; a process that ends, or has answered enough, is replaced for the next command. All others, and all if
- * there is no `stdbuf`, are as `run` does them.
+ * one after the other, which saves a fork and an exec of each; a process that ends, or has answered enough, is replaced for the next command. All others are
+ * as `run` does them, and so are all where there is no `stdbuf`, or a process does not answer `probe`, a line that changes nothing and prints one.
  *
  * @throws RunError as the contract of `Run` says
  */
-export function createLastingRun(run: Run, stdbuf = STDBUF): Run {
+export function createLastingRun(run: Run, probe: string, stdbuf = STDBUF): Run {
   const standing = new Map<string, Lasting>();
   let last: Promise<unknown> = Promise.resolve();
   let usable = existsSync(stdbuf);
 
-  const ask = async (command: Command, lines: number): Promise<RunResult> => {
+  /** A process that has answered; undefined if there is none to be had. */
+  const processFor = async (command: Command): Promise<Lasting | undefined> => {
     const key = JSON.stringify([command.file, command.args]);
     const before = standing.get(key);
-    const process = before?.running === true ? before : start(stdbuf, command);
-    standing.set(key, process);
-    const result = await process.ask(command, lines);
-    if (!STDBUF_FAILED.includes(result.exitCode)) {
-      return result;
+    if (before?.running === true) {
+      return before;
     }
-    usable = false;
-    return await run(command);
+    const process = start(stdbuf, command);
+    const probing = { ...command, input: `${probe}\n`, timeoutMs: PROBE_MS };
+    const answer = await process.ask(probing, 1).catch(() => undefined);
+    if (answer === undefined || STDBUF_FAILED.includes(answer.exitCode)) {
+      usable = false;
+    }
+    standing.set(key, process);
+    return process.running ? process : undefined;
+  };
+
+  const ask = async (command: Command, lines: number): Promise<RunResult> => {
+    const process = usable ? await processFor(command) : undefined;
+    return await (process?.ask(command, lines) ?? run(command));
   };
 
   return async (command) => {
     const { lines } = command;
-    if (!usable || lines === undefined) {
+    if (lines === undefined) {
       return await run(command);
     }
     assertRunnable(command);
@@ -105,6 +119,7 @@ function start(stdbuf: string, { file, args }: Command): Lasting {
       clearTimeout(timer);
       if (outcome === 'late') {
         running = false;
+        child.stdin.destroy();
         child.kill('SIGKILL');
         throw toRunError(command, { timedOut: true });
       }

@@ -27,7 +27,7 @@ function counted(namespace: Namespace) {
 
 /** The real `ip` in a namespace, one process for all changes. */
 function lasting({ path }: Namespace): Iproute2 {
-  const inside = createLastingRun(run);
+  const inside = createLastingRun(run, 'xfrm policy count');
   return {
     run: ({ file, args, ...command }) =>
       inside({ file: '/usr/bin/nsenter', args: [`--net=${path}`, '--', file, ...args], ...command }),
