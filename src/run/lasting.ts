@@ -29,8 +29,9 @@ interface Ending extends Failure {
 
 /**
  * `Run` for a process that lives long: commands that say how many `lines` they answer are given to one process of their program that stays,
- * one after the other, which saves a fork and an exec of each; a process that ends, or has answered enough, is replaced for the next command. All others are
- * as `run` does them, and so are all where there is no `stdbuf`, or a process does not answer `probe`, a line that changes nothing and prints one.
+ * one after the other, which saves a fork and an exec of each; a process that ends, or has answered enough, is replaced for the next command.
+ * All others are as `run` does them, and so are all where there is no `stdbuf`, or where a new process does not answer `probe`, a line that
+ * changes nothing and prints one.
  *
  * @throws RunError as the contract of `Run` says
  */
