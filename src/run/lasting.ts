@@ -5,8 +5,6 @@ import { type Command, DEFAULT_TIMEOUT_MS, type Run, type RunResult } from './ty
 
 /** coreutils: without it a program that prints into a pipe keeps what it prints until it ends. */
 const STDBUF = '/usr/bin/stdbuf';
-/** What `stdbuf` ends with if it cannot do its part, or cannot find the program. */
-const STDBUF_FAILED = [125, 126, 127];
 
 interface Lasting {
   readonly running: boolean;
@@ -49,12 +47,10 @@ export function createLastingRun(run: Run, probe: string, stdbuf = STDBUF): Run 
     }
     const process = start(stdbuf, command);
     const probing = { ...command, input: `${probe}\n`, timeoutMs: PROBE_MS };
-    const answer = await process.ask(probing, 1).catch(() => undefined);
-    if (answer === undefined || STDBUF_FAILED.includes(answer.exitCode)) {
-      usable = false;
-    }
+    await process.ask(probing, 1).catch(() => undefined);
     standing.set(key, process);
-    return process.running ? process : undefined;
+    usable = process.running;
+    return usable ? process : undefined;
   };
 
   const ask = async (command: Command, lines: number): Promise<RunResult> => {
