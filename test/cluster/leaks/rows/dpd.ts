@@ -41,6 +41,18 @@ export const dpdRows: readonly Row[] = [
     },
   },
   {
+    id: '6n',
+    title: 'IKE blocked for longer than DPD waits, ESP not',
+    loses: 'DPD gives the peer up: charon knows nothing of ESP',
+    async event({ lab }) {
+      const server = nodeOf(lab, 'controller-1');
+      await blockIke(server);
+      await sleep(LONGER_THAN_DPD_MS);
+      await unblockIke(server);
+      return undefined;
+    },
+  },
+  {
     id: '6g',
     title: "the server's node unreachable until DPD gives it up, then back",
     loses: 'what is sent to a node that cannot be reached, beyond the 100 packets that the kernel keeps',
