@@ -92,6 +92,27 @@ export function charonTest(
   });
 }
 
+/** A datagram from a's pod to b's port 53, caught by a policy of ours: the kernel asks charon for the SA. */
+export async function trigger({ namespace }: CharonNode, reqid: number): Promise<void> {
+  const ends = ['src', '10.1.0.1/32', 'dst', '10.2.0.0/24', 'proto', 'udp', 'dport', '53'];
+  const template = ['src', '192.0.2.1', 'dst', '192.0.2.2', 'proto', 'esp', 'reqid', String(reqid)];
+  await namespace.ip(
+    'xfrm',
+    'policy',
+    'update',
+    ...ends,
+    'dir',
+    'out',
+    'priority',
+    '1100',
+    'tmpl',
+    ...template,
+    'mode',
+    'tunnel',
+  );
+  await namespace.run({ file: '/usr/bin/socat', args: ['-u', 'SYSTEM:echo', 'UDP4:10.2.0.1:53'] });
+}
+
 async function startNode(t: ExecutionContext, namespace: Namespace, identity: Identity): Promise<CharonNode> {
   const process = await startCharon(namespace, { settings: 'charon { filelog { stderr { cfg = 2 } } }' });
   t.teardown(() => process.stop());

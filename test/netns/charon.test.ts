@@ -1,7 +1,7 @@
 import type { Charon, Updown } from '../../src/ipsec/charon/charon.ts';
 import { parseKeyId } from '../../src/ipsec/charon/replies.ts';
 import { createTestCa } from '../helpers/certificates.ts';
-import { type CharonNode, charonTest, pair } from '../helpers/charon-test.ts';
+import { type CharonNode, charonTest, pair, trigger } from '../helpers/charon-test.ts';
 import { until } from '../helpers/until.ts';
 
 const NOTHING = { loaded: [], connections: [], ikeSas: [], childSas: [], traps: [], missingTraps: [] };
@@ -14,27 +14,6 @@ async function traps(charon: Charon): Promise<string[]> {
 async function meet({ charon }: CharonNode): Promise<void> {
   await charon.initiateIke('k8s-node-a', 30_000);
   await charon.endIke((await charon.listSas()).map(({ uniqueId }) => uniqueId));
-}
-
-/** A datagram from a's pod to b's port 53, caught by a policy of ours: the kernel asks charon for the SA. */
-async function trigger({ namespace }: CharonNode, reqid: number): Promise<void> {
-  const ends = ['src', '10.1.0.1/32', 'dst', '10.2.0.0/24', 'proto', 'udp', 'dport', '53'];
-  const template = ['src', '192.0.2.1', 'dst', '192.0.2.2', 'proto', 'esp', 'reqid', String(reqid)];
-  await namespace.ip(
-    'xfrm',
-    'policy',
-    'add',
-    ...ends,
-    'dir',
-    'out',
-    'priority',
-    '1100',
-    'tmpl',
-    ...template,
-    'mode',
-    'tunnel',
-  );
-  await namespace.run({ file: '/usr/bin/socat', args: ['-u', 'SYSTEM:echo', 'UDP4:10.2.0.1:53'] });
 }
 
 charonTest(

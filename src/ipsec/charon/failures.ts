@@ -10,9 +10,11 @@ export interface Failure {
 
 const logSchema = z.object({ 'ikesa-name': z.string().catch(''), msg: z.string().catch('') });
 
+export const NO_ANSWER = 'the peer does not answer: is UDP 500 and 4500 open?';
+
 /** What charon logs of a failure, and what an operator has to know. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
-  [/giving up after \d+ retransmits/, 'the peer does not answer: is UDP 500 and 4500 open?'],
+  [/giving up after \d+ retransmits|^retransmit (?:[5-9]|\d\d+) of request/, NO_ANSWER],
   [/received NO_PROPOSAL_CHOSEN notify/, 'the peer accepts none of our proposals (NO_PROPOSAL_CHOSEN)'],
   [
     /no acceptable proposal found|received proposals unacceptable/,

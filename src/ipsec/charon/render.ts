@@ -48,7 +48,7 @@ export function renderConnection(
  * The part that a running IKE_SA keeps for its life: charon replaces the whole connection if it changes.
  *
  * `unique = never`: neither sends nor heeds INITIAL_CONTACT (RFC 7296 2.4). When both nodes initiate at once, each would otherwise
- * drop the IKE_SA that the other one has just begun to send through. What a rebooted peer has lost, DPD finds.
+ * drop the IKE_SA that the other one has just begun to send through. What a peer has lost, its boot ID, its agent or DPD tells.
  */
 export function renderIke(
   config: ConnectionConfig,

@@ -1,6 +1,6 @@
 const IGNORED = /ignoring acquire for reqid (\d+), connection attempt pending/;
 
-/** Longer than any attempt takes: 15 s half open, 11 s without an answer. */
+/** Longer than any attempt takes: 15 s half open, 12 s without an answer. */
 export const STUCK_MS = 20_000;
 
 /** Traps of charon that wait for an attempt that has ended. */

@@ -1,9 +1,10 @@
 import type { Charon } from '../../ipsec/charon/charon.ts';
-import { type Failure, failureIn } from '../../ipsec/charon/failures.ts';
+import { type Failure, failureIn, NO_ANSWER } from '../../ipsec/charon/failures.ts';
 import { isAnnouncement, pinsFor } from '../../ipsec/charon/pins.ts';
 import type { IkeSa } from '../../ipsec/charon/replies.ts';
 import { createStuckTraps } from '../../ipsec/charon/stuck.ts';
 import type { ConnectionConfig } from '../../ipsec/types.ts';
+import { createDeadPeers } from './dead-peers.ts';
 import type { Pinning } from './pinning.ts';
 import type { CharonSessionOptions } from './session.ts';
 
@@ -12,12 +13,21 @@ export interface FollowOptions extends Pick<CharonSessionOptions, 'onDown' | 'on
   readonly failures: Map<string, Failure>;
   readonly pinning: Pinning;
   readonly planned: () => readonly ConnectionConfig[];
+  /** Aborted when the session ends. */
+  readonly signal: AbortSignal;
 }
 
 /** Subscribes to what charon tells of its own accord. @throws ViciError */
 export async function follow(charon: Charon, options: FollowOptions): Promise<void> {
-  const { failures, pinning, planned, onDown, onFailures, onError } = options;
+  const { failures, pinning, planned, signal, onDown, onFailures, onError } = options;
   const traps = createStuckTraps();
+  const onAnswer = (connection: string): void => {
+    if (failures.get(connection)?.reason === NO_ANSWER) {
+      failures.delete(connection);
+      onFailures();
+    }
+  };
+  const peers = createDeadPeers(charon, { onAnswer, onError, signal });
   const hold = (connection: string, applies: (sas: readonly IkeSa[]) => boolean): void => {
     charon
       .listSas(connection)
@@ -58,10 +68,11 @@ export async function follow(charon: Charon, options: FollowOptions): Promise<vo
       failures.set(failure.connection, failure);
       onFailures();
     }
+    peers.note(message);
     // With its IKE_SA, charon forgets what it waited for.
     const stuck = traps.note(String(message.msg ?? ''), performance.now());
     for (const { name, children } of stuck === undefined ? [] : planned()) {
-      if (children.some(({ reqid }) => reqid === stuck)) {
+      if (children.some(({ reqid }) => reqid === stuck) && !peers.doubts(name)) {
         charon.rekeyIke(name).catch(onError);
       }
     }

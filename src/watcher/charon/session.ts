@@ -59,7 +59,7 @@ export async function openCharonSession(
     const inTurn = createQueue();
     const ended = new AbortController();
     let planned: readonly ConnectionConfig[] = [];
-    await follow(charon, { ...options, failures, pinning, planned: () => planned });
+    await follow(charon, { ...options, failures, pinning, planned: () => planned, signal: ended.signal });
     const renewer = createRenewer(charon, {
       ...options,
       planned: () => planned,

@@ -176,6 +176,19 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [{ file: `${SRC}/ipsec/charon/ghosts.js`, from: "state === 'INSTALLED'", to: 'false' }],
   },
   {
+    name: 'liveness',
+    mechanism: 'a peer that sends ESP is alive, whether it answers or not',
+    row: '6n',
+    fails: 'lost',
+    edits: [
+      {
+        file: `${SRC}/ipsec/charon/liveness.js`,
+        from: 'one.heard?.packets !== packets',
+        to: 'one.heard === undefined',
+      },
+    ],
+  },
+  {
     name: 'hold',
     mechanism:
       'a responder goes on sending through the SA before while its initiator has not the next one yet',

@@ -12,6 +12,8 @@ export interface Row {
   readonly title: string;
   /** No message may be lost. */
   readonly lossless?: boolean;
+  /** None of those sent when the event is over. */
+  readonly losslessAfter?: boolean;
   /** Why some may be, whatever a product does; the table says it. */
   readonly loses?: string;
   /** Streams that are never in the clear; all of them if not told. */
@@ -111,12 +113,13 @@ export async function runRow(world: World, row: Row): Promise<Outcome> {
   const control = countText(readCapture(world.lab.wire.pcap), CONTROL, from, to);
   const ledger = ledgerOf(world);
   const { sent, lost } = together(ledger, { from, to });
+  const after = together(ledger, { from: over, to });
   const counted = row.remark?.(
     together(ledger, { from, to: over }),
-    together(ledger, { from: over, to }),
+    after,
     ledger.passage('control', from, over),
   );
-  const lossless = row.lossless !== true || lost === 0;
+  const lossless = (row.lossless !== true || lost === 0) && (row.losslessAfter !== true || after.lost === 0);
   const prompt = recoveryMs <= (row.recoversWithin ?? Number.POSITIVE_INFINITY) * STRETCH;
   return {
     id: row.id,

@@ -21,6 +21,13 @@ const reason = test.macro<[msg: string, says: RegExp | undefined]>({
 });
 
 test('no answer', reason, 'giving up after 4 retransmits', /does not answer/);
+test(
+  'no answer, and it is asked again',
+  reason,
+  'retransmit 5 of request with message ID 0',
+  /does not answer/,
+);
+test('no answer yet', reason, 'retransmit 4 of request with message ID 0', undefined);
 test('proposals', reason, 'received NO_PROPOSAL_CHOSEN notify error', /none of our proposals/);
 test('our certificate', reason, 'received AUTHENTICATION_FAILED notify error', /our certificate/);
 test(

@@ -58,8 +58,7 @@ export const daemonRows: readonly Row[] = [
   {
     id: '2f',
     title: 'agent and charon killed, charon started first',
-    loses:
-      "nothing, if an agent tells charon its connections before the peers' dead peer detection gives it up (21 s)",
+    lossless: true,
     async event({ lab }) {
       const node = nodeOf(lab, SERVER);
       await node.agent?.stop('SIGKILL');
