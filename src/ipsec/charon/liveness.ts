@@ -7,11 +7,13 @@ import type { IkeSa } from './replies.ts';
 export const UNANSWERED_MS = 9_000;
 /** How long an IKE_SA is kept that nothing at all comes through: longer than spanning tree holds back a port. */
 export const SILENT_MS = 60_000;
-/** The same, if its peer has brought up another one since: a packet that was on its way has arrived. */
-export const SUCCEEDED_MS = 4_000;
+/** The same, once its peer has answered through another one: charon sends a request again every 4 s. */
+export const ELSEWHERE_MS = 6_000;
 
 const REPEATED = /^retransmit \d+ of request/;
 const ANSWERED = /^parsed \w+ response/;
+/** Only the peer can have sent it. */
+const ANSWERED_BY_PEER = /^parsed (?:INFORMATIONAL|CREATE_CHILD_SA) response/;
 const ALIVE: ReadonlySet<string> = new Set(['ESTABLISHED', 'REKEYING']);
 
 /** Connections that are not ours are none of ours to give up. */
@@ -25,13 +27,15 @@ interface Unanswered {
   readonly since: number;
   /** What had come in through its CHILD_SAs at the last look, and the first look that saw this. */
   heard?: { readonly packets: number; readonly at: number };
+  /** When the peer first answered through another IKE_SA since. */
+  elsewhere?: number;
 }
 
 export interface Dead {
   readonly uniqueId: number;
   readonly connection: string;
-  /** The peer has another IKE_SA with us that is younger. */
-  readonly succeeded: boolean;
+  /** The peer answers through another IKE_SA: it has lost this one. */
+  readonly elsewhere: boolean;
 }
 
 /**
@@ -67,6 +71,12 @@ export function createLiveness(): Liveness {
       }
       const { 'ikesa-uniqueid': id, 'ikesa-name': connection } = data;
       if (!repeated) {
+        const others = ANSWERED_BY_PEER.test(line) ? [...unanswered] : [];
+        for (const [, one] of others.filter(
+          ([other, one]) => other !== id && one.connection === connection,
+        )) {
+          one.elsewhere ??= now;
+        }
         return unanswered.delete(id) ? { connection, answered: true } : undefined;
       }
       if (!unanswered.has(id)) {
@@ -83,12 +93,11 @@ export function createLiveness(): Liveness {
           unanswered.delete(uniqueId);
           return [];
         }
-        const succeeded = sas.some((other) => isSuccessor(other, sa));
-        if (!isDead(sa, { silentMs: listen(one, sa, now), succeeded, waitedMs: now - one.since })) {
+        if (!isDead(sa.state, { ...one, silentMs: listen(one, sa, now) }, now)) {
           return [];
         }
         unanswered.delete(uniqueId);
-        return [{ uniqueId, connection: one.connection, succeeded }];
+        return [{ uniqueId, connection: one.connection, elsewhere: one.elsewhere !== undefined }];
       });
     },
   };
@@ -103,17 +112,11 @@ function listen(one: Unanswered, { children }: IkeSa, now: number): number {
   return now - one.heard.at;
 }
 
-interface Signs {
-  readonly waitedMs: number;
-  readonly silentMs: number;
-  readonly succeeded: boolean;
-}
-
-function isDead({ state }: IkeSa, { waitedMs, silentMs, succeeded }: Signs): boolean {
-  const patience = succeeded ? SUCCEEDED_MS : SILENT_MS;
-  return waitedMs >= UNANSWERED_MS && (!ALIVE.has(state) || silentMs >= patience);
-}
-
-function isSuccessor(other: IkeSa, sa: IkeSa): boolean {
-  return other.connection === sa.connection && other.state === 'ESTABLISHED' && other.uniqueId > sa.uniqueId;
+function isDead(
+  state: string,
+  { since, silentMs, elsewhere }: Unanswered & { readonly silentMs: number },
+  now: number,
+): boolean {
+  const patience = elsewhere !== undefined && now - elsewhere >= ELSEWHERE_MS ? ELSEWHERE_MS : SILENT_MS;
+  return now - since >= UNANSWERED_MS && (!ALIVE.has(state) || silentMs >= patience);
 }

@@ -41,7 +41,7 @@ export function createDeadPeers(
       doubtful.size > FEW ? [charon.listSas()] : [...doubtful].map((name) => charon.listSas(name));
     const dead = liveness.judge((await Promise.all(lists)).flat(), doubtful, performance.now());
     await charon.forget(dead.map(({ uniqueId }) => uniqueId));
-    for (const { connection } of dead.filter(({ succeeded }) => succeeded)) {
+    for (const { connection } of dead.filter(({ elsewhere }) => elsewhere)) {
       onAnswer(connection);
     }
   };

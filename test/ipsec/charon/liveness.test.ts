@@ -1,9 +1,9 @@
 import test, { type ExecutionContext } from 'ava';
 import {
   createLiveness,
+  ELSEWHERE_MS,
   type Liveness,
   SILENT_MS,
-  SUCCEEDED_MS,
   UNANSWERED_MS,
 } from '../../../src/ipsec/charon/liveness.ts';
 import { parseIkeSas } from '../../../src/ipsec/charon/replies.ts';
@@ -132,50 +132,57 @@ for (const state of ['CONNECTING', 'DELETING', 'REKEYED']) {
   });
 }
 
-test('one that a younger one has taken the place of goes when nothing comes through it any more', (t) => {
+test('one that its peer has lost goes when nothing comes through it any more', (t) => {
   const both = (packets: number) => [sa(1, { packets }), sa(2, { packets: 1 })];
   const idle = createLiveness();
   idle.note(repeated(1), 0);
+  t.is(idle.note(answered(2), 5_000), undefined);
   t.is(
     givenUpAt(t, idle, () => both(7), 1_000),
-    UNANSWERED_MS / 1_000,
+    5 + ELSEWHERE_MS / 1_000,
   );
   const busy = createLiveness();
   busy.note(repeated(1), 0);
+  busy.note(answered(2), 5_000);
   t.is(
     givenUpAt(t, busy, (second) => both(Math.min(second, 30)), 1_000),
-    30 + SUCCEEDED_MS / 1_000,
+    30 + ELSEWHERE_MS / 1_000,
   );
 });
 
-test('tells whether there is a successor', (t) => {
+test('an answer through another one does not doom one that answers as well', (t) => {
+  const liveness = createLiveness();
+  liveness.note(repeated(1), 0);
+  liveness.note(answered(2), 5_000);
+  liveness.note(answered(1), 8_000);
+  liveness.note(repeated(1), 20_000);
+  liveness.judge([sa(1), sa(2)], B, 20_000);
+  t.deepEqual(liveness.judge([sa(1), sa(2)], B, 20_000 + SILENT_MS - 1), []);
+});
+
+test('tells whether the peer answers elsewhere', (t) => {
   const liveness = createLiveness();
   liveness.note(repeated(1), 0);
   liveness.note(repeated(3), 0);
-  const now = UNANSWERED_MS + SILENT_MS;
-  liveness.judge([sa(1), sa(2), sa(3)], B, 0);
-  t.deepEqual(liveness.judge([sa(1), sa(2), sa(3)], B, now), [
-    { uniqueId: 1, connection: 'k8s-node-b', succeeded: true },
-    { uniqueId: 3, connection: 'k8s-node-b', succeeded: false },
+  liveness.note({ ...repeated(4), 'ikesa-name': 'k8s-node-c' }, 0);
+  liveness.note(answered(3), 0);
+  liveness.note(repeated(3), 0);
+  const sas = [sa(1), sa(2), sa(3)];
+  liveness.judge(sas, B, 0);
+  t.deepEqual(liveness.judge(sas, B, SILENT_MS), [
+    { uniqueId: 1, connection: 'k8s-node-b', elsewhere: true },
+    { uniqueId: 3, connection: 'k8s-node-b', elsewhere: false },
   ]);
 });
 
-test('no successor is what does not answer, what is not up, what is of another peer, what is older', (t) => {
-  const others = [
-    sa(2, { state: 'CONNECTING' }),
-    sa(3, { connection: 'k8s-node-c' }),
-    sa(4, { state: 'DELETING' }),
-  ];
+test('that another one is up proves nothing, nor does what anybody can send, nor another peer', (t) => {
   const liveness = createLiveness();
   liveness.note(repeated(1), 0);
+  liveness.note(line(2, 'parsed IKE_SA_INIT response 0 [ SA KE No ]'), 0);
+  liveness.note(line(2, 'parsed IKE_AUTH response 1 [ EF(1/2) ]'), 0);
+  liveness.note({ ...answered(4), 'ikesa-name': 'k8s-node-c' }, 0);
   t.is(
-    givenUpAt(t, liveness, () => [sa(1), ...others], 1_000),
-    1 + SILENT_MS / 1_000,
-  );
-  const younger = createLiveness();
-  younger.note(repeated(2), 0);
-  t.is(
-    givenUpAt(t, younger, () => [sa(1), sa(2)], 1_000),
+    givenUpAt(t, liveness, () => [sa(1), sa(2)], 1_000),
     1 + SILENT_MS / 1_000,
   );
 });
