@@ -71,10 +71,8 @@ export function createLiveness(): Liveness {
       }
       const { 'ikesa-uniqueid': id, 'ikesa-name': connection } = data;
       if (!repeated) {
-        const others = ANSWERED_BY_PEER.test(line) ? [...unanswered] : [];
-        for (const [, one] of others.filter(
-          ([other, one]) => other !== id && one.connection === connection,
-        )) {
+        const others = ANSWERED_BY_PEER.test(line) ? [...unanswered.values()] : [];
+        for (const one of others.filter((other) => other.connection === connection)) {
           one.elsewhere ??= now;
         }
         return unanswered.delete(id) ? { connection, answered: true } : undefined;
