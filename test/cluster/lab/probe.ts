@@ -56,6 +56,15 @@ export function lagOf(node: LabNode, entries: number): string {
     : `${found} entries, generation ${enforcedGeneration} of ${cache.value.generation}`;
 }
 
+/** Whether the node has taken the last step of enabling: until then plaintext may leave it. */
+export function requiresEsp(node: LabNode): boolean {
+  const cache = readNodeCache(join(node.run, 'trapline'));
+  return (
+    cache.kind === 'ok' &&
+    cache.value.entries.every(({ ports }) => ports.every(({ phase = 'require' }) => phase === 'require'))
+  );
+}
+
 export interface Answer {
   readonly ok: boolean;
   readonly ms: number;

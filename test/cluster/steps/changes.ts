@@ -1,6 +1,6 @@
 import type { Lab } from '../lab/lab.ts';
 import { executable } from '../lab/node.ts';
-import { CLEAR, connect, dig, lagOf, policiesOf, STRETCH, sasOf } from '../lab/probe.ts';
+import { CLEAR, connect, dig, lagOf, policiesOf, requiresEsp, STRETCH, sasOf } from '../lab/probe.ts';
 import { mustIn, until } from '../lab/process.ts';
 import { check, type Report } from '../lab/report.ts';
 import { CERT_IP, DNS_IP } from '../lab/topology.ts';
@@ -36,8 +36,8 @@ export async function changes(lab: Lab, report: Report): Promise<boolean> {
     for (const node of lab.nodes) {
       await until(
         `${node.spec.name} in step`,
-        15_000 * STRETCH,
-        async () => lagOf(node, 2) === '' && (await policiesOf(node)).length > 0,
+        30_000 * STRETCH,
+        async () => lagOf(node, 2) === '' && requiresEsp(node) && (await policiesOf(node)).length > 0,
       );
     }
     const before = await lab.wire.count(CLEAR);
