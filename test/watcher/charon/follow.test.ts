@@ -1,6 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
 import type { Charon } from '../../../src/ipsec/charon/charon.ts';
 import type { Failure } from '../../../src/ipsec/charon/failures.ts';
+import { STUCK_MS } from '../../../src/ipsec/charon/stuck.ts';
+import type { ConnectionConfig } from '../../../src/ipsec/types.ts';
 import type { ViciMessage } from '../../../src/ipsec/vici/message.ts';
 import { follow } from '../../../src/watcher/charon/follow.ts';
 import { createPinning } from '../../../src/watcher/charon/pinning.ts';
@@ -11,11 +13,22 @@ const line = (msg: string): ViciMessage => ({
   msg,
 });
 
+const PLANNED: ConnectionConfig = {
+  name: 'k8s-node-b',
+  peer: 'b',
+  localAddrs: ['192.0.2.1'],
+  remoteAddrs: ['192.0.2.2'],
+  localId: 'CN=ipsec-a',
+  remoteId: 'CN=ipsec-b',
+  children: [{ name: 'udp_dns_egress', reqid: 10_000_001, localTs: [], remoteTs: [] }],
+};
+
 /** What charon logs reaches `log`; the failures that are known then. */
 async function following(t: ExecutionContext) {
   const end = new AbortController();
   t.teardown(() => end.abort());
   const failures = new Map<string, Failure>();
+  const rekeyed: string[] = [];
   const listeners: ((message: ViciMessage) => void)[] = [];
   let news = 0;
   const subscribed = async () => async () => undefined;
@@ -23,6 +36,7 @@ async function following(t: ExecutionContext) {
     onIkeRekey: subscribed,
     onChildRekey: subscribed,
     onUpdown: subscribed,
+    rekeyIke: async (name: string) => void rekeyed.push(name),
     onLog: async (listener: (message: ViciMessage) => void) => {
       listeners.push(listener);
       return async () => undefined;
@@ -31,7 +45,7 @@ async function following(t: ExecutionContext) {
   await follow(charon, {
     failures,
     pinning: createPinning({ settleMs: 20, lastMs: 20 }, () => undefined),
-    planned: () => [],
+    planned: () => [PLANNED],
     signal: end.signal,
     onDown: () => undefined,
     onFailures: () => {
@@ -45,7 +59,7 @@ async function following(t: ExecutionContext) {
     }
     return [...failures.values()].map(({ reason }) => reason);
   };
-  return { log, news: () => news };
+  return { log, news: () => news, rekeyed };
 }
 
 const REPEATED = 'retransmit 5 of request with message ID 7';
@@ -64,4 +78,24 @@ test('other failures are not over because the peer answers', async (t) => {
   log('received TS_UNACCEPTABLE notify, no CHILD_SA built');
   log('retransmit 1 of request with message ID 7');
   t.regex(log(ANSWERED)[0] ?? '', /does not have this child/);
+});
+
+test.serial('a trap is not stuck while its peer does not answer', async (t) => {
+  const real = performance.now;
+  t.teardown(() => {
+    performance.now = real;
+  });
+  const { log, rekeyed } = await following(t);
+  const ignoredFor = (ms: number): void => {
+    performance.now = () => ms;
+    log('ignoring acquire for reqid 10000001, connection attempt pending');
+  };
+  log('retransmit 1 of request with message ID 7');
+  ignoredFor(0);
+  ignoredFor(STUCK_MS);
+  t.deepEqual(rekeyed, []);
+  log(ANSWERED);
+  ignoredFor(2 * STUCK_MS);
+  ignoredFor(3 * STUCK_MS);
+  t.deepEqual(rekeyed, ['k8s-node-b']);
 });
