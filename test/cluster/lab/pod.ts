@@ -96,6 +96,8 @@ export async function attachPod(
   beforeAdd: Meanwhile = async () => undefined,
 ): Promise<LabPod> {
   await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'add', spec.name]);
+  // As runtimes do, by the loopback plugin.
+  await mustIn(node.enter, ['/usr/sbin/ip', '-n', spec.name, 'link', 'set', 'lo', 'up']);
   const started = performance.now();
   const result = await chainAdd(execOn(node, { beforeAdd }), conflistOf(node, spec), targetOf(spec, uid));
   const addMs = performance.now() - started;

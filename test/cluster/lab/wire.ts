@@ -21,7 +21,7 @@ export interface Wire {
 }
 
 const IP = '/usr/sbin/ip';
-const SOCAT = '/usr/bin/socat';
+export const SOCAT = '/usr/bin/socat';
 const TCPDUMP = '/usr/bin/tcpdump';
 /** The bridge's own address, for markers and the API server. */
 const OWN = '192.168.206.1';

@@ -3,7 +3,7 @@ import type { Outcome } from './table.ts';
 const HEAD = `# The leak table
 
 Written by \`make leaks\`: three nodes with real charon, real kernel policies and ESP, and a capture on the wire between them. In every row streams with
-recognisable payload run (UDP, UDP of 3,000 bytes, TCP there and TCP back, some 20 messages a second) while the event is provoked.
+recognisable payload run (UDP, UDP of 3,000 bytes, TCP, ICMP echo, and TCP the other way, some 25 messages a second) while the event is provoked.
 
 - **clear**: packets on the wire with protected payload anywhere in them, or between protected ports.
 - **control**: packets of a stream that no policy names, seen in the clear in the same row by the same capture.

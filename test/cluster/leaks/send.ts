@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { appendFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { createPing } from './ping.ts';
 import { parsePayload, payloadOf, type StreamSpec } from './traffic.ts';
 
 /**
@@ -26,12 +27,9 @@ setInterval(() => {
   }
 }, FLUSH_MS);
 
+const STREAMS = { udp: streamUdp, tcp: streamTcp, icmp: streamIcmp } as const;
 for (const spec of JSON.parse(json) as StreamSpec[]) {
-  if (spec.kind === 'udp') {
-    streamUdp(spec);
-  } else {
-    streamTcp(spec);
-  }
+  STREAMS[spec.kind](spec);
 }
 
 function received(text: string): void {
@@ -48,15 +46,27 @@ function streamUdp(spec: StreamSpec): void {
   });
   socket.on('message', (data) => received(data.toString('latin1', 0, 200)));
   socket.on('error', () => undefined);
+  keepSending(spec, (payload) => socket.send(payload, spec.port, spec.address, () => undefined));
+}
+
+/** Echo requests, which the server's kernel answers. */
+function streamIcmp(spec: StreamSpec): void {
+  createPing(spec.address, (payload) => received(payload.toString('latin1'))).then(
+    (ping) => keepSending(spec, ping),
+    (error: Error) => process.stderr.write(`${error.message}\n`),
+  );
+}
+
+/** A timer that comes late makes up for it. */
+function keepSending(spec: StreamSpec, send: (payload: Buffer, seq: number) => void): void {
   const started = performance.now();
   let seq = 0;
-  // A timer that comes late makes up for it.
   setInterval(
     () => {
       const due = Math.floor((performance.now() - started) / spec.everyMs);
       for (; seq < due; seq += 1) {
         note('s', spec.name, seq + 1);
-        socket.send(payloadOf(spec, seq + 1), spec.port, spec.address, () => undefined);
+        send(payloadOf(spec, seq + 1), seq + 1);
       }
     },
     Math.max(spec.everyMs, 10),

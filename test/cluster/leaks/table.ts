@@ -52,6 +52,7 @@ const PROTECTED: Readonly<Record<string, string>> = {
   udp: 'udp port 53',
   large: 'udp port 53',
   tcp: 'tcp port 53 or tcp port 9153',
+  icmp: 'icmp or icmp6',
   back: 'tcp port 9402',
 };
 const ALL = Object.keys(PROTECTED);
@@ -71,13 +72,10 @@ async function inTheClear(
     return 0;
   }
   const everything = streams.length === ALL.length;
-  const ports = [
-    ...new Set(streams.map((name) => PROTECTED[name])),
-    ...(everything ? ['icmp', 'icmp6'] : []),
-  ];
+  const kinds = [...new Set(streams.map((name) => PROTECTED[name]))];
   // What the wire itself sends are the rows' strangers.
   const pods = '(net 172.16.0.0/16 or net fd00:10::/32)';
-  const filter = `${pods} and not ether src ${lab.wire.mac} and (${ports.join(' or ')})`;
+  const filter = `${pods} and not ether src ${lab.wire.mac} and (${kinds.join(' or ')})`;
   const byAddress = (await lab.wire.times(filter)).filter((at) => at >= from && at < to).length;
   const packets = readCapture(lab.wire.pcap);
   const texts = everything ? [MARKER] : streams.map((name) => `${MARKER} ${name} `);

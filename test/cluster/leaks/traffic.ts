@@ -7,8 +7,9 @@ export const CONTROL = 'TRAPLINE-OPEN';
 export interface StreamSpec {
   /** Without spaces. */
   readonly name: string;
-  readonly kind: 'udp' | 'tcp';
+  readonly kind: 'udp' | 'tcp' | 'icmp';
   readonly address: string;
+  /** Of no meaning for ICMP. */
   readonly port: number;
   /** Payload of each message. */
   readonly bytes: number;

@@ -49,6 +49,7 @@ const SENDERS: Readonly<Partial<Record<PodName, readonly StreamSpec[]>>> = {
     stream('udp', { address: PODS.dns1.address, port: 53, everyMs: 100 }),
     stream('large', { address: PODS.dns1.address, port: 53, bytes: 3_000, everyMs: 500 }),
     stream('tcp', { kind: 'tcp', address: PODS.dns1.address, port: 53 }),
+    stream('icmp', { kind: 'icmp', address: PODS.dns1.address, port: 0 }),
     stream('control', { address: PODS.dns1.address, port: OPEN_PORT, everyMs: 500, marker: CONTROL }),
   ],
   client1: [stream('back', { kind: 'tcp', address: PODS.cert.address, port: 9402, everyMs: 300 })],
@@ -94,7 +95,7 @@ async function furnish(lab: Lab, { policy, agentFlags = [], dual = false }: Worl
   for (const name of Object.keys(PODS)) {
     start(world, name as PodName);
   }
-  world.streams.push('udp', 'large', 'tcp', 'back', 'control');
+  world.streams.push('udp', 'large', 'tcp', 'icmp', 'back', 'control');
   return world;
 }
 

@@ -8,28 +8,29 @@ import type { World } from '../world.ts';
 
 const SOCAT = '/usr/bin/socat';
 
-/** ICMP messages that a pod has received (`InMsgs`, IPv4). */
-async function received(world: World, pod: 'client2' | 'dns0'): Promise<number> {
+/** ICMP errors that a pod has received (IPv4). */
+async function errorsAt(world: World, pod: 'client2' | 'dns0'): Promise<number> {
   const snmp = await mustIn(podOf(world.lab, pod).enter, ['/bin/cat', '/proc/net/snmp']);
   const [names = [], values = []] = snmp
     .split('\n')
     .filter((line) => line.startsWith('Icmp:'))
     .map((line) => line.split(' '));
-  return Number(values[names.indexOf('InMsgs')]);
+  const of = (name: string): number => Number(values[names.indexOf(name)]);
+  return of('InDestUnreachs') + of('InTimeExcds');
 }
 
 /** The event must make an ICMP error arrive: otherwise the row says nothing. */
 const provoking =
   (pod: 'client2' | 'dns0', provoke: (world: World) => Promise<void>) =>
   async (world: World): Promise<string> => {
-    const before = await received(world, pod);
+    const before = await errorsAt(world, pod);
     // An error that would have to wait for its SA is dropped by the kernel, and brings that SA up.
     await until(`an ICMP error at ${pod}`, 5_000 * STRETCH, async () => {
       await provoke(world);
       await sleep(1_000);
-      return (await received(world, pod)) > before;
+      return (await errorsAt(world, pod)) > before;
     });
-    const errors = (await received(world, pod)) - before;
+    const errors = (await errorsAt(world, pod)) - before;
     return `${errors} ICMP errors arrived at ${pod}`;
   };
 

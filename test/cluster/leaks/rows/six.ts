@@ -54,7 +54,7 @@ function sixth(id: string, of: string, rows: readonly Row[]): Row {
 export const sixRows: readonly Row[] = [
   {
     id: '11a',
-    title: 'IPv6: the streams alone (UDP, fragments, TCP)',
+    title: 'IPv6: the streams alone (UDP, fragments, TCP, ICMP echo)',
     lossless: true,
     async event() {
       await sleep(6_000);
