@@ -1,5 +1,5 @@
 import type { NodeCache } from '../cache/schema.ts';
-import { policyKey } from '../ipsec/identity.ts';
+import { policyKey, REQID_ANY } from '../ipsec/identity.ts';
 import type { XfrmPolicy } from '../ipsec/types.ts';
 import { formatTable } from './table.ts';
 
@@ -7,11 +7,12 @@ const HEAD = ['DIR', 'SRC', 'DST', 'PROTO', 'SPORT', 'DPORT', 'PRIO', 'TUNNEL', 
 
 /** Reqid to `<peer> <child>`, as this node's cache has them. */
 export function childrenByReqid(cache: NodeCache | null): Map<number, string> {
-  return new Map(
-    (cache?.peers ?? []).flatMap((peer) =>
+  return new Map([
+    [REQID_ANY, 'any'],
+    ...(cache?.peers ?? []).flatMap((peer) =>
       Object.entries(peer.reqids).map(([child, reqid]) => [reqid, `${peer.name} ${child}`] as const),
     ),
-  );
+  ]);
 }
 
 /** `traplinectl policies` as text: our policies, sorted by key; `-` for a child that the cache does not know. */

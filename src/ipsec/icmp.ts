@@ -4,29 +4,35 @@ import { compareChildren } from './child.ts';
 import { strongest } from './phase.ts';
 import { cidrsOf, ownCidrs, type PlannedPeer, peersOf, policyMaker } from './policy-maker.ts';
 import type { PortSelector } from './selectors.ts';
-import type { Family, XfrmPolicy } from './types.ts';
+import type { Family, Phase, XfrmPolicy } from './types.ts';
 
 /**
  * ICMP errors quote the packet that they are about (RFC 792, RFC 4443), and come from whoever dropped it: a node on the way, with its own address, or a pod
  * that nobody has read of yet. What a peer's node and pods send to our pods may come as ESP, ours goes as ESP. There are no
- * ports that tell who serves: the child is the first of those of the node whose name sorts first, on both nodes.
+ * ports that tell who serves: the child is the first, of those that are furthest, of the node whose name sorts first.
  * Throws PlanError.
  */
 export function icmpPolicies(cache: NodeCache): XfrmPolicy[] {
-  const [child] = [...cache.children].sort((a, b) => compareChildren(a.name, b.name));
-  if (child === undefined) {
-    return [];
-  }
   const phases = cache.mesh
     ? [cache.meshPhase]
     : cache.entries.flatMap(({ ports }) => ports.map(({ phase }) => phase));
   const phase = strongest(phases.length === 0 ? ['require'] : phases);
+  const child = firstChild(cache, phase);
+  if (child === undefined) {
+    return [];
+  }
   return peersOf(cache).flatMap((peer) =>
     ([4, 6] as const).flatMap((family) => {
       const proto = family === 4 ? 'icmp' : 'icmpv6';
-      return towards(cache, { peer, family, icmp: { proto, port: 0, child: child.name, phase } });
+      return towards(cache, { peer, family, icmp: { proto, port: 0, child, phase } });
     }),
   );
+}
+
+function firstChild({ unlisted = [], children }: NodeCache, phase: Phase): string | undefined {
+  const furthest = unlisted.filter((port) => strongest([port.phase]) === phase).map(({ child }) => child);
+  const names = furthest.length === 0 ? children.map(({ name }) => name) : furthest;
+  return [...names].sort(compareChildren)[0];
 }
 
 interface Place {

@@ -1,7 +1,7 @@
 import type { CachePeer, NodeCache } from '../cache/schema.ts';
 import { familyOf, hostCidr, tunnelEnds } from './address.ts';
 import { configName, type Side } from './child.ts';
-import { PRIORITY_FIRST } from './identity.ts';
+import { isIcmp, PRIORITY_FIRST, REQID_ANY } from './identity.ts';
 import type { PortSelector } from './selectors.ts';
 import type { Direction, Family, Selector, XfrmPolicy } from './types.ts';
 
@@ -62,8 +62,10 @@ export function policyMaker(cache: NodeCache, { peer, side, kind }: Towards): Po
       const template = { src: ends.own, dst: ends.peer, reqid, level: 'required' } as const;
       return port.phase === 'accept' ? [] : [{ dir, selector, priority, template }];
     }
+    // Which child carries ICMP changes with the ports around it, and not on both nodes at once.
+    const theirs = isIcmp(port.proto) ? REQID_ANY : reqid;
     const level = port.phase === 'require' && kind === 'address' ? 'required' : 'use';
-    return [{ dir, selector, priority, template: { src: ends.peer, dst: ends.own, reqid, level } }];
+    return [{ dir, selector, priority, template: { src: ends.peer, dst: ends.own, reqid: theirs, level } }];
   };
 }
 

@@ -13,8 +13,9 @@ export interface PortSelector {
 
 /**
  * The smallest set of selectors that covers the ports of one protected address. A wider port absorbs the narrower ones, so no
- * two selectors of one address overlap. ICMP is covered as well, by the child of the first of them: an ICMP error quotes
- * the packet it is about, in the clear (DESIGN 6). What is required of one port is required of whatever absorbs it.
+ * two selectors of one address overlap. ICMP is covered as well: an ICMP error quotes the packet it is about, in the clear
+ * (DESIGN 6). Its child is the first of those that are furthest: one that is being enabled may be unknown to the peer. What is
+ * required of one port is required of whatever absorbs it.
  */
 export function portSelectors(ports: readonly ProtectedPort[], family: Family): PortSelector[] {
   const sorted = [...ports].sort((a, b) => compareChildren(a.child, b.child) || a.port - b.port);
@@ -34,14 +35,12 @@ export function portSelectors(ports: readonly ProtectedPort[], family: Family): 
     }
   }
   const chosen = [...selectors.values()].sort((a, b) => compareChildren(a.child, b.child));
-  const [first] = chosen;
+  const phase = phaseOf(chosen);
+  const first = chosen.find((one) => one.phase === phase);
   if (first === undefined) {
     return [];
   }
-  return [
-    ...chosen,
-    { proto: family === 4 ? 'icmp' : 'icmpv6', port: 0, child: first.child, phase: phaseOf(chosen) },
-  ];
+  return [...chosen, { proto: family === 4 ? 'icmp' : 'icmpv6', port: 0, child: first.child, phase }];
 }
 
 function phaseOf(ports: readonly { readonly phase?: Phase | undefined }[]): Phase {

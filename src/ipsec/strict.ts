@@ -1,6 +1,6 @@
 import type { NodeCache } from '../cache/schema.ts';
 import { familyOf, hostCidr } from './address.ts';
-import { PRIORITY_FIRST, REQID_STRANGER } from './identity.ts';
+import { isIcmp, PRIORITY_FIRST, REQID_STRANGER } from './identity.ts';
 import { cidrsOf, KINDS, ownCidrs } from './policy-maker.ts';
 import type { PortSelector } from './selectors.ts';
 import type { ServedAddress } from './served.ts';
@@ -29,7 +29,7 @@ export function strangerPolicies(
     template: { src: node, dst: node, reqid: REQID_STRANGER, level: kind === 'own' ? 'use' : 'required' },
   });
   return selectors
-    .filter(({ proto, phase }) => phase === 'require' && proto !== 'icmp' && proto !== 'icmpv6')
+    .filter(({ proto, phase }) => phase === 'require' && !isIcmp(proto))
     .flatMap((port) => [
       policy(port, family === 4 ? '0.0.0.0/0' : '::/0', 'stranger'),
       ...cidrsOf([...ownCidrs(cache), ...cache.node.addresses.map(hostCidr)], family).map((own) =>

@@ -29,6 +29,7 @@ export interface Selector {
 export interface Template {
   readonly src: string;
   readonly dst: string;
+  /** 0: whichever child's, for ICMP that comes in. */
   readonly reqid: number;
   /** `use` lets plaintext through as well (RFC 4301 4.4.1 has no such level; see DESIGN 4). */
   readonly level: 'required' | 'use';

@@ -10,7 +10,7 @@ export interface ChildRef {
 
 /**
  * The children through which live traffic will go once it is sent as ESP: plaintext has come in by their policies while those let it.
- * Without SAs the kernel would hold back a hundred packets of each flow and drop the rest.
+ * Without SAs the kernel would hold back a hundred packets of each flow and drop the rest. ICMP's policies name no child.
  */
 export function childrenInUse(cache: NodeCache, kernel: readonly KernelPolicy[]): ChildRef[] {
   const used = new Set(

@@ -1,4 +1,4 @@
-import { isOurs, policyKey } from '../identity.ts';
+import { isOurPriority, mayHaveReqid, policyKey } from '../identity.ts';
 import type { Direction, PolicyKey, Selector, XfrmPolicy } from '../types.ts';
 
 /** A template as the kernel holds it, whoever wrote it. */
@@ -53,10 +53,13 @@ export function ownPolicy(policy: KernelPolicy): XfrmPolicy | undefined {
     return undefined;
   }
   const [template, ...rest] = policy.templates;
-  if (template === undefined || rest.length > 0 || !isOurs(template.reqid, policy.priority)) {
+  if (template === undefined || rest.length > 0) {
     return undefined;
   }
   const { dir, selector, priority } = policy;
+  if (!isOurPriority(priority) || !mayHaveReqid(template.reqid, dir, selector.proto)) {
+    return undefined;
+  }
   // Only what is sent is ever held to an SA.
   if (template.proto !== 'esp' || template.mode !== 'tunnel' || (dir !== 'out' && template.spi !== 0)) {
     return undefined;

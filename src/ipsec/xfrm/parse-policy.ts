@@ -1,4 +1,4 @@
-import { isOurReqid, PRIORITY_FIRST, PRIORITY_LAST } from '../identity.ts';
+import { isOurPriority, isOurReqid } from '../identity.ts';
 import type { Direction, Selector } from '../types.ts';
 import { blocksOf, nextBlock, UnknownLine, unreadable } from './block.ts';
 import type { KernelPolicy, KernelTemplate, TablePolicy } from './kernel-policy.ts';
@@ -178,13 +178,9 @@ function match(pattern: RegExp, line: string): RegExpExecArray {
 /** A policy of ours says both of its marks; without one of them it is another's, however strange it looks. */
 function mayBeOurs(text: string): boolean {
   const priority = /\bpriority (\d+)/.exec(text)?.[1];
-  const inBand = priority === undefined || isInBand(Number(priority));
+  const inBand = priority === undefined || isOurPriority(Number(priority));
   return (
     !text.startsWith('src ') ||
     (inBand && [...text.matchAll(/\breqid (\d+)/g)].some((id) => isOurReqid(Number(id[1]))))
   );
-}
-
-function isInBand(priority: number): boolean {
-  return priority >= PRIORITY_FIRST && priority <= PRIORITY_LAST;
 }

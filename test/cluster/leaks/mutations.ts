@@ -92,10 +92,24 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: `${SRC}/ipsec/selectors.js`,
-        from: "{ proto: family === 4 ? 'icmp' : 'icmpv6', port: 0, child: first.child, phase: phaseOf(chosen) },",
+        from: ", { proto: family === 4 ? 'icmp' : 'icmpv6', port: 0, child: first.child, phase }",
         to: '',
       },
       { file: `${SRC}/ipsec/plan.js`, from: '() => icmpPolicies(cache)', to: '() => []' },
+    ],
+  },
+  {
+    name: 'icmp-child',
+    mechanism: 'ICMP comes in through any child, and is not sent through one that is being enabled',
+    row: '3b',
+    fails: 'lost',
+    edits: [
+      {
+        file: `${SRC}/ipsec/policy-maker.js`,
+        from: 'isIcmp(port.proto) ? REQID_ANY',
+        to: 'false ? REQID_ANY',
+      },
+      { file: `${SRC}/ipsec/selectors.js`, from: 'one.phase === phase', to: 'true' },
     ],
   },
   {

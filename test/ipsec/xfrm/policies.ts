@@ -1,8 +1,10 @@
 import * as fc from 'fast-check';
 import {
+  isIcmp,
   PRIORITY_FIRST,
   PRIORITY_LAST,
   policyKey,
+  REQID_ANY,
   REQID_FIRST,
   REQID_LAST,
 } from '../../../src/ipsec/identity.ts';
@@ -82,7 +84,7 @@ export const policies: fc.Arbitrary<XfrmPolicy> = fc
       priority,
       src,
       dst,
-      reqid,
+      reqid: dir !== 'out' && isIcmp(chosen.proto) ? REQID_ANY : reqid,
       level: dir === 'out' ? 'required' : level,
     });
   });

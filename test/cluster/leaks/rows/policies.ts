@@ -87,10 +87,11 @@ export const policyRows: readonly Row[] = [
   },
   {
     id: '3b',
-    title: 'ports added (tcp/53, tcp/9153)',
+    title: "ports added (tcp/53, tcp/9153), and the client's node hears of it late",
     lossless: true,
     watched: ['udp', 'large', 'icmp', 'back'],
-    event: applied('udp/53,tcp/53,tcp/9153'),
+    prepare: async (world) => void (await applied('udp/53')(world)),
+    event: appliedLate('udp/53,tcp/53,tcp/9153'),
   },
   {
     id: '3c',
