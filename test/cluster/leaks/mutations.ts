@@ -24,8 +24,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'add',
     mechanism: 'ADD lays policies before the pod starts',
-    row: '1a',
-    fails: 'clear',
+    row: '1e',
+    fails: /the kernel has dropped nothing/,
     edits: [{ file: `${SRC}/ipsec/plan.js`, from: 'return cache.mesh\n', to: 'return true\n' }],
   },
   {

@@ -8,6 +8,7 @@ import type { Row } from '../table.ts';
 import { MARKER } from '../traffic.ts';
 import { ledgerOf, PATIENCE_MS, runSender, runServer, type World } from '../world.ts';
 import { announce, answered, attach, CLIENT, knows, late, SERVER, withStream } from './late.ts';
+import { refusesSpoofed } from './spoofed.ts';
 
 /** Waits until the pod's kernel has refused connections through a few more seconds. Resolves to how many. */
 async function refuses({ lab }: World, pod: string): Promise<number> {
@@ -128,5 +129,26 @@ export const podRows: readonly Row[] = [
         await announce(world, []);
         return `${resets} connections refused by the pod's kernel`;
       }),
+  },
+  {
+    id: '1e',
+    title:
+      'a spoofed pod address without ESP, at a server pod that has just started, and its agent stands still',
+    async event(world) {
+      const spec = late(156);
+      await announce(world, [spec]);
+      await knows(world, spec);
+      const goOn = holdAgent(nodeOf(world.lab, SERVER));
+      try {
+        const pod = await attach(world, spec);
+        const remark = await refusesSpoofed(world, spec.address);
+        goOn();
+        await detachPod(pod);
+        await announce(world, []);
+        return remark;
+      } finally {
+        goOn();
+      }
+    },
   },
 ];

@@ -7,10 +7,9 @@ import { readCapture } from '../capture.ts';
 import type { Row } from '../table.ts';
 import { MARKER, type StreamSpec } from '../traffic.ts';
 import { ledgerOf, runSender, type World } from '../world.ts';
+import { dropped, refusesSpoofed, routeToServer, wireOf } from './spoofed.ts';
 
-const IP = '/usr/sbin/ip';
 const NODE_PORT = 30_053;
-const SERVER = 'controller-1';
 const ESP = 50;
 
 interface Tally {
@@ -38,23 +37,6 @@ async function flow(
   const { sent, lost } = ledgerOf(world).passage(spec.name, from, Date.now() - 2_000);
   await sender.stop('SIGKILL');
   return { sent, answered: sent - lost };
-}
-
-async function dropped({ lab }: World, counter: string): Promise<number> {
-  const text = await mustIn(nodeOf(lab, SERVER).enter, ['/bin/cat', '/proc/net/xfrm_stat']);
-  return Number(new RegExp(`^${counter}\\s+(\\d+)`, 'm').exec(text)?.[1]);
-}
-
-const wireOf = ({ lab }: World): Entrance => [IP, 'netns', 'exec', lab.wire.namespace];
-
-/** The wire itself reaches the server's pods, as a stranger. */
-async function routeToServer(world: World): Promise<void> {
-  const { address, address6, podCidr, podCidr6 } = nodeOf(world.lab, SERVER).spec;
-  if (world.lab.dual) {
-    await mustIn(wireOf(world), [IP, 'addr', 'replace', 'fd00:206::fe/64', 'dev', 'br0', 'nodad']);
-  }
-  const route = world.lab.dual ? [podCidr6, 'via', address6] : [podCidr, 'via', address];
-  await mustIn(wireOf(world), [IP, 'route', 'replace', ...route]);
 }
 
 function expect(holds: boolean, message: string): void {
@@ -119,24 +101,7 @@ export const strangerRows: readonly Row[] = [
   {
     id: '9d',
     title: 'a spoofed pod address without ESP',
-    async event(world) {
-      const spoofed = `${PODS.client2.address}/32`;
-      const before = await dropped(world, 'XfrmInTmplMismatch');
-      await routeToServer(world);
-      await mustIn(wireOf(world), [IP, 'addr', 'add', spoofed, 'dev', 'br0']);
-      const datagram = [
-        '/usr/bin/socat',
-        '-u',
-        '-',
-        `UDP:${PODS.dns1.address}:53,bind=${PODS.client2.address}`,
-      ];
-      await mustIn(wireOf(world), datagram, 'spoofed');
-      await mustIn(wireOf(world), [IP, 'addr', 'del', spoofed, 'dev', 'br0']);
-      await sleep(1_000);
-      const count = (await dropped(world, 'XfrmInTmplMismatch')) - before;
-      expect(count > 0, 'the kernel has dropped nothing');
-      return `dropped (XfrmInTmplMismatch ${count})`;
-    },
+    event: (world) => refusesSpoofed(world, PODS.dns1.address),
   },
   {
     id: '9e',
