@@ -30,6 +30,7 @@ export interface RunFlags extends NodeFlags {
   readonly unlistedEndpoints: 'protect' | 'pass';
   readonly proposals: Profile;
   readonly rekeyAfter: number;
+  readonly rekeyAfterPackets: number;
   readonly renewalHold: number;
   readonly phaseLimit: number;
   readonly cniBinDir?: string;

@@ -22,11 +22,16 @@ export function find(name: string): string {
   return folders.map((folder) => `${folder}/${name}`).find((path) => existsSync(path)) ?? `/usr/sbin/${name}`;
 }
 
-/** The value of an option that is a time. Throws InvalidArgumentError. */
-export function parseSeconds(text: string): number {
-  const seconds = Number(text);
-  if (!Number.isInteger(seconds) || seconds < 1 || seconds > 86_400) {
-    throw new InvalidArgumentError('1 to 86400 whole seconds.');
-  }
-  return seconds;
+/** Reads the value of an option that is a whole number from 1 on. The reader throws InvalidArgumentError. */
+export function parseUpTo(most: number, unit: string): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < 1 || value > most) {
+      throw new InvalidArgumentError(`1 to ${most} whole ${unit}.`);
+    }
+    return value;
+  };
 }
+
+/** The value of an option that is a time. */
+export const parseSeconds = parseUpTo(86_400, 'seconds');

@@ -17,7 +17,7 @@ import { clusterOf, keysOf } from './cluster.ts';
 import type { NodeFlags, RunFlags } from './flags.ts';
 import { installOptions, PLUGIN } from './install.ts';
 import { observed } from './observed.ts';
-import { find, loggerOf, parseSeconds, stopSignal } from './process.ts';
+import { find, loggerOf, parseSeconds, parseUpTo, stopSignal } from './process.ts';
 
 /** How long a deletion that goes with our end may take to be seen. */
 const REMOVAL_MS = 3_000;
@@ -87,7 +87,13 @@ export function registerRun(program: Command): void {
         .choices(Object.keys(PROFILES))
         .default('modern'),
     )
-    .option('--rekey-after <seconds>', 'replace a CHILD_SA at this age', parseSeconds, 3_600)
+    .option('--rekey-after <seconds>', 'replace a CHILD_SA at this age', parseUpTo(5_400, 'seconds'), 3_600)
+    .option(
+      '--rekey-after-packets <number>',
+      'replace a CHILD_SA that has carried as many, in either direction',
+      parseUpTo(2 ** 31, 'packets'),
+      2 ** 31,
+    )
     .option(
       '--renewal-hold <seconds>',
       "how long a renewal waits for the peer's agent; the same on all nodes",
@@ -134,7 +140,7 @@ async function runNode(flags: RunFlags): Promise<void> {
       keys: await keysOf(flags, cluster.client, log),
       publisher,
       profile: flags.proposals,
-      rekeyAfterS: flags.rekeyAfter,
+      rekeyAfter: { seconds: flags.rekeyAfter, packets: flags.rekeyAfterPackets },
       renewalHoldS: flags.renewalHold,
       phaseLimitS: flags.phaseLimit,
       nodeTraffic: flags.nodeTraffic ?? false,

@@ -12,6 +12,7 @@ import { memoized } from '../memo.ts';
 import { type AgentEffects, runAgent } from './agent.ts';
 import { createCharonLink } from './charon/link.ts';
 import { paceOf } from './charon/pace.ts';
+import type { Service } from './charon/renewal.ts';
 import { openCharonSession } from './charon/session.ts';
 import { createEnabling } from './enabling.ts';
 import { childrenInUse } from './first-use.ts';
@@ -38,8 +39,8 @@ export interface AgentOptions {
   /** charon's VICI socket. */
   readonly vici: string;
   readonly keys: Keys;
-  /** Seconds after which a CHILD_SA is replaced. */
-  readonly rekeyAfterS: number;
+  /** What a CHILD_SA serves before it is replaced. */
+  readonly rekeyAfter: Service;
   /** Seconds that the ends of a renewal wait for each other. */
   readonly renewalHoldS: number;
   /** Seconds for which the controller waits for a node while a policy is being enabled. */
@@ -81,7 +82,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
           path: options.vici,
           profile: options.profile,
           iproute2,
-          rekeyAfterS: options.rekeyAfterS,
+          rekeyAfter: options.rekeyAfter,
           pace: paceOf(options.renewalHoldS),
           readIdentity: options.keys.identity,
           onDown: () => wake.notify('charon'),

@@ -64,14 +64,22 @@ function renewalOf(
   };
 }
 
-/** A CHILD_SA with as many packets is replaced as well: AES-GCM with one key should not go on for ever (SP 800-38D 8.3). */
-const MOST_PACKETS = 2 ** 31;
+/** How long a CHILD_SA serves: until the first of both. */
+export interface Service {
+  readonly seconds: number;
+  /** In either direction. */
+  readonly packets: number;
+}
 
 /**
- * Connections with CHILD_SAs that have served for `afterS` seconds, where this node is the initiator of their IKE_SA: the other one does the
- * same for its own. charon refuses a second CHILD_SA of a child within an IKE_SA, so all of the connection is replaced.
+ * Connections with CHILD_SAs that have served their time, where this node is the initiator of their IKE_SA: the other one does the same for its
+ * own. charon refuses a second CHILD_SA of a child within an IKE_SA, so all of the connection is replaced.
  */
-export function dueConnections(sas: readonly IkeSa[], stale: ReadonlySet<number>, afterS: number): string[] {
+export function dueConnections(
+  sas: readonly IkeSa[],
+  stale: ReadonlySet<number>,
+  { seconds, packets }: Service,
+): string[] {
   const due = sas.filter(
     ({ uniqueId, initiator, state, children }) =>
       initiator &&
@@ -80,8 +88,7 @@ export function dueConnections(sas: readonly IkeSa[], stale: ReadonlySet<number>
       children.some(
         (child) =>
           child.state === 'INSTALLED' &&
-          ((child.installedFor ?? 0) >= afterS ||
-            Math.max(child.packetsIn, child.packetsOut) >= MOST_PACKETS),
+          ((child.installedFor ?? 0) >= seconds || Math.max(child.packetsIn, child.packetsOut) >= packets),
       ),
   );
   return [...new Set(due.map(({ connection }) => connection))];

@@ -1,11 +1,11 @@
 import type { Charon } from '../../ipsec/charon/charon.ts';
 import type { ConnectionConfig } from '../../ipsec/types.ts';
 import type { NodeIdentity } from '../../pki/identity.ts';
-import { dueConnections, type RenewalEffects, renewStale } from './renewal.ts';
+import { dueConnections, type RenewalEffects, renewStale, type Service } from './renewal.ts';
 import type { CharonSessionOptions } from './session.ts';
 
 export interface RenewerOptions
-  extends Pick<CharonSessionOptions, 'rekeyAfterS' | 'onFailures'>,
+  extends Pick<CharonSessionOptions, 'rekeyAfter' | 'onFailures'>,
     RenewalEffects {
   readonly planned: () => readonly ConnectionConfig[];
   /** Loading and pruning come one after the other. */
@@ -17,7 +17,7 @@ export interface RenewerOptions
 /** A peer with which no new IKE_SA comes up keeps the old one, and is asked again. */
 const RETRY_MS = 30_000;
 const RETRY_LOOK_MS = 1_000;
-/** How often in the life of a CHILD_SA its age is looked at. */
+/** How often in the life of a CHILD_SA its age and its packets are looked at. */
 const LOOKS = 60;
 
 /** Replaces what has served its time, for as long as a session with charon lasts. */
@@ -27,7 +27,7 @@ export interface Renewer {
 }
 
 export function createRenewer(charon: Charon, options: RenewerOptions): Renewer {
-  const { planned, inTurn, sleep, signal, rekeyAfterS, onFailures, onError } = options;
+  const { planned, inTurn, sleep, signal, rekeyAfter, onFailures, onError } = options;
   let again = false;
   let settling: Promise<void> | undefined;
 
@@ -55,9 +55,9 @@ export function createRenewer(charon: Charon, options: RenewerOptions): Renewer 
     charon.renewing(false);
   };
 
-  const replaceDue = async (afterS: number): Promise<void> => {
+  const replaceDue = async (service: Service): Promise<void> => {
     const ours = new Set(planned().map(({ name }) => name));
-    const due = dueConnections(await charon.listSas(), charon.stale(), afterS).filter((name) =>
+    const due = dueConnections(await charon.listSas(), charon.stale(), service).filter((name) =>
       ours.has(name),
     );
     if (due.length > 0) {
@@ -70,10 +70,10 @@ export function createRenewer(charon: Charon, options: RenewerOptions): Renewer 
 
   const rekey = async (): Promise<void> => {
     // A thousand SAs that came up together are not replaced together.
-    const afterS = rekeyAfterS * (0.9 + 0.1 * Math.random());
+    const seconds = rekeyAfter.seconds * (0.9 + 0.1 * Math.random());
     while (!signal.aborted) {
-      await sleep((rekeyAfterS * 1_000) / LOOKS);
-      await replaceDue(afterS).catch(onError);
+      await sleep((rekeyAfter.seconds * 1_000) / LOOKS);
+      await replaceDue({ ...rekeyAfter, seconds }).catch(onError);
     }
   };
   void rekey();

@@ -15,6 +15,7 @@ import { follow } from './follow.ts';
 import type { CharonSession } from './link.ts';
 import type { Pace } from './pace.ts';
 import { createPinning } from './pinning.ts';
+import type { Service } from './renewal.ts';
 import { createRenewer } from './renewer.ts';
 
 export interface CharonSessionOptions {
@@ -22,8 +23,8 @@ export interface CharonSessionOptions {
   readonly path: string;
   readonly profile: Profile;
   readonly iproute2: Iproute2;
-  /** Seconds after which a CHILD_SA is replaced. */
-  readonly rekeyAfterS: number;
+  /** What a CHILD_SA serves before it is replaced. */
+  readonly rekeyAfter: Service;
   readonly pace: Pace;
   readonly readIdentity: () => Promise<NodeIdentity>;
   /** An SA went down: with an older agent's configuration its trap may have come back. */

@@ -90,15 +90,16 @@ test('what cannot be replaced stays, and is counted', async (t) => {
 const NONE = new Set<number>();
 
 test('connections are due by the age of their children, or the packets, at the initiator of their IKE_SA', (t) => {
-  const young = child({ installedFor: 9 });
-  t.deepEqual(dueConnections([sa(2, { children: [young, child()] })], NONE, 60), [config.name]);
-  t.deepEqual(dueConnections([sa(2, { children: [young] })], NONE, 60), []);
-  t.deepEqual(dueConnections([sa(2, { children: [{ ...young, packetsIn: 2 ** 31 }] })], NONE, 60), [
+  const service = { seconds: 60, packets: 1_000 };
+  const young = child({ installedFor: 9, packetsOut: 999 });
+  t.deepEqual(dueConnections([sa(2, { children: [young, child()] })], NONE, service), [config.name]);
+  t.deepEqual(dueConnections([sa(2, { children: [young] })], NONE, service), []);
+  t.deepEqual(dueConnections([sa(2, { children: [{ ...young, packetsIn: 1_000 }] })], NONE, service), [
     config.name,
   ]);
-  t.deepEqual(dueConnections([sa(2, { initiator: false })], NONE, 60), []);
-  t.deepEqual(dueConnections([sa(2, { state: 'DELETING' })], NONE, 60), []);
-  t.deepEqual(dueConnections([sa(2)], new Set([2]), 60), [], 'is being replaced');
+  t.deepEqual(dueConnections([sa(2, { initiator: false })], NONE, service), []);
+  t.deepEqual(dueConnections([sa(2, { state: 'DELETING' })], NONE, service), []);
+  t.deepEqual(dueConnections([sa(2)], new Set([2]), service), [], 'is being replaced');
 });
 
 test('nothing to replace is no session', async (t) => {

@@ -49,7 +49,7 @@ function harness(refusing: string) {
   };
   const stop = new AbortController();
   const options = {
-    rekeyAfterS: 60,
+    rekeyAfter: { seconds: 60, packets: 1_000 },
     pace: paceOf(3),
     planned: () => configs,
     inTurn: <T>(work: () => Promise<T>) => work(),
