@@ -9,7 +9,7 @@ import { overlayRows } from './rows/overlay.ts';
 import { podRows } from './rows/pods.ts';
 import { policyRows, serviceRows } from './rows/policies.ts';
 import { reuseRows } from './rows/reuse.ts';
-import { keyRows, reauthenticationRow, rekeyRows } from './rows/rotation.ts';
+import { ageRows, keyRows, packetRows, reauthenticationRow } from './rows/rotation.ts';
 import { saRows } from './rows/sas.ts';
 import { sixRows, sixStrangerRows } from './rows/six.ts';
 import { strangerRows } from './rows/strangers.ts';
@@ -49,7 +49,11 @@ export const CHAPTERS: readonly Chapter[] = [
     world: { policy: POLICY, dual: true, agentFlags: ['--node-traffic', '--strict'] },
     rows: sixStrangerRows,
   },
-  { world: { policy: POLICY, agentFlags: ['--rekey-after', '20'] }, rows: rekeyRows },
+  { world: { policy: POLICY, agentFlags: ['--rekey-after', '20'] }, rows: ageRows },
+  {
+    world: { policy: POLICY, agentFlags: ['--rekey-after', '600', '--rekey-after-packets', '300'] },
+    rows: packetRows,
+  },
   { world: { source: 'kubernetes' }, rows: policyRows },
   { world: { source: 'kubernetes', policy: POLICY }, rows: keyRows },
 ];

@@ -5,6 +5,10 @@ import type { Ledger, Passage } from './ledger.ts';
 import { CONTROL, MARKER } from './traffic.ts';
 import { ledgerOf, recovered, type World } from './world.ts';
 
+/** RFC 7296 2.3: a responder has a CHILD_SA before its initiator has, and the kernel sends through the newest. */
+export const RESPONDER_FIRST =
+  'rekeyed by charon, not by an agent: a packet through an SA that its receiver has not yet is lost';
+
 /** A row of the leak table: what happens, under load. */
 export interface Row {
   /** `2a`: the number of the issue's list, and a letter. */

@@ -8,8 +8,9 @@ import { sasOf } from '../../lab/probe.ts';
 import { sleep, until } from '../../lab/process.ts';
 import { NODES } from '../../lab/topology.ts';
 import { makeMutant, useMutant } from '../mutant.ts';
-import type { Row } from '../table.ts';
+import { RESPONDER_FIRST, type Row } from '../table.ts';
 import { inStep, rebootNode, type World } from '../world.ts';
+import { limit, outbound } from './kernel-sas.ts';
 
 const SERVER = 'controller-1';
 const CLIENT = 'worker-0';
@@ -119,6 +120,27 @@ export const daemonRows: readonly Row[] = [
         throw new Error(`version ${version} runs`);
       }
       return undefined;
+    },
+  },
+  {
+    id: '2i',
+    title: 'agent of the client away until SAs are so old that charon rekeys them itself',
+    loses: RESPONDER_FIRST,
+    async event(world) {
+      const node = nodeOf(world.lab, CLIENT);
+      await node.agent?.stop('SIGKILL');
+      const sas = await outbound(world);
+      for (const sa of sas) {
+        await limit(world, sa, 'limit', 'packet-soft', '1', 'limit', 'packet-hard', '1000000');
+      }
+      await sleep(6_000);
+      const left = (await outbound(world)).filter(({ spi }) => sas.some((sa) => sa.spi === spi));
+      startAgent(node, world.lab);
+      await inStep(node);
+      if (sas.length === 0 || left.length > 0) {
+        throw new Error(`${left.length} of ${sas.length} SAs were not rekeyed`);
+      }
+      return `${sas.length} SAs rekeyed`;
     },
   },
 ];

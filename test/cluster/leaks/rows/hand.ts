@@ -1,10 +1,18 @@
 import { nodeOf } from '../../lab/lab.ts';
 import { swanctl } from '../../lab/node.ts';
 import { sasOf } from '../../lab/probe.ts';
-import { mustIn } from '../../lab/process.ts';
-import type { Row } from '../table.ts';
+import { mustIn, sleep } from '../../lab/process.ts';
+import { RESPONDER_FIRST, type Row } from '../table.ts';
+import type { World } from '../world.ts';
 import { haveOneIkeSa } from './ike-sas.ts';
 import { idOf } from './kernel-sas.ts';
+
+async function rekey({ lab }: World, ...args: string[]): Promise<void> {
+  const { exitCode, stdout, stderr } = await swanctl(nodeOf(lab, 'worker-0'), '--rekey', ...args);
+  if (exitCode !== 0) {
+    throw new Error(`swanctl --rekey ${args.join(' ')}: ${stderr || stdout}`);
+  }
+}
 
 /** Row 14: what somebody does by hand. */
 export const handRows: readonly Row[] = [
@@ -30,6 +38,28 @@ export const handRows: readonly Row[] = [
         await mustIn(node.enter, ['/usr/sbin/ip', 'xfrm', 'state', 'delete', ...idOf(sa)]);
       }
       return `${sas.length} SAs`;
+    },
+  },
+  {
+    id: '14c',
+    title: 'somebody has charon rekey CHILD_SAs (swanctl --rekey --child)',
+    loses: RESPONDER_FIRST,
+    async event(world) {
+      for (const child of ['udp_kube-dns_egress', 'tcp_kube-dns_egress', 'tcp_cert-manager_ingress']) {
+        await rekey(world, '--child', child);
+      }
+      await sleep(4_000);
+      return undefined;
+    },
+  },
+  {
+    id: '14d',
+    title: 'somebody has charon authenticate again (swanctl --rekey --reauth)',
+    loses: RESPONDER_FIRST,
+    async event(world) {
+      await rekey(world, '--ike', 'k8s-node-controller-1', '--reauth');
+      await sleep(4_000);
+      return undefined;
     },
   },
 ];

@@ -33,16 +33,28 @@ async function replaced(
 const childSpis = (sas: readonly IkeSa[]): number[] =>
   sas.flatMap(({ children }) => children.flatMap(({ spiOut }) => spiOut ?? []));
 
+const replacedChildren = async (world: World): Promise<string> => {
+  const count = await replaced(world, childSpis, childSpis(await sasWithServer(world)));
+  return `${count} CHILD_SAs`;
+};
+
 /** With agents that replace a CHILD_SA at the age of some seconds. */
-export const rekeyRows: readonly Row[] = [
+export const ageRows: readonly Row[] = [
   {
     id: '6a',
     title: 'CHILD_SAs replaced at their age, by the agents',
     lossless: true,
-    async event(world) {
-      const count = await replaced(world, childSpis, childSpis(await sasWithServer(world)));
-      return `${count} CHILD_SAs`;
-    },
+    event: replacedChildren,
+  },
+];
+
+/** With agents that replace a CHILD_SA after some hundred packets. */
+export const packetRows: readonly Row[] = [
+  {
+    id: '6i',
+    title: 'CHILD_SAs replaced at their limit of packets, by the agents',
+    lossless: true,
+    event: replacedChildren,
   },
 ];
 

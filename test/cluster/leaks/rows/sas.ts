@@ -29,31 +29,9 @@ function signalSenders({ daemons }: World, signal: 'SIGSTOP' | 'SIGCONT'): void 
   }
 }
 
-/** RFC 7296 2.3: a responder has a CHILD_SA before its initiator has, and the kernel sends through the newest. */
-const RESPONDER_FIRST =
-  "charon's own rekeying, which agents come before: a packet through an SA that its receiver has not yet is lost";
-
 /** Row 6: the lives of SAs. */
 export const saRows: readonly Row[] = [
-  {
-    id: '6k',
-    title: 'CHILD_SAs rekeyed by charon itself, which agents do not let it come to',
-    loses: RESPONDER_FIRST,
-    async event(world) {
-      for (const child of ['udp_kube-dns_egress', 'tcp_kube-dns_egress', 'tcp_cert-manager_ingress']) {
-        await must(world, 'worker-0', '--rekey', '--child', child);
-      }
-      await sleep(4_000);
-      return undefined;
-    },
-  },
   { id: '6b', title: 'IKE_SA rekeyed', lossless: true, event: asked('--rekey', '--ike', TO_SERVER) },
-  {
-    id: '6l',
-    title: 'reauthentication by hand (swanctl)',
-    loses: RESPONDER_FIRST,
-    event: asked('--rekey', '--ike', TO_SERVER, '--reauth'),
-  },
   {
     id: '6d',
     title: 'both nodes rekey at once',
@@ -117,24 +95,6 @@ export const saRows: readonly Row[] = [
       }
       await sleep(4_000);
       return await expired(world, sas);
-    },
-  },
-  {
-    id: '6i',
-    title:
-      'SAs reach their limit of packets, and charon rekeys them itself; agents replace them at two thirds of it',
-    loses: RESPONDER_FIRST,
-    async event(world) {
-      const sas = await outbound(world);
-      for (const sa of sas) {
-        await limit(world, sa, 'limit', 'packet-soft', '1', 'limit', 'packet-hard', '1000000');
-      }
-      await sleep(6_000);
-      const left = (await outbound(world)).filter(({ spi }) => sas.some((sa) => sa.spi === spi));
-      if (sas.length === 0 || left.length > 0) {
-        throw new Error(`${left.length} of ${sas.length} SAs were not rekeyed`);
-      }
-      return `${sas.length} SAs rekeyed`;
     },
   },
   {
