@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nodeOf } from '../../lab/lab.ts';
 import type { LabNode } from '../../lab/node.ts';
-import { mustIn, sleep } from '../../lab/process.ts';
+import { STRETCH } from '../../lab/probe.ts';
+import { mustIn, sleep, until } from '../../lab/process.ts';
 import type { Passage } from '../ledger.ts';
 import type { Row } from '../table.ts';
-import type { World } from '../world.ts';
+import { ledgerOf, type World } from '../world.ts';
 import { blockIke, unblockIke } from './ike-blocked.ts';
 
 const IP = '/usr/sbin/ip';
@@ -24,13 +25,20 @@ const share = ({ lost, sent }: Passage): string => `${lost} of ${sent}`;
 const beforeAndAfter = (during: Passage, after: Passage, open: Passage): string =>
   `${share(during)} lost while the link was down (${share(open)} of the stream that no policy names), ${share(after)} from then on`;
 
+/** Until the link carries what nobody protects again: the kernel asks for a neighbour that it has lost once a second. */
 const linkDown =
   (ms: number) =>
-  async ({ lab }: World): Promise<undefined> => {
+  async (world: World): Promise<undefined> => {
+    const { namespace } = world.lab.wire;
     const port = ['link', 'set', 'p-controller-1'];
-    await mustIn([IP, '-n', lab.wire.namespace], [...port, 'down']);
+    await mustIn([IP, '-n', namespace], [...port, 'down']);
     await sleep(ms);
-    await mustIn([IP, '-n', lab.wire.namespace], [...port, 'up']);
+    await mustIn([IP, '-n', namespace], [...port, 'up']);
+    const up = Date.now();
+    await until('the link carries', 10_000 * STRETCH, async () => {
+      await sleep(20);
+      return ledgerOf(world).answeredSince('control', up);
+    });
   };
 
 /** Row 6, what DPD sees (RFC 7296 2.4). */
