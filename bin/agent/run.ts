@@ -10,6 +10,7 @@ import { run } from '../../src/run/execa.ts';
 import { createLastingRun } from '../../src/run/lasting.ts';
 import { runStream } from '../../src/run/stream.ts';
 import { VERSION } from '../../src/version.ts';
+import { LONGEST_SERVICE } from '../../src/watcher/charon/renewal.ts';
 import { cleanup } from '../../src/watcher/cleanup.ts';
 import { sleep } from '../../src/watcher/node.ts';
 import { startAgent } from '../../src/watcher/start.ts';
@@ -87,12 +88,17 @@ export function registerRun(program: Command): void {
         .choices(Object.keys(PROFILES))
         .default('modern'),
     )
-    .option('--rekey-after <seconds>', 'replace a CHILD_SA at this age', parseUpTo(5_400, 'seconds'), 3_600)
+    .option(
+      '--rekey-after <seconds>',
+      'replace a CHILD_SA at this age',
+      parseUpTo(LONGEST_SERVICE.seconds, 'seconds'),
+      3_600,
+    )
     .option(
       '--rekey-after-packets <number>',
       'replace a CHILD_SA that has carried as many, in either direction',
-      parseUpTo(2 ** 31, 'packets'),
-      2 ** 31,
+      parseUpTo(LONGEST_SERVICE.packets, 'packets'),
+      LONGEST_SERVICE.packets,
     )
     .option(
       '--renewal-hold <seconds>',

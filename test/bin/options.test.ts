@@ -8,7 +8,6 @@ const AGENT = join(ROOT, 'build/bin/trapline-agent.js');
 const REQUIRED = ['--node-name', 'a', '--pki-dir', '/nowhere'];
 
 const refused: [option: string, value: string, range: string][] = [
-  // charon rekeys from 6,480 s on, at 3e9 packets: agents must come first.
   ['--rekey-after', '5401', '1 to 5400 whole seconds'],
   ['--rekey-after', '0', '1 to 5400 whole seconds'],
   ['--rekey-after-packets', '2147483649', '1 to 2147483648 whole packets'],

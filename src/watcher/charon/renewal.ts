@@ -71,6 +71,9 @@ export interface Service {
   readonly packets: number;
 }
 
+/** Agents must come before charon's own rekeying. With one key AES-GCM should not go on for ever (SP 800-38D 8.3). */
+export const LONGEST_SERVICE: Service = { seconds: 5_400, packets: 2 ** 31 };
+
 /**
  * Connections with CHILD_SAs that have served their time, where this node is the initiator of their IKE_SA: the other one does the same for its
  * own. charon refuses a second CHILD_SA of a child within an IKE_SA, so all of the connection is replaced.
