@@ -164,9 +164,19 @@ export function startAgent(
 
 /** swanctl against the node's charon. */
 export function swanctl(node: LabNode, ...args: string[]): ReturnType<typeof runIn> {
-  const env = ['/usr/bin/env', `STRONGSWAN_CONF=${charonConf()}`];
-  return runIn([...node.enter, ...env], ['/usr/sbin/swanctl', ...args]);
+  return runIn(withConf(node), ['/usr/sbin/swanctl', ...args]);
 }
+
+/** The same; throws if swanctl fails. */
+export async function mustSwanctl(node: LabNode, ...args: string[]): Promise<void> {
+  await mustIn(withConf(node), ['/usr/sbin/swanctl', ...args]);
+}
+
+const withConf = ({ enter }: LabNode): Entrance => [
+  ...enter,
+  '/usr/bin/env',
+  `STRONGSWAN_CONF=${charonConf()}`,
+];
 
 export async function destroyNode(node: LabNode): Promise<void> {
   await node.agent?.stop('SIGKILL');

@@ -124,7 +124,7 @@ export const daemonRows: readonly Row[] = [
   },
   {
     id: '2i',
-    title: 'agent of the client away until SAs are so old that charon rekeys them itself',
+    title: 'agent of the client away until SAs come to the limit at which charon rekeys them itself',
     loses: RESPONDER_FIRST,
     async event(world) {
       const node = nodeOf(world.lab, CLIENT);

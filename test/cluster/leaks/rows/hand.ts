@@ -1,18 +1,10 @@
 import { nodeOf } from '../../lab/lab.ts';
-import { swanctl } from '../../lab/node.ts';
+import { mustSwanctl, swanctl } from '../../lab/node.ts';
 import { sasOf } from '../../lab/probe.ts';
 import { mustIn, sleep } from '../../lab/process.ts';
 import { RESPONDER_FIRST, type Row } from '../table.ts';
-import type { World } from '../world.ts';
 import { haveOneIkeSa } from './ike-sas.ts';
 import { idOf } from './kernel-sas.ts';
-
-async function rekey({ lab }: World, ...args: string[]): Promise<void> {
-  const { exitCode, stdout, stderr } = await swanctl(nodeOf(lab, 'worker-0'), '--rekey', ...args);
-  if (exitCode !== 0) {
-    throw new Error(`swanctl --rekey ${args.join(' ')}: ${stderr || stdout}`);
-  }
-}
 
 /** Row 14: what somebody does by hand. */
 export const handRows: readonly Row[] = [
@@ -44,9 +36,9 @@ export const handRows: readonly Row[] = [
     id: '14c',
     title: 'somebody has charon rekey CHILD_SAs (swanctl --rekey --child)',
     loses: RESPONDER_FIRST,
-    async event(world) {
+    async event({ lab }) {
       for (const child of ['udp_kube-dns_egress', 'tcp_kube-dns_egress', 'tcp_cert-manager_ingress']) {
-        await rekey(world, '--child', child);
+        await mustSwanctl(nodeOf(lab, 'worker-0'), '--rekey', '--child', child);
       }
       await sleep(4_000);
       return undefined;
@@ -56,8 +48,9 @@ export const handRows: readonly Row[] = [
     id: '14d',
     title: 'somebody has charon authenticate again (swanctl --rekey --reauth)',
     loses: RESPONDER_FIRST,
-    async event(world) {
-      await rekey(world, '--ike', 'k8s-node-controller-1', '--reauth');
+    async event({ lab }) {
+      const again = ['--rekey', '--ike', 'k8s-node-controller-1', '--reauth'];
+      await mustSwanctl(nodeOf(lab, 'worker-0'), ...again);
       await sleep(4_000);
       return undefined;
     },

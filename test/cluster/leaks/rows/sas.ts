@@ -1,5 +1,5 @@
 import { nodeOf } from '../../lab/lab.ts';
-import { swanctl } from '../../lab/node.ts';
+import { mustSwanctl } from '../../lab/node.ts';
 import { sleep } from '../../lab/process.ts';
 import type { Row } from '../table.ts';
 import type { World } from '../world.ts';
@@ -8,12 +8,8 @@ import { addressOf, beginAnew, between, expired, limit, outbound } from './kerne
 const TO_SERVER = 'k8s-node-controller-1';
 const TO_CLIENT = 'k8s-node-worker-0';
 
-async function must(world: World, node: string, ...args: string[]): Promise<void> {
-  const { exitCode, stdout, stderr } = await swanctl(nodeOf(world.lab, node), ...args);
-  if (exitCode !== 0) {
-    throw new Error(`swanctl ${args.join(' ')}: ${stderr || stdout}`);
-  }
-}
+const must = ({ lab }: World, node: string, ...args: string[]): Promise<void> =>
+  mustSwanctl(nodeOf(lab, node), ...args);
 
 const asked =
   (...args: string[]) =>
