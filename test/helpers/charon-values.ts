@@ -34,6 +34,7 @@ export function ikeSa(overrides: Partial<IkeSa> = {}): IkeSa {
     remoteId: 'CN=ipsec-b',
     initiator: true,
     establishedFor: 1,
+    negotiating: false,
     children: [],
     ...overrides,
   };

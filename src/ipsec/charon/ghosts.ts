@@ -2,14 +2,18 @@ import { isOurReqid } from '../identity.ts';
 import type { KernelSa } from './orphans.ts';
 import type { IkeSa } from './replies.ts';
 
-/** Younger ones may not be in the kernel's list yet. */
-const SETTLED_S = 5;
+/** A CHILD_SA of ours that charon has and the kernel has lost: somebody flushed it. Its peer would go on sending into nothing. */
+export interface Ghost {
+  readonly connection: string;
+  readonly child: string;
+  readonly uniqueId: number;
+}
 
-/**
- * CHILD_SAs of ours that charon has and the kernel has lost, by unique id: somebody flushed it. Their peers would go on sending into nothing.
- * List charon's first, then the kernel's.
- */
-export function findGhosts(sas: readonly IkeSa[], kernel: readonly KernelSa[]): number[] {
+/** Younger ones may not be in the kernel's list yet. Seconds. */
+export const SETTLED_S = 5;
+
+/** List charon's SAs first, then the kernel's. */
+export function findGhosts(sas: readonly IkeSa[], kernel: readonly KernelSa[]): Ghost[] {
   const present = new Set(kernel.map(({ dst, spi }) => `${dst} ${spi}`));
   return sas.flatMap((sa) =>
     sa.children
@@ -20,6 +24,6 @@ export function findGhosts(sas: readonly IkeSa[], kernel: readonly KernelSa[]): 
           installedFor >= SETTLED_S &&
           !(present.has(`${sa.localHost} ${spiIn}`) && present.has(`${sa.remoteHost} ${spiOut}`)),
       )
-      .map(({ uniqueId }) => uniqueId),
+      .map(({ name, uniqueId }) => ({ connection: sa.connection, child: name, uniqueId })),
   );
 }

@@ -67,6 +67,8 @@ const ikeSaSchema = z
     'remote-id': z.string(),
     initiator: flag,
     established: number.optional(),
+    'tasks-queued': strings,
+    'tasks-active': strings,
     'child-sas': z.record(z.string(), childSaSchema).default({}),
   })
   .transform((sa) => ({
@@ -81,6 +83,8 @@ const ikeSaSchema = z
     initiator: sa.initiator,
     /** Seconds; missing while it is being negotiated. */
     establishedFor: sa.established,
+    /** A CHILD_SA is being negotiated from this end, or will be. */
+    negotiating: [...sa['tasks-queued'], ...sa['tasks-active']].includes('CHILD_CREATE'),
     children: Object.values(sa['child-sas']),
   }));
 

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Charon } from '../../ipsec/charon/charon.ts';
 import { createCharon } from '../../ipsec/charon/client.ts';
+import { isStanding } from '../../ipsec/charon/ignored.ts';
 import { replaceOrphans } from '../../ipsec/charon/replace-orphans.ts';
 import type { ConnectionConfig } from '../../ipsec/types.ts';
 import { connectVici } from '../../ipsec/vici/session.ts';
@@ -63,7 +64,7 @@ export async function bringUp(
     try {
       const charon = createCharon(session);
       for (const sa of await charon.listSas()) {
-        for (const { name } of sa.children) {
+        for (const { name } of sa.children.filter(isStanding)) {
           running.add(`${sa.connection}/${name}`);
         }
       }

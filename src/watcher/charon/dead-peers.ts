@@ -2,6 +2,7 @@ import type { Charon } from '../../ipsec/charon/charon.ts';
 import { createLiveness } from '../../ipsec/charon/liveness.ts';
 import type { ViciMessage } from '../../ipsec/vici/message.ts';
 import { sleep } from '../node.ts';
+import { sasOf } from './sas-of.ts';
 
 export interface DeadPeersOptions {
   /** The peer of this connection answers, be it through another IKE_SA. */
@@ -13,8 +14,6 @@ export interface DeadPeersOptions {
 
 /** What charon tells of many peers at once is looked at together. */
 const LOOK_MS = 1_000;
-/** charon goes through all IKE_SAs to list those of one connection. */
-const FEW = 8;
 
 export interface DeadPeers {
   /** Takes what charon logs. */
@@ -37,9 +36,7 @@ export function createDeadPeers(
       return;
     }
     const doubtful = liveness.doubtful();
-    const lists =
-      doubtful.size > FEW ? [charon.listSas()] : [...doubtful].map((name) => charon.listSas(name));
-    const dead = liveness.judge((await Promise.all(lists)).flat(), doubtful, performance.now());
+    const dead = liveness.judge(await sasOf(charon, doubtful), doubtful, performance.now());
     await charon.forget(dead.map(({ uniqueId }) => uniqueId));
     for (const { connection } of dead.filter(({ elsewhere }) => elsewhere)) {
       onAnswer(connection);

@@ -2,16 +2,17 @@ import type { Charon } from '../../ipsec/charon/charon.ts';
 import { type Failure, failureIn, NO_ANSWER } from '../../ipsec/charon/failures.ts';
 import { isAnnouncement, pinsFor } from '../../ipsec/charon/pins.ts';
 import type { IkeSa } from '../../ipsec/charon/replies.ts';
-import { createStuckTraps } from '../../ipsec/charon/stuck.ts';
 import type { ConnectionConfig } from '../../ipsec/types.ts';
 import { createDeadPeers } from './dead-peers.ts';
 import type { Pinning } from './pinning.ts';
 import type { CharonSessionOptions } from './session.ts';
+import { createTrapWatch, type RepairEffects } from './trap-watch.ts';
 
 export interface FollowOptions extends Pick<CharonSessionOptions, 'onDown' | 'onFailures' | 'onError'> {
   /** Brought up to date: the last failure with each connection that is not up. */
   readonly failures: Map<string, Failure>;
   readonly pinning: Pinning;
+  readonly repair: RepairEffects;
   readonly planned: () => readonly ConnectionConfig[];
   /** Aborted when the session ends. */
   readonly signal: AbortSignal;
@@ -19,8 +20,7 @@ export interface FollowOptions extends Pick<CharonSessionOptions, 'onDown' | 'on
 
 /** Subscribes to what charon tells of its own accord. @throws ViciError */
 export async function follow(charon: Charon, options: FollowOptions): Promise<void> {
-  const { failures, pinning, planned, signal, onDown, onFailures, onError } = options;
-  const traps = createStuckTraps();
+  const { failures, pinning, repair, planned, signal, onDown, onFailures, onError } = options;
   const onAnswer = (connection: string): void => {
     if (failures.get(connection)?.reason === NO_ANSWER) {
       failures.delete(connection);
@@ -28,6 +28,7 @@ export async function follow(charon: Charon, options: FollowOptions): Promise<vo
     }
   };
   const peers = createDeadPeers(charon, { onAnswer, onError, signal });
+  const traps = createTrapWatch({ ...repair, planned, doubts: peers.doubts, onError, signal });
   const hold = (connection: string, applies: (sas: readonly IkeSa[]) => boolean): void => {
     charon
       .listSas(connection)
@@ -46,7 +47,6 @@ export async function follow(charon: Charon, options: FollowOptions): Promise<vo
   });
   await charon.onUpdown(({ kind, up, sa }) => {
     for (const { reqid, spiOut } of sa.children) {
-      traps.moved(reqid);
       if (!up) {
         pinning.letGo(reqid, spiOut);
       } else if (kind === 'child') {
@@ -69,12 +69,6 @@ export async function follow(charon: Charon, options: FollowOptions): Promise<vo
       onFailures();
     }
     peers.note(message);
-    // With its IKE_SA, charon forgets what it waited for.
-    const stuck = traps.note(String(message.msg ?? ''), performance.now());
-    for (const { name, children } of stuck === undefined ? [] : planned()) {
-      if (children.some(({ reqid }) => reqid === stuck) && !peers.doubts(name)) {
-        charon.rekeyIke(name).catch(onError);
-      }
-    }
+    traps.note(message);
   });
 }

@@ -1,6 +1,5 @@
 import { createCharon } from '../../ipsec/charon/client.ts';
 import type { Failure } from '../../ipsec/charon/failures.ts';
-import { findGhosts } from '../../ipsec/charon/ghosts.ts';
 import type { Profile } from '../../ipsec/charon/profile.ts';
 import { assertSupported } from '../../ipsec/charon/supported.ts';
 import { CONNECTION_PREFIX } from '../../ipsec/connections.ts';
@@ -17,6 +16,7 @@ import type { Pace } from './pace.ts';
 import { createPinning } from './pinning.ts';
 import type { Service } from './renewal.ts';
 import { createRenewer } from './renewer.ts';
+import { type RepairEffects, replaceGhosts } from './trap-watch.ts';
 
 export interface CharonSessionOptions {
   /** charon's VICI socket. */
@@ -38,7 +38,7 @@ export interface CharonSessionOptions {
 }
 
 export const CONNECT_MS = 5_000;
-/** How often charon's SAs are looked for in the kernel. */
+/** How often charon's SAs are looked for in the kernel, whether that asks for one or not. */
 const GHOSTS_MS = 20_000;
 /** A node tells its boot before it negotiates: what is older than the news is from before. */
 const SINCE_BOOT_S = 2;
@@ -60,13 +60,19 @@ export async function openCharonSession(
     const inTurn = createQueue();
     const ended = new AbortController();
     let planned: readonly ConnectionConfig[] = [];
-    await follow(charon, { ...options, failures, pinning, planned: () => planned, signal: ended.signal });
+    const repair: RepairEffects = {
+      charon,
+      listKernel: () => listStates(options.iproute2),
+      bringUp: (children) => bringUp(options, children, signal),
+    };
+    const { signal: over } = ended;
+    await follow(charon, { ...options, failures, pinning, repair, planned: () => planned, signal: over });
     const renewer = createRenewer(charon, {
       ...options,
       planned: () => planned,
       inTurn,
-      signal: ended.signal,
-      sleep: (ms) => sleep(ms, ended.signal),
+      signal: over,
+      sleep: (ms) => sleep(ms, over),
       release: (sas) => {
         for (const { reqid, spiOut } of sas.flatMap(({ children }) => children)) {
           pinning.letGo(reqid, spiOut);
@@ -92,8 +98,7 @@ export async function openCharonSession(
         }
         if (performance.now() - looked >= GHOSTS_MS) {
           looked = performance.now();
-          const sas = await charon.listSas();
-          await charon.endChildren(findGhosts(sas, await listStates(options.iproute2)));
+          await replaceGhosts(repair, await charon.listSas());
         }
       },
       async report() {

@@ -190,6 +190,13 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [{ file: `${SRC}/ipsec/charon/ghosts.js`, from: "state === 'INSTALLED'", to: 'false' }],
   },
   {
+    name: 'traps',
+    mechanism: 'acquires that charon ignores are answered by the agent',
+    row: '14e',
+    fails: /traffic: not within/,
+    edits: [{ file: `${SRC}/watcher/charon/follow.js`, from: 'traps.note(message);', to: '' }],
+  },
+  {
     name: 'liveness',
     mechanism: 'a peer that sends ESP is alive, whether it answers or not',
     row: '6n',

@@ -1,3 +1,4 @@
+import { SETTLED_S } from '../../../../src/ipsec/charon/ghosts.ts';
 import { nodeOf } from '../../lab/lab.ts';
 import { mustSwanctl, swanctl } from '../../lab/node.ts';
 import { sasOf } from '../../lab/probe.ts';
@@ -5,6 +6,11 @@ import { mustIn, sleep } from '../../lab/process.ts';
 import { RESPONDER_FIRST, type Row } from '../table.ts';
 import { haveOneIkeSa } from './ike-sas.ts';
 import { idOf } from './kernel-sas.ts';
+
+/** charon alone would wait for the end of the IKE_SA. */
+const WITHIN_MS = 2_000;
+/** Of the client's node, with the server's. */
+const CHILDREN = ['udp_kube-dns_egress', 'tcp_kube-dns_egress', 'tcp_cert-manager_ingress'];
 
 /** Row 14: what somebody does by hand. */
 export const handRows: readonly Row[] = [
@@ -22,7 +28,12 @@ export const handRows: readonly Row[] = [
   {
     id: '14b',
     title: "somebody flushes the SAs of the client's kernel",
-    prepare: haveOneIkeSa,
+    recoversWithin: WITHIN_MS,
+    async prepare(world) {
+      await haveOneIkeSa(world);
+      // Those of a few seconds ago are looked at once more, and take as much longer.
+      await sleep(1_000 * SETTLED_S);
+    },
     async event({ lab }) {
       const node = nodeOf(lab, 'worker-0');
       const sas = await sasOf(node);
@@ -37,7 +48,7 @@ export const handRows: readonly Row[] = [
     title: 'somebody has charon rekey CHILD_SAs (swanctl --rekey --child)',
     loses: RESPONDER_FIRST,
     async event({ lab }) {
-      for (const child of ['udp_kube-dns_egress', 'tcp_kube-dns_egress', 'tcp_cert-manager_ingress']) {
+      for (const child of CHILDREN) {
         await mustSwanctl(nodeOf(lab, 'worker-0'), '--rekey', '--child', child);
       }
       await sleep(4_000);
@@ -52,6 +63,18 @@ export const handRows: readonly Row[] = [
       const again = ['--rekey', '--ike', 'k8s-node-controller-1', '--reauth'];
       await mustSwanctl(nodeOf(lab, 'worker-0'), ...again);
       await sleep(4_000);
+      return undefined;
+    },
+  },
+  {
+    id: '14e',
+    title: 'somebody ends CHILD_SAs, but not their IKE_SA (swanctl --terminate --child)',
+    recoversWithin: WITHIN_MS,
+    prepare: haveOneIkeSa,
+    async event({ lab }) {
+      for (const child of CHILDREN) {
+        await mustSwanctl(nodeOf(lab, 'worker-0'), '--terminate', '--child', child);
+      }
       return undefined;
     },
   },
