@@ -5,6 +5,7 @@ import { icmpRows } from './rows/icmp.ts';
 import { mtuRows } from './rows/mtu.ts';
 import { negotiationRows } from './rows/negotiation.ts';
 import { nodeRows } from './rows/nodes.ts';
+import { outageRows } from './rows/outages.ts';
 import { overlayRows } from './rows/overlay.ts';
 import { podRows } from './rows/pods.ts';
 import { policyRows, serviceRows } from './rows/policies.ts';
@@ -41,6 +42,7 @@ export const CHAPTERS: readonly Chapter[] = [
       ...negotiationRows,
       ...overlayRows,
       ...handRows,
+      ...outageRows,
     ],
   },
   { world: { policy: POLICY, agentFlags: ['--node-traffic', '--strict'] }, rows: strangerRows },

@@ -66,7 +66,7 @@ export const saRows: readonly Row[] = [
   {
     id: '6h',
     title: 'hard expiry of SAs that nobody has rekeyed, by their age',
-    loses: 'what is on its way when an SA ends at its receiver first',
+    lossless: true,
     async event(world) {
       const sas = await between(world);
       for (const sa of sas) {
@@ -83,7 +83,7 @@ export const saRows: readonly Row[] = [
   {
     id: '6m',
     title: 'hard expiry of SAs that nobody has rekeyed, by the number of their packets',
-    loses: 'the kernel drops the packet that meets the limit',
+    lossless: true,
     async event(world) {
       const sas = await outbound(world);
       for (const sa of sas) {
