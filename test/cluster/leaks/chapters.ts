@@ -1,5 +1,6 @@
 import { daemonRows } from './rows/daemons.ts';
 import { dpdRows } from './rows/dpd.ts';
+import { firstPacketRows } from './rows/first-packets.ts';
 import { handRows } from './rows/hand.ts';
 import { icmpRows } from './rows/icmp.ts';
 import { mtuRows } from './rows/mtu.ts';
@@ -30,6 +31,7 @@ export const CHAPTERS: readonly Chapter[] = [
     world: { policy: POLICY },
     rows: [
       ...podRows,
+      ...firstPacketRows,
       ...reuseRows,
       ...daemonRows,
       ...serviceRows,

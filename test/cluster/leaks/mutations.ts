@@ -62,6 +62,19 @@ export const MUTATIONS: readonly Mutation[] = [
     ],
   },
   {
+    name: 'hairpin',
+    mechanism: 'the first packets of a flow that DNAT makes pass the hairpin',
+    row: '1c',
+    fails: /"first-service","sent":\d+,"lost":[1-9]/,
+    edits: [
+      {
+        file: `${SRC}/ipsec/hairpin/render.js`,
+        from: 'ct state new ct status dnat',
+        to: 'ct state invalid ct status dnat',
+      },
+    ],
+  },
+  {
     name: 'boot',
     mechanism: "a peer's new bootID drops its IKE_SAs",
     row: '2g',

@@ -40,7 +40,12 @@ export const attach = async (
   spec: PodSpec,
   beforeAdd?: () => Promise<void>,
 ): Promise<LabPod> =>
-  await attachPod(nodeOf(lab, SERVER), spec, await lab.cluster.uidOf(spec.namespace, spec.name), beforeAdd);
+  await attachPod(
+    nodeOf(lab, spec.node),
+    spec,
+    await lab.cluster.uidOf(spec.namespace, spec.name),
+    beforeAdd,
+  );
 
 /** A stream from client2 to the late address for as long as the body runs. */
 export async function withStream(
@@ -72,14 +77,14 @@ export async function withStream(
 export const answered = async (world: World, name: string, since: number): Promise<number> =>
   await until(`answers of ${name}`, PATIENCE_MS, async () => ledgerOf(world).answeredSince(name, since));
 
-/** Waits until the node cache of the server has the pod, and its agent has nothing to do. */
-export async function knows({ lab }: World, { name }: PodSpec): Promise<void> {
-  const runDir = join(nodeOf(lab, SERVER).run, 'trapline');
+/** Waits until the cache of its node has the pod, and the agent there has nothing to do. */
+export async function knows({ lab }: World, { name, node }: PodSpec): Promise<void> {
+  const own = nodeOf(lab, node);
   await until(`${name} in the node cache`, 15_000 * STRETCH, async () => {
-    const cache = readNodeCache(runDir);
+    const cache = readNodeCache(join(own.run, 'trapline'));
     return cache.kind === 'ok' && cache.value.pods.some((pod) => pod.name === name);
   });
-  await inStep(nodeOf(lab, SERVER));
+  await inStep(own);
   // A step that has just begun holds the lock.
   await sleep(2_000);
 }

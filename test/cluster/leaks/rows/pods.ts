@@ -1,12 +1,9 @@
 import { nodeOf } from '../../lab/lab.ts';
 import { holdAgent } from '../../lab/node.ts';
 import { detachPod } from '../../lab/pod.ts';
-import { STRETCH } from '../../lab/probe.ts';
 import { mustIn, sleep, until } from '../../lab/process.ts';
-import { PODS } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
-import { MARKER } from '../traffic.ts';
-import { ledgerOf, PATIENCE_MS, runSender, runServer, type World } from '../world.ts';
+import { PATIENCE_MS, runServer, type World } from '../world.ts';
 import { announce, answered, attach, CLIENT, knows, late, SERVER, withStream } from './late.ts';
 import { refusesSpoofed } from './spoofed.ts';
 
@@ -73,42 +70,6 @@ export const podRows: readonly Row[] = [
       } finally {
         goOn();
       }
-    },
-  },
-  {
-    id: '1c',
-    title: 'first packets: a flow between nodes without any SA',
-    async event(world) {
-      const from = Date.now();
-      const specs = [
-        {
-          name: 'first-udp',
-          kind: 'udp',
-          address: PODS.dns1.address,
-          port: 53,
-          bytes: 100,
-          everyMs: 200,
-          marker: MARKER,
-        },
-        {
-          name: 'first-tcp',
-          kind: 'tcp',
-          address: PODS.cert.address,
-          port: 9402,
-          bytes: 100,
-          everyMs: 200,
-          marker: MARKER,
-        },
-      ] as const;
-      const sender = runSender(world, 'client0', specs);
-      await sleep(5_000 + 500 * STRETCH);
-      const to = Date.now() - 2_000;
-      const lost = specs.map(({ name }) => ledgerOf(world).passage(name, from, to));
-      await sender.stop('SIGKILL');
-      if (lost.some((passage) => passage.lost > 0 || passage.sent === 0)) {
-        throw new Error(`first packets lost: ${JSON.stringify(lost)}`);
-      }
-      return `0 lost of ${lost.reduce((sum, { sent }) => sum + sent, 0)} first ones`;
     },
   },
   {

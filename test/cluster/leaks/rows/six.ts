@@ -7,12 +7,13 @@ import { NODES, PODS, withAddress6 } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
 import { MARKER } from '../traffic.ts';
 import type { World } from '../world.ts';
+import { firstPacketRows } from './first-packets.ts';
 import { mtuRows } from './mtu.ts';
 import { overlayRows } from './overlay.ts';
-import { podRows } from './pods.ts';
 import { saRows } from './sas.ts';
 import { strangerRows } from './strangers.ts';
 
+const NFT = '/usr/sbin/nft';
 const SERVER = withAddress6(PODS.dns1).address6 ?? '';
 const OTHER = withAddress6(PODS.dns0).address6 ?? '';
 
@@ -96,7 +97,7 @@ export const sixRows: readonly Row[] = [
       await mustIn(enter, ['/usr/sbin/ip', '-6', 'route', 'del', ...to]);
     }),
   },
-  sixth('11f', '1c', podRows),
+  sixth('11f', '1c', firstPacketRows),
   sixth('11g', '6b', saRows),
   sixth('11h', '8a', mtuRows),
   sixth('11i', '8b', mtuRows),
@@ -112,6 +113,28 @@ export const sixRows: readonly Row[] = [
       await lab.cluster.put('nodes.yaml', nodesManifest(both));
       if (![...hosts].some((host) => host.includes(':'))) {
         throw new Error(`SAs of ${[...hosts].join(', ')}`);
+      }
+      return undefined;
+    },
+  },
+  {
+    id: '11n',
+    title: "IPv6: fragments where others' conntrack rules reassemble them as well",
+    lossless: true,
+    async event({ lab }) {
+      const rules = `table ip6 other {
+  chain in {
+    type filter hook prerouting priority 0
+    ct state established accept
+  }
+}
+`;
+      for (const { enter } of lab.nodes) {
+        await mustIn(enter, [NFT, '-f', '-'], rules);
+      }
+      await sleep(8_000);
+      for (const { enter } of lab.nodes) {
+        await mustIn(enter, [NFT, 'delete', 'table', 'ip6', 'other']);
       }
       return undefined;
     },

@@ -1,0 +1,84 @@
+import { nodeOf, type PodName } from '../../lab/lab.ts';
+import { holdAgent } from '../../lab/node.ts';
+import { detachPod } from '../../lab/pod.ts';
+import { STRETCH } from '../../lab/probe.ts';
+import { type Entrance, sleep } from '../../lab/process.ts';
+import { DNS_IP, PODS, type PodSpec } from '../../lab/topology.ts';
+import type { Row } from '../table.ts';
+import { MARKER, type StreamSpec } from '../traffic.ts';
+import { ledgerOf, runSender, type World } from '../world.ts';
+import { announce, attach, knows, late } from './late.ts';
+
+const to = (
+  name: string,
+  address: string,
+  more: Pick<StreamSpec, 'kind' | 'port'> = { kind: 'udp', port: 53 },
+): StreamSpec => ({ name, address, bytes: 100, everyMs: 200, marker: MARKER, ...more });
+
+/** Streams begin, and none of their messages is lost. */
+async function noneLost(
+  world: World,
+  from: PodName | Entrance,
+  specs: readonly StreamSpec[],
+): Promise<string> {
+  const since = Date.now();
+  const sender = runSender(world, from, specs);
+  await sleep(5_000 + 500 * STRETCH);
+  const until = Date.now() - 2_000;
+  const passages = specs.map(({ name }) => ({ name, ...ledgerOf(world).passage(name, since, until) }));
+  await sender.stop('SIGKILL');
+  if (passages.some(({ lost, sent }) => lost > 0 || sent === 0)) {
+    throw new Error(`first packets lost: ${JSON.stringify(passages)}`);
+  }
+  return `0 lost of ${passages.reduce((sum, { sent }) => sum + sent, 0)} first ones`;
+}
+
+/** A pod starts and sends at once; ADD alone has protected it. */
+const startsSending =
+  (spec: PodSpec, specs: readonly StreamSpec[]) =>
+  async (world: World): Promise<string> => {
+    await announce(world, [spec]);
+    await knows(world, spec);
+    const goOn = holdAgent(nodeOf(world.lab, spec.node));
+    try {
+      const pod = await attach(world, spec);
+      const remark = await noneLost(world, pod.enter, specs);
+      goOn();
+      await detachPod(pod);
+      await announce(world, []);
+      return remark;
+    } finally {
+      goOn();
+    }
+  };
+
+/** Row 1, what is sent first. */
+export const firstPacketRows: readonly Row[] = [
+  {
+    id: '1c',
+    title: 'first packets: flows between nodes without any SA, one of them to a ClusterIP',
+    event: (world) =>
+      noneLost(world, 'client0', [
+        to('first-udp', PODS.dns1.address),
+        to('first-service', DNS_IP),
+        to('first-tcp', PODS.cert.address, { kind: 'tcp', port: 9402 }),
+      ]),
+  },
+  {
+    id: '1f',
+    title: 'client pod starts and sends from its first instruction, and its agent stands still',
+    event: startsSending({ ...PODS.client2, name: 'client-late', address: '172.16.43.30' }, [
+      to('client-udp', PODS.dns0.address),
+      to('client-service', DNS_IP),
+      to('client-tcp', PODS.dns1.address, { kind: 'tcp', port: 53 }),
+    ]),
+  },
+  {
+    id: '1g',
+    title: 'server pod starts and sends from its first instruction, and its agent stands still',
+    event: startsSending(late(157), [
+      to('server-icmp', PODS.client2.address, { kind: 'icmp', port: 0 }),
+      to('server-udp', PODS.dns0.address),
+    ]),
+  },
+];
