@@ -39,6 +39,9 @@ export interface TrapWatchOptions extends RepairEffects {
 
 /** What charon tells of many traps at once is looked at together. */
 const LOOK_MS = 200;
+/** A CHILD_SA may be about to go, and an attempt about to fail: the kernel asks but every 4 s. */
+const AGAIN_MS = 1_000;
+const AGAIN_FOR_MS = 3_000;
 /** Of the time, the share that looking takes at most. */
 const SHARE = 0.05;
 
@@ -50,28 +53,34 @@ export interface TrapWatch {
 
 export function createTrapWatch(options: TrapWatchOptions): TrapWatch {
   const { charon, bringUp, planned, doubts, onError, signal } = options;
-  const reqids = new Set<number>();
-  const names = new Set<string>();
-  const take = (): (ChildRef & { readonly reqid: number })[] => {
-    const asked = planned().flatMap(({ name, children }) =>
-      children
-        .filter((child) => reqids.has(child.reqid) || names.has(`${name}/${child.name}`))
-        .map((child) => ({ connection: name, child: child.name, reqid: child.reqid })),
+  /** By reqid, or by the names of connection and child: until when a trap is looked at. */
+  const asked = new Map<number | string, number>();
+  const take = () => {
+    const traps = planned().flatMap(({ name: connection, children }) =>
+      children.flatMap(({ name: child, reqid }) => {
+        const key = asked.has(reqid) ? reqid : `${connection}/${child}`;
+        const until = asked.get(key);
+        return until === undefined || doubts(connection) ? [] : [{ key, until, connection, child, reqid }];
+      }),
     );
-    reqids.clear();
-    names.clear();
-    return asked.filter(({ connection }) => !doubts(connection));
+    asked.clear();
+    return traps;
   };
   const look = async (): Promise<void> => {
-    const asked = take();
-    const sas = await sasOf(charon, new Set(asked.map(({ connection }) => connection)));
-    const traps = asked.map((one) => {
-      const own = sas.filter(({ connection }) => connection === one.connection);
-      return { ...one, state: stateOfTrap(own, one.reqid) };
+    const taken = take();
+    const sas = await sasOf(charon, new Set(taken.map(({ connection }) => connection)));
+    const traps = taken.map((trap) => {
+      const own = sas.filter(({ connection }) => connection === trap.connection);
+      return { ...trap, state: stateOfTrap(own, trap.reqid) };
     });
     const stuck = traps.filter(({ state }) => state === 'stuck');
     if (stuck.length > 0) {
       void bringUp(stuck);
+    }
+    for (const { key, until, state } of traps) {
+      if (state !== 'stuck' && until > performance.now() && !asked.has(key)) {
+        asked.set(key, until);
+      }
     }
     if (traps.some(({ state }) => state === 'up')) {
       await replaceGhosts(options, sas);
@@ -79,14 +88,15 @@ export function createTrapWatch(options: TrapWatchOptions): TrapWatch {
   };
   let looking = false;
   const lookWhileAsked = async (): Promise<void> => {
-    while (reqids.size + names.size > 0) {
-      await sleep(LOOK_MS, signal);
+    let pauseMs = LOOK_MS;
+    while (asked.size > 0) {
+      await sleep(pauseMs, signal);
       if (signal.aborted) {
         return;
       }
       const began = performance.now();
       await look();
-      await sleep((performance.now() - began) / SHARE, signal);
+      pauseMs = Math.max(AGAIN_MS, (performance.now() - began) / SHARE);
     }
   };
   return {
@@ -95,11 +105,8 @@ export function createTrapWatch(options: TrapWatchOptions): TrapWatch {
       if (ignored === undefined) {
         return;
       }
-      if ('reqid' in ignored) {
-        reqids.add(ignored.reqid);
-      } else {
-        names.add(`${ignored.connection}/${ignored.child}`);
-      }
+      const key = 'reqid' in ignored ? ignored.reqid : `${ignored.connection}/${ignored.child}`;
+      asked.set(key, performance.now() + AGAIN_FOR_MS);
       if (!looking) {
         looking = true;
         lookWhileAsked()
