@@ -43,7 +43,7 @@ const LOOK_MS = 200;
 const AGAIN_MS = 1_000;
 const AGAIN_FOR_MS = 3_000;
 /** Of the time, the share that looking takes at most. */
-const SHARE = 0.05;
+const SHARE = 0.2;
 
 /** Answers the acquires that charon ignores. */
 export interface TrapWatch {
