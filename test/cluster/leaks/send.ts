@@ -44,7 +44,12 @@ function streamUdp(spec: StreamSpec): void {
     type: spec.address.includes(':') ? 'udp6' : 'udp4',
     recvBufferSize: BUFFER_BYTES,
   });
-  socket.on('message', (data) => received(data.toString('latin1', 0, 200)));
+  // What comes from elsewhere is no answer: conntrack has forgotten the ClusterIP that was asked.
+  socket.on('message', (data, { address }) => {
+    if (address === spec.address) {
+      received(data.toString('latin1', 0, 200));
+    }
+  });
   socket.on('error', () => undefined);
   keepSending(spec, (payload) => socket.send(payload, spec.port, spec.address, () => undefined));
 }
