@@ -9,11 +9,13 @@ import { MARKER, type StreamSpec } from '../traffic.ts';
 import { ledgerOf, runSender, type World } from '../world.ts';
 import { announce, attach, knows, late } from './late.ts';
 
-const to = (
-  name: string,
-  address: string,
-  more: Pick<StreamSpec, 'kind' | 'port'> = { kind: 'udp', port: 53 },
-): StreamSpec => ({ name, address, bytes: 100, everyMs: 200, marker: MARKER, ...more });
+const to = (name: string, address: string, more: Partial<StreamSpec> = {}): StreamSpec => ({
+  ...{ name, address, kind: 'udp', port: 53, bytes: 100, everyMs: 200, marker: MARKER },
+  ...more,
+});
+
+/** As a resolver asks: what is sent once the tunnel is up would have conntrack remember what waited for it. */
+const SELDOM = { everyMs: 2_000 };
 
 /** Streams begin, and none of their messages is lost. */
 async function noneLost(
@@ -59,8 +61,8 @@ export const firstPacketRows: readonly Row[] = [
     title: 'first packets: flows between nodes without any SA, one of them to a ClusterIP',
     event: (world) =>
       noneLost(world, 'client0', [
-        to('first-udp', PODS.dns1.address),
-        to('first-service', DNS_IP),
+        to('first-udp', PODS.dns1.address, SELDOM),
+        to('first-service', DNS_IP, SELDOM),
         to('first-tcp', PODS.cert.address, { kind: 'tcp', port: 9402 }),
       ]),
   },
