@@ -46,7 +46,7 @@ charonTest('an IKE_SA outlives a peer that is silent for a while', async (t, a, 
   await a.charon.initiateIke('k8s-node-b', 30_000);
   const [before] = await a.charon.listSas();
   const resume = await suspend(t, b);
-  await a.charon.rekeyIke('k8s-node-b');
+  await a.charon.rekeyIkeSa(before?.uniqueId ?? 0);
   await sleep(UNANSWERED_MS + SLACK_MS);
   t.deepEqual(
     (await a.charon.listSas()).map(({ uniqueId }) => uniqueId),
@@ -76,6 +76,7 @@ charonTest('one that was never up is given up, and the next packet begins anothe
   await trigger(a, reqid);
   const connecting = await until('connecting', first);
   t.is(connecting.state, 'CONNECTING');
+  t.true(connecting.negotiating, 'its first CHILD_SA comes with it');
   await sleep(UNANSWERED_MS / 2);
   t.is((await first())?.uniqueId, connecting.uniqueId);
   await until('given up', async () => (await first()) === undefined);

@@ -72,8 +72,6 @@ export interface Charon {
   onChildRekey(listener: (old: ReturnType<typeof parseChildRekey>) => void): Promise<() => Promise<void>>;
   /** Subscribes to what charon logs. */
   onLog(listener: (message: ViciMessage) => void): Promise<() => Promise<void>>;
-  /** Begins to rekey the IKE_SAs of a connection. */
-  rekeyIke(connection: string): Promise<void>;
   /** Begins to rekey one IKE_SA, which then has another unique id. */
   rekeyIkeSa(uniqueId: number): Promise<void>;
   /** Ends CHILD_SAs, and tells their peers. */

@@ -88,7 +88,6 @@ export function createCharon(session: ViciSession, profile: Profile = 'modern'):
     onIkeRekey: (listener) => session.on('ike-rekey', (message) => listener(parseIkeRekey(message))),
     onChildRekey: (listener) => session.on('child-rekey', (message) => listener(parseChildRekey(message))),
     onLog: (listener) => session.on('log', listener),
-    rekeyIke: (ike) => tolerant(session, 'rekey', { ike }),
     rekeyIkeSa: (id) => tolerant(session, 'rekey', { 'ike-id': String(id) }),
     endChildren: async (uniqueIds) => {
       for (const id of uniqueIds) {

@@ -38,6 +38,7 @@ test('list-sa of charon 5.9.8', (t) => {
     localId: 'CN=ipsec-a',
     remoteId: 'CN=ipsec-b',
     initiator: true,
+    negotiating: false,
   });
   t.like(sa?.children[0], {
     name: 'udp_kube-dns_egress',
