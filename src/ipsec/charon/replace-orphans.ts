@@ -6,9 +6,11 @@ import type { IkeSa } from './replies.ts';
 export interface OrphanEffects {
   listKernel(): Promise<readonly KernelSa[]>;
   listSas(): Promise<readonly IkeSa[]>;
+  /** Has the peer's agent send through the orphans until both ends have what replaces them. @throws ViciError if the peer does not answer */
+  announce(connection: string): Promise<void>;
   /** @throws ViciError if the CHILD_SA does not come up */
   initiate(connection: string, child: string): Promise<void>;
-  /** Waits until what the peer has sent through an orphan has come in. */
+  /** Waits until the peer sends through what is new, and what it has sent through an orphan has come in. */
   settle(): Promise<void>;
   /** An SA that is gone is not an error. */
   deleteKernel(sa: KernelSa): Promise<void>;
@@ -30,8 +32,14 @@ export async function replaceOrphans(
   const running = new Set(sas.flatMap((sa) => sa.children.map((child) => child.reqid)));
   await Promise.all(
     connections.map(async ({ name, children }) => {
-      for (const child of children.filter(({ reqid }) => reqids.has(reqid) && !running.has(reqid))) {
-        await attempt(() => effects.initiate(name, child.name));
+      const wanted = children.filter(({ reqid }) => reqids.has(reqid) && !running.has(reqid));
+      if (wanted.length > 0) {
+        await attempt(async () => {
+          await effects.announce(name);
+          for (const child of wanted) {
+            await attempt(() => effects.initiate(name, child.name));
+          }
+        });
       }
     }),
   );

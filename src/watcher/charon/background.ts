@@ -5,14 +5,11 @@ import { isStanding } from '../../ipsec/charon/ignored.ts';
 import { replaceOrphans } from '../../ipsec/charon/replace-orphans.ts';
 import type { ConnectionConfig } from '../../ipsec/types.ts';
 import { connectVici } from '../../ipsec/vici/session.ts';
-import type { Iproute2 } from '../../ipsec/xfrm/iproute2.ts';
 import { deleteState, listStates } from '../../ipsec/xfrm/kernel.ts';
 import type { ChildRef } from '../first-use.ts';
 import { type CharonSessionOptions, CONNECT_MS } from './session.ts';
 
 const INITIATE_MS = 15_000;
-/** How long a packet may be on its way. */
-const IN_FLIGHT_MS = 2_000;
 /** Live traffic waits for the slowest of the children that it uses. */
 const BRING_UP_MS = 5_000;
 const AT_ONCE = 8;
@@ -26,7 +23,7 @@ export function adoptOrphans(
   const replace = async (): Promise<void> => {
     const session = await connectVici({ path: options.path, timeoutMs: CONNECT_MS, signal });
     try {
-      const replaced = await replaceWith(createCharon(session), options.iproute2, connections);
+      const replaced = await replaceWith(createCharon(session), options, connections);
       if (replaced > 0) {
         options.onOrphans(replaced);
       }
@@ -39,14 +36,18 @@ export function adoptOrphans(
 
 async function replaceWith(
   charon: Charon,
-  iproute2: Iproute2,
+  { iproute2, pace }: Pick<CharonSessionOptions, 'iproute2' | 'pace'>,
   connections: readonly ConnectionConfig[],
 ): Promise<number> {
   return await replaceOrphans(connections, {
     listKernel: () => listStates(iproute2),
     listSas: () => charon.listSas(),
+    async announce(connection) {
+      await charon.initiateIke(connection, INITIATE_MS);
+      await setTimeout(pace.holdMs);
+    },
     initiate: (connection, child) => charon.initiate(connection, child, INITIATE_MS),
-    settle: () => setTimeout(IN_FLIGHT_MS),
+    settle: () => setTimeout(pace.inFlightMs),
     deleteKernel: (sa) => deleteState(iproute2, sa),
   });
 }

@@ -38,6 +38,7 @@ test('new SAs first, then the orphans go; what cannot be brought up goes as well
   const count = await replaceOrphans([connection('b')], {
     listKernel: async () => kernel,
     listSas: async () => [],
+    announce: async (ike) => void calls.push(`announce ${ike}`),
     initiate: async (ike, child) => {
       calls.push(`initiate ${ike} ${child}`);
       if (child.endsWith('_ingress')) {
@@ -49,6 +50,7 @@ test('new SAs first, then the orphans go; what cannot be brought up goes as well
   });
   t.is(count, 3);
   t.deepEqual(calls, [
+    'announce k8s-node-b',
     'initiate k8s-node-b udp_dns_egress',
     'initiate k8s-node-b udp_dns_ingress',
     'settle',
@@ -63,6 +65,7 @@ test('a child that runs already is not brought up twice', async (t) => {
   await replaceOrphans([connection('b')], {
     listKernel: async () => [kernelSa({ spi: 1 })],
     listSas: async () => running,
+    announce: async () => void calls.push('announce'),
     initiate: async () => void calls.push('initiate'),
     settle: async () => undefined,
     deleteKernel: async (sa) => void calls.push(`delete ${sa.spi}`),
@@ -75,6 +78,7 @@ test('orphans stay if charon dies meanwhile', async (t) => {
   const work = replaceOrphans([connection('b')], {
     listKernel: async () => [kernelSa({ spi: 1 })],
     listSas: async () => [],
+    announce: async () => undefined,
     initiate: async () => {
       throw new ViciError('closed', 'charon closed the connection');
     },
@@ -83,4 +87,20 @@ test('orphans stay if charon dies meanwhile', async (t) => {
   });
   await t.throwsAsync(work, { message: /closed/ });
   t.deepEqual(deleted, []);
+});
+
+test('a peer that does not answer is asked once, and its orphans go', async (t) => {
+  const calls: string[] = [];
+  await replaceOrphans([connection('b')], {
+    listKernel: async () => [kernelSa({ spi: 1 })],
+    listSas: async () => [],
+    announce: async () => {
+      calls.push('announce');
+      throw new ViciError('refused', 'no answer');
+    },
+    initiate: async () => void calls.push('initiate'),
+    settle: async () => undefined,
+    deleteKernel: async (sa) => void calls.push(`delete ${sa.spi}`),
+  });
+  t.deepEqual(calls, ['announce', 'delete 1']);
 });

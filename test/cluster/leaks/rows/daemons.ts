@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { readHeartbeat } from '../../../../src/cache/read.ts';
 import { VERSION } from '../../../../src/version.ts';
 import { nodeOf } from '../../lab/lab.ts';
-import { startAgent, startCharon, swanctl } from '../../lab/node.ts';
+import { type LabNode, startAgent, startCharon, swanctl } from '../../lab/node.ts';
 import { nodesManifest } from '../../lab/objects.ts';
-import { sasOf } from '../../lab/probe.ts';
+import { STRETCH, sasOf } from '../../lab/probe.ts';
 import { sleep, until } from '../../lab/process.ts';
 import { NODES } from '../../lab/topology.ts';
 import { makeMutant, useMutant } from '../mutant.ts';
@@ -30,13 +30,35 @@ const agentEnds =
     await inStep(node);
   };
 
-const charonEnds =
-  (signal: 'SIGTERM' | 'SIGKILL', name: string) =>
-  async ({ lab }: World): Promise<undefined> => {
+/** What a killed charon has left in the kernel of its node. Resolves to what waits until the agent has replaced it. */
+async function leftBy(node: LabNode): Promise<() => Promise<string>> {
+  const left = new Set((await sasOf(node)).flatMap(({ spi }) => (spi === 0 ? [] : [spi])));
+  return async () => {
+    await until('the SAs of before replaced', 60_000 * STRETCH, async () => {
+      await sleep(1_000);
+      return (await sasOf(node)).every(({ spi }) => !left.has(spi));
+    });
+    return `${left.size} SAs of before replaced`;
+  };
+}
+
+const charonStops = async ({ lab }: World): Promise<undefined> => {
+  const node = nodeOf(lab, SERVER);
+  await node.charon?.stop('SIGTERM');
+  await sleep(1_000);
+  await startCharon(node);
+};
+
+/** Row 2d, and what is like it. */
+export const charonKilled =
+  (name: string) =>
+  async ({ lab }: World): Promise<string> => {
     const node = nodeOf(lab, name);
-    await node.charon?.stop(signal);
+    const replaced = await leftBy(node);
+    await node.charon?.stop('SIGKILL');
     await sleep(1_000);
     await startCharon(node);
+    return await replaced();
   };
 
 /** Row 2: whatever dies or starts anew. */
@@ -53,15 +75,26 @@ export const daemonRows: readonly Row[] = [
     lossless: true,
     event: agentEnds('SIGKILL'),
   },
-  { id: '2c', title: 'charon of the server stopped, started again', event: charonEnds('SIGTERM', SERVER) },
-  { id: '2d', title: 'charon of the server killed, started again', event: charonEnds('SIGKILL', SERVER) },
-  { id: '2e', title: 'charon of the client killed, started again', event: charonEnds('SIGKILL', CLIENT) },
+  { id: '2c', title: 'charon of the server stopped, started again', event: charonStops },
+  {
+    id: '2d',
+    title: 'charon of the server killed, started again',
+    lossless: true,
+    event: charonKilled(SERVER),
+  },
+  {
+    id: '2e',
+    title: 'charon of the client killed, started again',
+    lossless: true,
+    event: charonKilled(CLIENT),
+  },
   {
     id: '2f',
     title: 'agent and charon killed, charon started first',
     lossless: true,
     async event({ lab }) {
       const node = nodeOf(lab, SERVER);
+      const replaced = await leftBy(node);
       await node.agent?.stop('SIGKILL');
       await node.charon?.stop('SIGKILL');
       await sleep(1_000);
@@ -69,7 +102,7 @@ export const daemonRows: readonly Row[] = [
       await sleep(2_000);
       startAgent(node, lab);
       await inStep(node);
-      return undefined;
+      return await replaced();
     },
   },
   {

@@ -1,5 +1,4 @@
 import { nodeOf, podOf } from '../../lab/lab.ts';
-import { startCharon } from '../../lab/node.ts';
 import { nodesManifest } from '../../lab/objects.ts';
 import { STRETCH, sasOf } from '../../lab/probe.ts';
 import { mustIn, runIn, sleep, until } from '../../lab/process.ts';
@@ -7,6 +6,7 @@ import { NODES, PODS, withAddress6 } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
 import { MARKER } from '../traffic.ts';
 import type { World } from '../world.ts';
+import { charonKilled } from './daemons.ts';
 import { firstPacketRows } from './first-packets.ts';
 import { mtuRows } from './mtu.ts';
 import { overlayRows } from './overlay.ts';
@@ -65,13 +65,8 @@ export const sixRows: readonly Row[] = [
   {
     id: '11b',
     title: 'IPv6: charon of the server killed, started again',
-    async event({ lab }) {
-      const node = nodeOf(lab, 'controller-1');
-      await node.charon?.stop('SIGKILL');
-      await sleep(1_000);
-      await startCharon(node);
-      return undefined;
-    },
+    lossless: true,
+    event: charonKilled('controller-1'),
   },
   {
     id: '11c',
