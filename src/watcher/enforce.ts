@@ -7,7 +7,7 @@ import { planAttachment, planPieces, sameGround } from '../ipsec/plan.ts';
 import { attachedAddresses } from '../ipsec/served.ts';
 import { XfrmError } from '../ipsec/xfrm/error.ts';
 import { type KernelPolicy, ownPolicy } from '../ipsec/xfrm/kernel-policy.ts';
-import type { Operation } from '../ipsec/xfrm/operation.ts';
+import { inOrder, type Operation } from '../ipsec/xfrm/operation.ts';
 import { changeOf, type Laid, lay, type Wanted } from './laid.ts';
 import { digestOf, type KnownAttachment, sameDigest } from './records.ts';
 
@@ -69,7 +69,7 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
       return undefined;
     }
     try {
-      await effects.apply(found.operations);
+      await effects.apply(inOrder(found.operations));
     } catch (error) {
       if (error instanceof XfrmError) {
         // The kernel is not what we took it for.
@@ -93,7 +93,7 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
     const differ = createDiffer(next.policies);
     await effects.eachPolicy(differ.see);
     const { operations: all, conflicts } = differ.result();
-    const operations = complete ? all : all.filter(({ op }) => op !== 'delete');
+    const operations = inOrder(complete ? all : all.filter(({ op }) => op !== 'delete'));
     await effects.apply(operations);
     laid = complete && conflicts.length === 0 ? next.laid : undefined;
     return {

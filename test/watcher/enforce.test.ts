@@ -83,6 +83,31 @@ test('a port that is gone is deleted after its record still named it', async (t)
   t.false(written[0]?.policies.some(({ selector }) => selector.proto === 'udp'));
 });
 
+test('no packet is caught by a weaker policy than the one that is for it', async (t) => {
+  const none = seedCache({ entries: [], endpoints: [] });
+  const all = seedCache({ unlisted: [{ proto: 'udp', port: 53, child: 'udp_kube-dns' }] });
+  const priorities = (applied: readonly Operation[], op: Operation['op']): number[] =>
+    applied.flatMap((operation) => (operation.op === op ? [operation.policy.priority] : []));
+
+  const rising = node([], []);
+  await createEnforcer(rising.effects).enforce(all);
+  const added = priorities(rising.applied, 'add');
+  t.true(new Set(added).size > 1);
+  t.deepEqual(
+    added,
+    added.toSorted((a, b) => a - b),
+  );
+
+  const falling = node(planPolicies(all, []), []);
+  await createEnforcer(falling.effects).enforce(none);
+  const deleted = priorities(falling.applied, 'delete');
+  t.true(new Set(deleted).size > 1);
+  t.deepEqual(
+    deleted,
+    deleted.toSorted((a, b) => b - a),
+  );
+});
+
 test('a kernel that refuses leaves the records as they are', async (t) => {
   const { written, effects } = node([]);
   const refusing: EnforceEffects = {

@@ -21,3 +21,15 @@ export function inverse(operation: Operation): Operation {
 export function inverseAll(operations: readonly Operation[]): Operation[] {
   return operations.map(inverse).reverse();
 }
+
+const TURN = { add: 0, update: 1, delete: 2 } as const;
+
+/**
+ * Adds come first, the strongest policies before the weaker ones, and deletes last, the other way round: at no moment is a packet caught by a
+ * weaker policy than the one that is for it, which would send it through another child, or wait for that.
+ */
+export function inOrder(operations: readonly Operation[]): Operation[] {
+  const weight = ({ op, policy: { priority } }: Operation): number =>
+    op === 'add' ? priority : op === 'delete' ? -priority : 0;
+  return [...operations].sort((a, b) => TURN[a.op] - TURN[b.op] || weight(a) - weight(b));
+}

@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { Operation } from '../../../src/ipsec/xfrm/operation.ts';
-import { inverse, inverseAll } from '../../../src/ipsec/xfrm/operation.ts';
+import { inOrder, inverse, inverseAll } from '../../../src/ipsec/xfrm/operation.ts';
 import { renderOperation } from '../../../src/ipsec/xfrm/render.ts';
 import { policy, selector } from './policies.ts';
 
@@ -61,4 +61,13 @@ test('every operation is undone by its inverse, the last one first', (t) => {
     { op: 'delete', policy: udp },
   ]);
   t.deepEqual(operations.map(inverse).map(inverse), operations);
+});
+
+test('the strongest policies come first and go last', (t) => {
+  const of = (op: 'add' | 'delete', priority: number): Operation => ({ op, policy: policy({ priority }) });
+  const update: Operation = { op: 'update', policy: before, previous: udp };
+  t.deepEqual(
+    inOrder([of('delete', 1), update, of('add', 3), of('delete', 2), of('add', 1), of('delete', 3)]),
+    [of('add', 1), of('add', 3), update, of('delete', 3), of('delete', 2), of('delete', 1)],
+  );
 });
