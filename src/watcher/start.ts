@@ -108,8 +108,9 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     keepNetwork: networkKeeper(options),
     publish: (report) => options.publisher?.publish(report),
     warmUp: async (cache) => {
-      const used = await listUsedPolicies(iproute2).catch(() => []);
-      await charon.bringUp(childrenInUse(cache, used)).catch(() => undefined);
+      const bringUp = async (): Promise<void> =>
+        await charon.bringUp(childrenInUse(cache, await listUsedPolicies(iproute2)));
+      await bringUp().catch((error) => log.warn({ err: error }, 'children of live traffic not brought up'));
     },
     watchAttachments: (running) => watchFolder(attachmentsDir(runDir), () => wake.notify('change'), running),
     writeHeartbeat: (beat) =>

@@ -4,8 +4,13 @@ import { childrenInUse } from '../../src/watcher/first-use.ts';
 import { seedCache } from '../helpers/cache.ts';
 
 /** As `ip -s xfrm policy` prints a policy of ours. */
-function printed(reqid: number, level: 'use' | 'required', use: string): string {
-  return `src 172.16.43.0/26 dst 172.16.166.178/32 proto udp dport 53 uid 0
+function printed(
+  reqid: number,
+  level: 'use' | 'required',
+  use: string,
+  selector = 'src 172.16.43.0/26 dst 172.16.166.178/32 proto udp dport 53',
+): string {
+  return `${selector} uid 0
 \tdir fwd action allow index 10 priority 1100 share any flag  (0x00000000)
 \tlifetime config:
 \t  limit: soft (INF)(bytes), hard (INF)(bytes)
@@ -33,4 +38,41 @@ test('a child is in use when plaintext has come in by a policy of its that lets 
     'it is required: charon knows by itself',
   );
   t.deepEqual(inUse(printed(19_000_000, 'use', '2026-11-21 04:00:01')), [], 'no child has this reqid');
+});
+
+const LIVE = '2026-11-21 04:00:01';
+const accepting = { proto: 'udp', port: 53, child: 'udp_kube-dns', phase: 'accept' } as const;
+
+test('ICMP has come in from pods that serve nothing: the child is the one through which it is answered', (t) => {
+  const entries = seedCache().entries.map((entry) => ({
+    ...entry,
+    ports: [{ proto: 'udp', target: 53, phase: 'accept' } as const],
+  }));
+  const cache = seedCache({ entries, unlisted: [accepting] });
+  const inUseBy = (selector: string, use = LIVE): unknown =>
+    childrenInUse(cache, parsePolicies(printed(0, 'use', use, selector)));
+  const pods = 'src 172.16.43.0/26 dst 172.16.166.128/26 proto icmp';
+  t.deepEqual(inUseBy(pods), [{ connection: 'k8s-node-worker-0', child: 'udp_kube-dns_ingress' }]);
+  t.deepEqual(inUseBy(pods, '-'), [], 'nothing has come in');
+  t.deepEqual(
+    inUseBy('src 172.16.99.0/26 dst 172.16.166.128/26 proto icmp'),
+    [],
+    'the plan has no answer to it',
+  );
+});
+
+test('ICMP has come in from an address that is served elsewhere, or to one that is served here', (t) => {
+  const address = '172.16.192.115';
+  const cache = seedCache({
+    endpoints: [{ address, node: 'controller-0', ports: [accepting] }],
+    localEndpoints: [{ address: '172.16.166.178', host: false, ports: [accepting] }],
+  });
+  const inUseBy = (selector: string): unknown =>
+    childrenInUse(cache, parsePolicies(printed(0, 'use', LIVE, selector)));
+  t.deepEqual(inUseBy(`src ${address}/32 dst 172.16.166.128/26 proto icmp`), [
+    { connection: 'k8s-node-controller-0', child: 'udp_kube-dns_egress' },
+  ]);
+  t.deepEqual(inUseBy('src 172.16.43.0/26 dst 172.16.166.178/32 proto icmp'), [
+    { connection: 'k8s-node-worker-0', child: 'udp_kube-dns_ingress' },
+  ]);
 });
