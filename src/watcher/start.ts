@@ -84,6 +84,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
           iproute2,
           rekeyAfter: options.rekeyAfter,
           pace: paceOf(options.renewalHoldS),
+          phaseLimitMs: 1_000 * options.phaseLimitS,
           readIdentity: options.keys.identity,
           onDown: () => wake.notify('charon'),
           onFailures: () => wake.notify('change'),

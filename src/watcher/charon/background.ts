@@ -10,8 +10,6 @@ import type { ChildRef } from '../first-use.ts';
 import { type CharonSessionOptions, CONNECT_MS } from './session.ts';
 
 const INITIATE_MS = 15_000;
-/** Live traffic waits for the slowest of the children that it uses. */
-const BRING_UP_MS = 5_000;
 const AT_ONCE = 8;
 
 /** In a session of its own and in the background: a peer that is away must not hold up the next reconcile. */
@@ -52,16 +50,18 @@ async function replaceWith(
   });
 }
 
-/** In sessions of its own: a command that waits for a peer holds up all that comes after it. */
+/**
+ * Each child has `timeoutMs`. In sessions of its own: a command that waits for a peer holds up all that comes after it. Never rejects.
+ */
 export async function bringUp(
-  { path }: CharonSessionOptions,
+  { path, timeoutMs }: Pick<CharonSessionOptions, 'path'> & { readonly timeoutMs: number },
   children: readonly ChildRef[],
   signal: AbortSignal,
 ): Promise<void> {
   const running = new Set<string>();
   const queue = [...children];
   const worker = async (): Promise<void> => {
-    const session = await connectVici({ path, timeoutMs: CONNECT_MS, signal });
+    const session = await connectVici({ path, timeoutMs, signal });
     try {
       const charon = createCharon(session);
       for (const sa of await charon.listSas()) {
@@ -71,7 +71,7 @@ export async function bringUp(
       }
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         if (!running.has(`${next.connection}/${next.child}`)) {
-          await charon.initiate(next.connection, next.child, BRING_UP_MS).catch(() => undefined);
+          await charon.initiate(next.connection, next.child, timeoutMs).catch(() => undefined);
         }
       }
     } finally {

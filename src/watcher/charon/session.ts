@@ -26,6 +26,8 @@ export interface CharonSessionOptions {
   /** What a CHILD_SA serves before it is replaced. */
   readonly rekeyAfter: Service;
   readonly pace: Pace;
+  /** For which the controller waits for a node that is to bring up what live traffic will need. */
+  readonly phaseLimitMs: number;
   readonly readIdentity: () => Promise<NodeIdentity>;
   /** An SA went down: with an older agent's configuration its trap may have come back. */
   readonly onDown: () => void;
@@ -38,6 +40,8 @@ export interface CharonSessionOptions {
 }
 
 export const CONNECT_MS = 5_000;
+/** For a child that packets wait for. */
+const ASKED_FOR_MS = 5_000;
 /** How often charon's SAs are looked for in the kernel, whether that asks for one or not. */
 const GHOSTS_MS = 20_000;
 /** A node tells its boot before it negotiates: what is older than the news is from before. */
@@ -63,7 +67,7 @@ export async function openCharonSession(
     const repair: RepairEffects = {
       charon,
       listKernel: () => listStates(options.iproute2),
-      bringUp: (children) => bringUp(options, children, signal),
+      bringUp: (children) => bringUp({ path: options.path, timeoutMs: ASKED_FOR_MS }, children, signal),
     };
     const { signal: over } = ended;
     await follow(charon, { ...options, failures, pinning, repair, planned: () => planned, signal: over });
@@ -124,7 +128,8 @@ export async function openCharonSession(
         );
         await charon.forget(lost.map(({ uniqueId }) => uniqueId));
       },
-      bringUp: (children) => bringUp(options, children, signal),
+      bringUp: (children) =>
+        bringUp({ path: options.path, timeoutMs: options.phaseLimitMs }, children, signal),
       pins: pinning.pins,
       async renew(next) {
         const former = identity;
