@@ -82,6 +82,37 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [{ file: `${SRC}/watcher/rebooted.js`, from: 'before.has(node) &&', to: 'false &&' }],
   },
   {
+    name: 'announce',
+    mechanism: "the peer's agent hears of what will replace the SAs of a killed charon",
+    row: '2j',
+    fails: /; lost: .*"lost":[1-9]/,
+    edits: [
+      {
+        file: `${SRC}/ipsec/charon/replace-orphans.js`,
+        from: 'await effects.announce(name);',
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'strongest',
+    mechanism: 'of new policies the strongest are laid first',
+    row: '3f',
+    fails: /lost among servers: [1-9]/,
+    edits: [
+      {
+        file: `${SRC}/watcher/enforce.js`,
+        from: 'await effects.apply(operations);',
+        to: `const added = operations.filter(({ op }) => op === 'add');
+    for (const weight of new Set(added.map(({ policy }) => policy.priority).reverse())) {
+      await effects.apply(added.filter(({ policy }) => policy.priority === weight));
+      await new Promise((done) => setTimeout(done, 3_000));
+    }
+    await effects.apply(operations.filter(({ op }) => op !== 'add'));`,
+      },
+    ],
+  },
+  {
     name: 'phases',
     mechanism: 'enabling in phases (level use, send, require)',
     row: '3a',

@@ -51,6 +51,7 @@ function streamUdp(spec: StreamSpec): void {
     }
   });
   socket.on('error', () => undefined);
+  socket.bind(spec.sourcePort ?? 0);
   keepSending(spec, (payload) => socket.send(payload, spec.port, spec.address, () => undefined));
 }
 

@@ -105,6 +105,7 @@ export async function runRow(world: World, row: Row): Promise<Outcome> {
     recoveryMs = await recovered(world);
   } catch (error) {
     failure = error instanceof Error ? error.message : String(error);
+    over ||= Date.now();
   }
   await sleep(1_500);
   // What was sent a moment ago may still be answered.

@@ -11,6 +11,8 @@ export interface StreamSpec {
   readonly address: string;
   /** Of no meaning for ICMP. */
   readonly port: number;
+  /** Of UDP alone; any that is free if not told. */
+  readonly sourcePort?: number;
   /** Payload of each message. */
   readonly bytes: number;
   readonly everyMs: number;

@@ -142,7 +142,8 @@ export function runSender(world: World, from: PodName | Entrance, specs: readonl
   return startIn(enter, argv, join(lab.base, 'senders.out'));
 }
 
-function start(world: World, pod: PodName): void {
+/** What is in the pod: its server, its sender. */
+export function start(world: World, pod: PodName): void {
   const [server, sender] = [SERVERS[pod], SENDERS[pod]];
   if (server !== undefined) {
     world.daemons.set(pod, runServer(world, podOf(world.lab, pod), server));

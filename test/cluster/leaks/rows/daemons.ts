@@ -11,6 +11,7 @@ import { makeMutant, useMutant } from '../mutant.ts';
 import { RESPONDER_FIRST, type Row } from '../table.ts';
 import { inStep, rebootNode, type World } from '../world.ts';
 import { limit, outbound } from './kernel-sas.ts';
+import { underLoad } from './load.ts';
 
 const SERVER = 'controller-1';
 const CLIENT = 'worker-0';
@@ -175,5 +176,11 @@ export const daemonRows: readonly Row[] = [
       }
       return `${sas.length} SAs rekeyed`;
     },
+  },
+  {
+    id: '2j',
+    title: 'charon of the server killed, started again, under load',
+    lossless: true,
+    event: (world) => underLoad(world, () => charonKilled(SERVER)(world)),
   },
 ];

@@ -9,6 +9,7 @@ import { PODS, type PodSpec } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
 import { MARKER } from '../traffic.ts';
 import { inStep, ledgerOf, runSender, runServer, type World } from '../world.ts';
+import { amongServers } from './among-servers.ts';
 
 const NAME = 'leaks';
 const CLIENT = 'worker-0';
@@ -120,10 +121,10 @@ export const policyRows: readonly Row[] = [
   },
   {
     id: '3f',
-    title: 'policy created again',
+    title: 'policy created again, and servers of it ask one another from its port',
     lossless: true,
     watched: [],
-    event: applied('udp/53,tcp/53,tcp/9153'),
+    event: (world) => amongServers(world, () => applied('udp/53,tcp/53,tcp/9153')(world)),
   },
 ];
 
