@@ -3,7 +3,9 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { decodeMessage } from '../../src/ipsec/vici/decode.ts';
 import { encodeFrame, FrameReader } from '../../src/ipsec/vici/frame.ts';
+import type { ViciMessage } from '../../src/ipsec/vici/message.ts';
 import { encodePacket, type ServerPacket } from '../../src/ipsec/vici/packet.ts';
 
 /** One accepted client of the fake: what it sent, and what it is sent. */
@@ -19,7 +21,10 @@ export interface FakeCharon {
   readonly received: readonly string[];
 }
 
-export type FakeScript = (packet: { type: number; name: string }, client: FakeClient) => void;
+export type FakeScript = (
+  packet: { type: number; name: string; message: ViciMessage },
+  client: FakeClient,
+) => void;
 
 /** A server on a socket of its own that answers as the script says; gone when the test ends. */
 export async function fakeCharon(t: ExecutionContext, script: FakeScript): Promise<FakeCharon> {
@@ -41,7 +46,7 @@ export async function fakeCharon(t: ExecutionContext, script: FakeScript): Promi
         const [type = 0, length = 0] = packet;
         const name = Buffer.from(packet.subarray(2, 2 + length)).toString();
         received.push(`${type}:${name}`);
-        script({ type, name }, client);
+        script({ type, name, message: decodeMessage(packet, 2 + length) }, client);
       }
     });
   });
