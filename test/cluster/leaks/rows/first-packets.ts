@@ -1,15 +1,16 @@
 import { nodeOf, type PodName } from '../../lab/lab.ts';
 import { holdAgent } from '../../lab/node.ts';
 import { detachPod } from '../../lab/pod.ts';
-import { type Entrance, sleep, until } from '../../lab/process.ts';
+import type { Entrance } from '../../lab/process.ts';
 import { DNS_IP, PODS, type PodSpec } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
-import { MARKER, type StreamSpec } from '../traffic.ts';
-import { ledgerOf, PATIENCE_MS, runSender, type World } from '../world.ts';
+import type { World } from '../world.ts';
+import { type FlowSpec, flows } from './flow.ts';
 import { announce, attach, knows, late } from './late.ts';
 
-const to = (name: string, address: string, more: Partial<StreamSpec> = {}): StreamSpec => ({
-  ...{ name, address, kind: 'udp', port: 53, bytes: 100, everyMs: 200, marker: MARKER },
+const to = (name: string, address: string, more: Partial<FlowSpec> = {}): FlowSpec => ({
+  name,
+  address,
   ...more,
 });
 
@@ -17,21 +18,8 @@ const to = (name: string, address: string, more: Partial<StreamSpec> = {}): Stre
 const SELDOM = { everyMs: 2_000 };
 
 /** Streams begin, and none of their messages is lost. */
-async function noneLost(
-  world: World,
-  from: PodName | Entrance,
-  specs: readonly StreamSpec[],
-): Promise<string> {
-  const since = Date.now();
-  const sender = runSender(world, from, specs);
-  const passages = (to: number) =>
-    specs.map(({ name }) => ({ name, ...ledgerOf(world).passage(name, since, to) }));
-  const begun = async (): Promise<boolean> => passages(Date.now()).every(({ sent }) => sent > 0);
-  // A connection that is never opened sends nothing: that is lost as well.
-  await until('streams', PATIENCE_MS, begun).catch(() => undefined);
-  await sleep(5_000);
-  const counted = passages(Date.now() - 2_000);
-  await sender.stop('SIGKILL');
+async function noneLost(world: World, from: PodName | Entrance, specs: readonly FlowSpec[]): Promise<string> {
+  const counted = await flows(world, from, specs, 5_000);
   if (counted.some(({ lost, sent }) => lost > 0 || sent === 0)) {
     throw new Error(`first packets lost: ${JSON.stringify(counted)}`);
   }
@@ -40,7 +28,7 @@ async function noneLost(
 
 /** A pod starts and sends at once; ADD alone has protected it. */
 const startsSending =
-  (spec: PodSpec, specs: readonly StreamSpec[]) =>
+  (spec: PodSpec, specs: readonly FlowSpec[]) =>
   async (world: World): Promise<string> => {
     await announce(world, [spec]);
     await knows(world, spec);

@@ -2,8 +2,8 @@ import { podOf } from '../../lab/lab.ts';
 import { mustIn, runIn, sleep } from '../../lab/process.ts';
 import { PODS, withAddress6 } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
-import { MARKER } from '../traffic.ts';
-import { ledgerOf, runSender, type World } from '../world.ts';
+import type { World } from '../world.ts';
+import { flow } from './flow.ts';
 
 const IP = '/usr/sbin/ip';
 const NFT = '/usr/sbin/nft';
@@ -22,21 +22,7 @@ async function bulk({ lab }: World): Promise<string> {
 }
 
 async function largeUdp(world: World, bytes: number): Promise<string> {
-  const name = `udp-${bytes}`;
-  const from = Date.now();
-  const spec = {
-    name,
-    kind: 'udp',
-    address: PODS.dns1.address,
-    port: 53,
-    bytes,
-    everyMs: 200,
-    marker: MARKER,
-  } as const;
-  const sender = runSender(world, 'client2', [spec]);
-  await sleep(8_000);
-  const { sent, lost } = ledgerOf(world).passage(name, from, Date.now() - 2_000);
-  await sender.stop('SIGKILL');
+  const { sent, lost } = await flow(world, 'client2', { name: `udp-${bytes}`, bytes });
   // The first one that is too large for the link tells its sender of the path's MTU, and is lost.
   if (sent === 0 || lost > 1) {
     throw new Error(`UDP of ${bytes} bytes: ${lost} of ${sent} lost`);

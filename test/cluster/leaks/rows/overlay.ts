@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { mustIn, sleep } from '../../lab/process.ts';
 import { NODES, PODS } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
-import { MARKER } from '../traffic.ts';
-import { ledgerOf, outputOf, runSender, type World } from '../world.ts';
+import { outputOf, type World } from '../world.ts';
+import { flow } from './flow.ts';
 
 const IP = '/usr/sbin/ip';
 const NFT = '/usr/sbin/nft';
@@ -39,20 +39,7 @@ async function removeOverlay({ lab }: World): Promise<void> {
 
 /** A new flow of client2; resolves to who the server took it for. */
 async function newFlow(world: World, name: string): Promise<string[]> {
-  const spec = {
-    name,
-    kind: 'tcp',
-    address: PODS.dns1.address,
-    port: 53,
-    bytes: 100,
-    everyMs: 200,
-    marker: MARKER,
-  } as const;
-  const from = Date.now();
-  const sender = runSender(world, 'client2', [spec]);
-  await sleep(6_000);
-  await sender.stop('SIGKILL');
-  const { sent, lost } = ledgerOf(world).passage(name, from, Date.now() - 2_000);
+  const { sent, lost } = await flow(world, 'client2', { name, kind: 'tcp' });
   if (sent === 0 || lost === sent) {
     throw new Error(`a new flow: ${lost} of ${sent} lost`);
   }

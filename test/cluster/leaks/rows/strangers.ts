@@ -5,8 +5,9 @@ import { type Entrance, mustIn, sleep } from '../../lab/process.ts';
 import { OPEN_PORT, PODS } from '../../lab/topology.ts';
 import { readCapture } from '../capture.ts';
 import type { Row } from '../table.ts';
-import { MARKER, type StreamSpec } from '../traffic.ts';
-import { ledgerOf, runSender, type World } from '../world.ts';
+import { MARKER } from '../traffic.ts';
+import type { World } from '../world.ts';
+import { type FlowSpec, flow } from './flow.ts';
 import { dropped, refusesSpoofed, routeToServer, wireOf } from './spoofed.ts';
 
 const NODE_PORT = 30_053;
@@ -17,25 +18,8 @@ interface Tally {
   readonly answered: number;
 }
 
-/** Sends for a few seconds. */
-async function flow(
-  world: World,
-  enter: Entrance,
-  spec: Partial<StreamSpec> & { name: string },
-): Promise<Tally> {
-  const whole = {
-    kind: 'udp',
-    address: PODS.dns1.address,
-    port: 53,
-    bytes: 100,
-    everyMs: 200,
-    marker: 'TRAPLINE-OTHER',
-  } as const;
-  const from = Date.now();
-  const sender = runSender(world, enter, [{ ...whole, ...spec }]);
-  await sleep(8_000);
-  const { sent, lost } = ledgerOf(world).passage(spec.name, from, Date.now() - 2_000);
-  await sender.stop('SIGKILL');
+async function tally(world: World, enter: Entrance, spec: FlowSpec): Promise<Tally> {
+  const { sent, lost } = await flow(world, enter, { marker: 'TRAPLINE-OTHER', ...spec });
   return { sent, answered: sent - lost };
 }
 
@@ -52,7 +36,7 @@ export const strangerRows: readonly Row[] = [
     title: 'nodeTraffic: a hostNetwork pod of another node is a client',
     async event(world) {
       const { enter } = nodeOf(world.lab, 'worker-0');
-      const { sent, answered } = await flow(world, enter, { name: 'host', marker: MARKER });
+      const { sent, answered } = await tally(world, enter, { name: 'host', marker: MARKER });
       expect(answered > 0 && answered >= sent - 1, `${answered} of ${sent} answered`);
       return `${answered} of ${sent} answered`;
     },
@@ -78,7 +62,7 @@ export const strangerRows: readonly Row[] = [
       const between = `host ${spec.address} and host ${PODS.dns1.address}`;
       const before = await world.lab.wire.count(between);
       const to = { address: spec.address, port: NODE_PORT };
-      const { sent, answered } = await flow(world, wireOf(world), { name: 'nodeport', ...to });
+      const { sent, answered } = await tally(world, wireOf(world), { name: 'nodeport', ...to });
       await mustIn(enter, ['/usr/sbin/nft', 'delete', 'table', 'ip', 'nodeport']);
       const clear = (await world.lab.wire.count(between)) - before;
       expect(answered > 0, `0 of ${sent} answered`);
@@ -91,9 +75,9 @@ export const strangerRows: readonly Row[] = [
     title: "strict: a stranger in nobody's pod CIDR",
     async event(world) {
       await routeToServer(world);
-      const open = await flow(world, wireOf(world), { name: 'stranger-open', port: OPEN_PORT });
+      const open = await tally(world, wireOf(world), { name: 'stranger-open', port: OPEN_PORT });
       expect(open.answered > 0, 'the stranger reaches nobody at all');
-      const { sent, answered } = await flow(world, wireOf(world), { name: 'stranger' });
+      const { sent, answered } = await tally(world, wireOf(world), { name: 'stranger' });
       expect(sent > 0 && answered === 0, `${answered} of ${sent} answered`);
       return `${open.answered} of ${open.sent} answered at an open port, ${answered} of ${sent} at the protected one`;
     },
