@@ -5,7 +5,6 @@ import {
   attachAll,
   createLab,
   destroyLab,
-  issueCertificates,
   type Lab,
   nodeOf,
   type PodName,
@@ -17,6 +16,7 @@ import type { LabPod } from '../lab/pod.ts';
 import { lagOf, STRETCH } from '../lab/probe.ts';
 import { type Daemon, type Entrance, sleep, startIn, until } from '../lab/process.ts';
 import { OPEN_PORT, PODS, withAddress6 } from '../lab/topology.ts';
+import { certify } from './certificates.ts';
 import { type Ledger, readLedger } from './ledger.ts';
 import { CONTROL, MARKER, type StreamSpec } from './traffic.ts';
 
@@ -82,7 +82,7 @@ export async function createWorld(options: WorldOptions): Promise<World> {
 async function furnish(lab: Lab, { policy, agentFlags = [], dual = false }: WorldOptions): Promise<World> {
   lab.agentFlags = agentFlags;
   lab.dual = dual;
-  await issueCertificates(lab);
+  await certify(lab);
   if (policy !== undefined) {
     await lab.cluster.applyPolicy(policy);
   }
