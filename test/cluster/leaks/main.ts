@@ -13,7 +13,8 @@ import type { Outcome } from './table.ts';
 
 /**
  * `make leaks`: all rows, and writes docs/leaks.md and docs/leaks.json. `make leaks ROWS="2 6a"`: those rows, and writes their lines anew.
- * `make leaks MUTATE=all`, or some of them with commas: the mutations, and writes their lines anew.
+ * `make leaks MUTATE=all`, or some of them with commas: the mutations, and writes their lines anew. A run that is ended before it is
+ * over (SIGTERM) writes what it has.
  */
 interface Results {
   readonly outcomes?: readonly Outcome[];
@@ -30,15 +31,12 @@ if (mutate !== undefined) {
   await prepareMutants(mutationsNamed(mutate));
 }
 process.exitCode = await runWithEsp({ argv: ['leaks/leaks.js', ...args], results, timeoutMs: TIMEOUT_MS });
-const partial = args.some((word) => !word.startsWith('--'));
 if (existsSync(results)) {
   const known: Results = existsSync(json) ? JSON.parse(readFileSync(json, 'utf8')) : {};
   const fresh = JSON.parse(readFileSync(results, 'utf8')) as Results;
   const again = new Set((fresh.mutations ?? []).map(({ mechanism }) => mechanism));
   const all = {
-    outcomes: partial
-      ? merged(known.outcomes ?? [], fresh.outcomes ?? [])
-      : (fresh.outcomes ?? known.outcomes ?? []),
+    outcomes: merged(known.outcomes ?? [], fresh.outcomes ?? []),
     mutations: [
       ...(known.mutations ?? []).filter(({ mechanism }) => !again.has(mechanism)),
       ...(fresh.mutations ?? []),

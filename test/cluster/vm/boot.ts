@@ -44,14 +44,14 @@ export async function runInGuest(job: GuestJob): Promise<number> {
     ...share(lab, 'lab', false),
   ];
   await runQemu(args, job);
+  const left = join(lab, 'results.json');
+  if (job.results !== undefined && existsSync(left)) {
+    copyFileSync(left, job.results);
+  }
   const status = join(lab, 'status');
   if (!existsSync(status)) {
     process.stderr.write(`the guest did not finish; its console:\n${tail(join(lab, 'console'))}\n`);
     return 125;
-  }
-  const left = join(lab, 'results.json');
-  if (job.results !== undefined && existsSync(left)) {
-    copyFileSync(left, job.results);
   }
   const exitCode = Number(readFileSync(status, 'utf8'));
   if (existsSync(join(lab, 'logs'))) {
