@@ -11,7 +11,7 @@ const TOO_YOUNG_MS = 2_000;
 /** A stream's name, and where it differs from UDP to port 53 of dns1. */
 export type FlowSpec = Partial<StreamSpec> & Pick<StreamSpec, 'name'>;
 
-export type NamedPassage = Passage & Pick<StreamSpec, 'name'>;
+type NamedPassage = Passage & Pick<StreamSpec, 'name'>;
 
 const TO_DNS1 = {
   kind: 'udp',
