@@ -19,6 +19,8 @@ export interface LabPod {
   readonly uid: string;
   readonly node: LabNode;
   readonly enter: Entrance;
+  /** What it was attached by. */
+  readonly conflist: Conflist;
   readonly result: ChainResult;
   readonly addMs: number;
 }
@@ -89,27 +91,37 @@ function targetOf(spec: PodSpec, uid: string): Parameters<typeof chainAdd>[2] {
   };
 }
 
+interface Attaching {
+  readonly beforeAdd?: Meanwhile;
+  /** By the chain without Trapline. */
+  readonly unprotected?: boolean;
+}
+
 export async function attachPod(
   node: LabNode,
   spec: PodSpec,
   uid: string,
-  beforeAdd: Meanwhile = async () => undefined,
+  { beforeAdd, unprotected = false }: Attaching = {},
 ): Promise<LabPod> {
   await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'add', spec.name]);
   // As runtimes do, by the loopback plugin.
   await mustIn(node.enter, ['/usr/sbin/ip', '-n', spec.name, 'link', 'set', 'lo', 'up']);
+  const whole = conflistOf(node, spec);
+  const plugins = whole.plugins.filter(({ type }) => !unprotected || type !== 'trapline');
+  const conflist = { ...whole, plugins };
+  const exec = execOn(node, beforeAdd === undefined ? {} : { beforeAdd });
   const started = performance.now();
-  const result = await chainAdd(execOn(node, { beforeAdd }), conflistOf(node, spec), targetOf(spec, uid));
+  const result = await chainAdd(exec, conflist, targetOf(spec, uid));
   const addMs = performance.now() - started;
   const enter = [...node.enter, '/usr/bin/nsenter', `--net=/run/netns/${spec.name}`, '--'];
-  return { spec, uid, node, enter, result, addMs };
+  return { spec, uid, node, enter, conflist, result, addMs };
 }
 
 export async function detachPod(
-  { spec, uid, node, result }: LabPod,
+  { spec, uid, node, conflist, result }: LabPod,
   afterDel: Meanwhile = async () => undefined,
 ): Promise<void> {
-  await chainDel(execOn(node, { afterDel }), conflistOf(node, spec), targetOf(spec, uid), result);
+  await chainDel(execOn(node, { afterDel }), conflist, targetOf(spec, uid), result);
   await mustIn(node.enter, ['/usr/sbin/ip', 'netns', 'del', spec.name]);
 }
 

@@ -4,6 +4,7 @@ const HEAD = `# The leak table
 
 Written by \`make leaks\`: three nodes with real charon, real kernel policies and ESP, and a capture on the wire between them. In every row streams with
 recognisable payload run (UDP, UDP of 3,000 bytes, TCP, ICMP echo, and TCP the other way, some 25 messages a second) while the event is provoked.
+Before its three nodes have an agent, all of these streams must be seen in the clear by the same two counts, of payload and of ports; else no row runs on them.
 
 - **clear**: packets on the wire with protected payload anywhere in them, or between protected ports.
 - **control**: packets of a stream that no policy names, seen in the clear in the same row by the same capture.

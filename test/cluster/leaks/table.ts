@@ -2,7 +2,8 @@ import { STRETCH } from '../lab/probe.ts';
 import { sleep } from '../lab/process.ts';
 import { countText, readCapture } from './capture.ts';
 import type { Ledger, Passage } from './ledger.ts';
-import { CONTROL, MARKER } from './traffic.ts';
+import { inTheClear, PROTECTED_STREAMS, type Stretch } from './plaintext.ts';
+import { CONTROL } from './traffic.ts';
 import { ledgerOf, recovered, type World } from './world.ts';
 
 /** RFC 7296 2.3: a responder has a CHILD_SA before its initiator has, and the kernel sends through the newest. */
@@ -51,43 +52,8 @@ export interface Outcome {
   readonly ok: boolean;
 }
 
-/** Streams, and how a capture shows their packets between pods by addresses and ports: what carries no payload, too. */
-const PROTECTED: Readonly<Record<string, string>> = {
-  udp: 'udp port 53',
-  large: 'udp port 53',
-  tcp: 'tcp port 53 or tcp port 9153',
-  icmp: 'icmp or icmp6',
-  back: 'tcp port 9402',
-};
-const ALL = Object.keys(PROTECTED);
-
-interface Stretch {
-  readonly from: number;
-  readonly to: number;
-}
-
-/** Packets in the clear: with the payload of one of the streams (of any, for all), or between its ports. */
-async function inTheClear(
-  { lab }: World,
-  streams: readonly string[],
-  { from, to }: Stretch,
-): Promise<number> {
-  if (streams.length === 0) {
-    return 0;
-  }
-  const everything = streams.length === ALL.length;
-  const kinds = [...new Set(streams.map((name) => PROTECTED[name]))];
-  // What the wire itself sends are the rows' strangers.
-  const pods = '(net 172.16.0.0/16 or net fd00:10::/32)';
-  const filter = `${pods} and not ether src ${lab.wire.mac} and (${kinds.join(' or ')})`;
-  const byAddress = (await lab.wire.times(filter)).filter((at) => at >= from && at < to).length;
-  const packets = readCapture(lab.wire.pcap);
-  const texts = everything ? [MARKER] : streams.map((name) => `${MARKER} ${name} `);
-  return Math.max(byAddress, ...texts.map((text) => countText(packets, text, from, to)));
-}
-
 function together(ledger: Ledger, { from, to }: Stretch): Passage {
-  const passages = ALL.map((name) => ledger.passage(name, from, to));
+  const passages = PROTECTED_STREAMS.map((name) => ledger.passage(name, from, to));
   const sum = (key: 'sent' | 'lost'): number => passages.reduce((total, passage) => total + passage[key], 0);
   return { sent: sum('sent'), lost: sum('lost'), gapMs: Math.max(...passages.map(({ gapMs }) => gapMs)) };
 }
@@ -111,8 +77,11 @@ export async function runRow(world: World, row: Row): Promise<Outcome> {
   // What was sent a moment ago may still be answered.
   const to = Date.now() - 1_500;
   const clear =
-    (await inTheClear(world, row.watched ?? ALL, { from, to })) +
-    (await inTheClear(world, row.after ?? ALL, { from: row.watched === undefined ? to : over, to }));
+    (await inTheClear(world.lab, row.watched ?? PROTECTED_STREAMS, { from, to })) +
+    (await inTheClear(world.lab, row.after ?? PROTECTED_STREAMS, {
+      from: row.watched === undefined ? to : over,
+      to,
+    }));
   const control = countText(readCapture(world.lab.wire.pcap), CONTROL, from, to);
   const ledger = ledgerOf(world);
   const { sent, lost } = together(ledger, { from, to });

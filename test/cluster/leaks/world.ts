@@ -18,6 +18,7 @@ import { type Daemon, type Entrance, sleep, startIn, until } from '../lab/proces
 import { OPEN_PORT, PODS, withAddress6 } from '../lab/topology.ts';
 import { certify } from './certificates.ts';
 import { type Ledger, readLedger } from './ledger.ts';
+import { proveFilter } from './proof.ts';
 import { CONTROL, MARKER, type StreamSpec } from './traffic.ts';
 
 /** Three nodes with streams between their pods. */
@@ -30,6 +31,7 @@ export interface World {
   readonly logs: string[];
 }
 
+const MUTATING = process.argv.some((word) => word.startsWith('--mutate'));
 const script = (name: string): string => join(ROOT, 'build/test/cluster/leaks', name);
 const stream = (
   name: string,
@@ -82,6 +84,11 @@ export async function createWorld(options: WorldOptions): Promise<World> {
 async function furnish(lab: Lab, { policy, agentFlags = [], dual = false }: WorldOptions): Promise<World> {
   lab.agentFlags = agentFlags;
   lab.dual = dual;
+  const world: World = { lab, streams: [], daemons: new Map(), logs: [] };
+  // A mutation is caught by what its row sees.
+  if (!MUTATING) {
+    await proveFilter(world, (pod) => start(world, pod));
+  }
   await certify(lab);
   if (policy !== undefined) {
     await lab.cluster.applyPolicy(policy);
@@ -91,7 +98,6 @@ async function furnish(lab: Lab, { policy, agentFlags = [], dual = false }: Worl
     await inStep(node, policy === undefined ? 0 : 2);
   }
   await attachAll(lab);
-  const world: World = { lab, streams: [], daemons: new Map(), logs: [] };
   for (const name of Object.keys(PODS)) {
     start(world, name as PodName);
   }
@@ -158,8 +164,7 @@ export function ledgerOf({ logs }: World): Ledger {
 }
 
 /** How long rows wait for answers. Without its mechanism a row is expected to fail: nobody waits as long for that. */
-export const PATIENCE_MS =
-  (process.argv.some((word) => word.startsWith('--mutate')) ? 12_000 : 20_000) * STRETCH;
+export const PATIENCE_MS = (MUTATING ? 12_000 : 20_000) * STRETCH;
 
 /** Waits until every stream gets answers to what it sends from now on. Resolves to the time that took. */
 export async function recovered(world: World, limitMs = PATIENCE_MS): Promise<number> {

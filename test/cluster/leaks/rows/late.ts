@@ -44,7 +44,7 @@ export const attach = async (
     nodeOf(lab, spec.node),
     spec,
     await lab.cluster.uidOf(spec.namespace, spec.name),
-    beforeAdd,
+    beforeAdd === undefined ? {} : { beforeAdd },
   );
 
 /** A stream from client2 to the late address for as long as the body runs. */
