@@ -17,7 +17,12 @@ export function createAgentMetrics(): AgentMetrics {
   const ikeSas = gauge('ike_sas', 'IKE_SAs with peers.');
   const childSas = gauge('child_sas', 'CHILD_SAs with peers.');
   const problems = gauge('problems', 'Objects that are not in force as written.');
-  const failures = gauge('negotiation_failures', 'Peers with which the last negotiation failed.');
+  const failures = new Gauge({
+    name: 'trapline_negotiation_failures',
+    help: 'Peers with which the last negotiation failed, by reason. No series while none fails.',
+    labelNames: ['reason'],
+    registers: [registry],
+  });
   const certificate = gauge(
     'certificate_expiry_timestamp_seconds',
     'Until when the certificate of the node serves.',
@@ -30,7 +35,10 @@ export function createAgentMetrics(): AgentMetrics {
       ikeSas.set(report.ikeSas);
       childSas.set(report.childSas);
       problems.set(report.problems.length);
-      failures.set(report.failures.length);
+      failures.reset();
+      for (const { reason } of report.failures) {
+        failures.inc({ reason });
+      }
       certificate.set(report.certificate === null ? 0 : report.certificate.notAfter.getTime() / 1_000);
     },
   };
