@@ -15,7 +15,10 @@ export const NO_ANSWER = 'the peer does not answer: is UDP 500 and 4500 open?';
 /** What charon logs of a failure, and what an operator has to know. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/giving up after \d+ retransmits|^retransmit (?:[5-9]|\d\d+) of request/, NO_ANSWER],
-  [/received NO_PROPOSAL_CHOSEN notify/, 'the peer accepts none of our proposals (NO_PROPOSAL_CHOSEN)'],
+  [
+    /received NO_PROPOSAL_CHOSEN notify/,
+    'the peer accepts none of our proposals, or has no connection for us (NO_PROPOSAL_CHOSEN)',
+  ],
   [
     /no acceptable proposal found|received proposals unacceptable/,
     'none of the proposals of the peer is acceptable',

@@ -21,6 +21,8 @@ export interface LabNode {
 
 const IP = '/usr/sbin/ip';
 const CHARON = '/usr/lib/ipsec/charon';
+/** Of the node's own network, as the DaemonSet has it. */
+export const METRICS = '127.0.0.1:9472';
 const charonConf = (): string =>
   process.env.TRAPLINE_STRONGSWAN_CONF ?? join(ROOT, 'conf/strongswan/strongswan.conf');
 
@@ -154,6 +156,8 @@ export function startAgent(
     ...cluster.agentArgs(node.spec.name),
     '--pki-dir',
     pki,
+    '--listen',
+    METRICS,
   ];
   node.agent = startIn(
     node.enter,

@@ -4,7 +4,7 @@ import { firstPacketRows } from './rows/first-packets.ts';
 import { handRows } from './rows/hand.ts';
 import { icmpRows } from './rows/icmp.ts';
 import { mtuRows } from './rows/mtu.ts';
-import { negotiationRows } from './rows/negotiation.ts';
+import { negotiationRows, toldRows } from './rows/negotiation.ts';
 import { nodeRows } from './rows/nodes.ts';
 import { outageRows } from './rows/outages.ts';
 import { overlayRows } from './rows/overlay.ts';
@@ -59,5 +59,5 @@ export const CHAPTERS: readonly Chapter[] = [
     rows: packetRows,
   },
   { world: { source: 'kubernetes' }, rows: policyRows },
-  { world: { source: 'kubernetes', policy: POLICY }, rows: keyRows },
+  { world: { source: 'kubernetes', policy: POLICY }, rows: [...keyRows, ...toldRows] },
 ];

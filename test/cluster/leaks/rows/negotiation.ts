@@ -1,35 +1,21 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readHeartbeat } from '../../../../src/cache/read.ts';
-import { type Lab, nodeOf } from '../../lab/lab.ts';
-import { executable, type LabNode, startAgent, startCharon, swanctl } from '../../lab/node.ts';
-import { STRETCH } from '../../lab/probe.ts';
-import { mustIn, sleep, until } from '../../lab/process.ts';
+import { renderConnection } from '../../../../src/ipsec/charon/render.ts';
+import { CONNECTION_PREFIX, ikeId } from '../../../../src/ipsec/connections.ts';
+import { connectVici } from '../../../../src/ipsec/vici/session.ts';
+import { nodeOf } from '../../lab/lab.ts';
+import { executable, startAgent, startCharon, swanctl } from '../../lab/node.ts';
+import { mustIn, sleep } from '../../lab/process.ts';
 import type { Row } from '../table.ts';
 import { inStep, type World } from '../world.ts';
 import { blockIke, unblockIke } from './ike-blocked.ts';
+import { toldReason } from './told.ts';
 
 const SERVER = 'controller-1';
 const CLIENT = 'worker-0';
 const HOLD_MS = 8_000;
 /** After the cause is removed. */
 const WITHIN_MS = 10_000;
-
-function failuresOf(node: LabNode): readonly string[] {
-  const heartbeat = readHeartbeat(join(node.run, 'trapline'));
-  return heartbeat.kind === 'ok' ? (heartbeat.value.failures ?? []) : [];
-}
-
-/** What one of the two nodes says of the other. */
-async function reason({ nodes }: Lab, expected: RegExp): Promise<string> {
-  let said: string[] = [];
-  await until(`a reason like ${expected}`, 30_000 * STRETCH, async () => {
-    said = nodes.flatMap((node) => failuresOf(node).map((text) => `${node.spec.name} of ${text}`));
-    return said.some((text) => expected.test(text));
-  }).catch((error: Error) => {
-    throw new Error(`${error.message}, but: ${said.join(' | ')}`);
-  });
-  return said.find((text) => expected.test(text)) ?? '';
-}
 
 async function terminate({ lab }: World): Promise<void> {
   await swanctl(
@@ -64,7 +50,7 @@ const broken =
   async (world: World): Promise<string> => {
     await damage(world);
     await terminate(world);
-    const said = await reason(world.lab, says);
+    const said = await toldReason(world.lab, says);
     await sleep(HOLD_MS);
     await mend(world);
     return said;
@@ -82,6 +68,43 @@ async function restartAgent(
   startAgent(node, { ...lab, agentFlags: [...lab.agentFlags, ...(more.flags ?? [])] }, more.pki);
   await inStep(node);
 }
+
+/** The server's charon has the connection, and no child for it; no agent is there to load one. */
+async function takeChildren({ lab }: World): Promise<void> {
+  const [node, peer] = [nodeOf(lab, SERVER), nodeOf(lab, CLIENT)];
+  await node.agent?.stop('SIGKILL');
+  const name = `${CONNECTION_PREFIX}${CLIENT}`;
+  const config = {
+    name,
+    peer: CLIENT,
+    localAddrs: [node.spec.address],
+    remoteAddrs: [peer.spec.address],
+    localId: ikeId(SERVER),
+    remoteId: ikeId(CLIENT),
+    children: [],
+  };
+  const certificate = readFileSync(join(node.folder, 'pki', 'node.crt'), 'utf8');
+  const session = await connectVici({ path: join(node.run, 'charon.vici'), timeoutMs: 60_000 });
+  try {
+    await session.request('load-conn', {
+      [name]: renderConnection(config, { profile: 'modern', certificate }),
+    });
+  } finally {
+    await session.close();
+  }
+}
+
+async function agentAgain({ lab }: World): Promise<void> {
+  const node = nodeOf(lab, SERVER);
+  startAgent(node, lab);
+  await inStep(node);
+}
+
+const IKE_BLOCKED: Breakage = {
+  says: /does not answer/,
+  damage: ({ lab }) => blockIke(nodeOf(lab, SERVER)),
+  mend: ({ lab }) => unblockIke(nodeOf(lab, SERVER)),
+};
 
 /** Row 10: negotiations that fail. */
 export const negotiationRows: readonly Row[] = [
@@ -116,25 +139,37 @@ export const negotiationRows: readonly Row[] = [
     id: '10c',
     recoversWithin: WITHIN_MS,
     title: 'UDP 500 and 4500 blocked',
-    event: broken({
-      says: /does not answer/,
-      damage: ({ lab }) => blockIke(nodeOf(lab, SERVER)),
-      mend: ({ lab }) => unblockIke(nodeOf(lab, SERVER)),
-    }),
+    event: broken(IKE_BLOCKED),
   },
   {
     id: '10d',
     recoversWithin: WITHIN_MS,
-    title: 'a peer without the child: charon new, no agent to tell it',
-    async event(world) {
-      const node = nodeOf(world.lab, SERVER);
-      await node.agent?.stop('SIGKILL');
-      await node.charon?.stop('SIGTERM');
-      await startCharon(node);
-      await sleep(HOLD_MS);
-      startAgent(node, world.lab);
-      await inStep(node);
-      return undefined;
-    },
+    title: 'a charon that has no connection: new, no agent to tell it',
+    event: broken({
+      says: /has no connection for us/,
+      async damage({ lab }) {
+        const node = nodeOf(lab, SERVER);
+        await node.agent?.stop('SIGKILL');
+        await node.charon?.stop('SIGTERM');
+        await startCharon(node);
+      },
+      mend: agentAgain,
+    }),
+  },
+  {
+    id: '10e',
+    recoversWithin: WITHIN_MS,
+    title: 'a peer without the child',
+    event: broken({ says: /does not have this child/, damage: takeChildren, mend: agentAgain }),
+  },
+];
+
+/** Row 10, with an API server: where the cluster is told. */
+export const toldRows: readonly Row[] = [
+  {
+    id: '10f',
+    recoversWithin: WITHIN_MS,
+    title: 'UDP 500 and 4500 blocked: IPsecNode, a metric and an Event say why',
+    event: broken(IKE_BLOCKED),
   },
 ];
