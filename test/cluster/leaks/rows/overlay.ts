@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { LabNode } from '../../lab/node.ts';
 import { mustIn, sleep } from '../../lab/process.ts';
 import { NODES, PODS } from '../../lab/topology.ts';
 import type { Row } from '../table.ts';
@@ -47,6 +48,28 @@ async function newFlow(world: World, name: string): Promise<string[]> {
   return [...seen.matchAll(/^tcp\/53 (\S+)$/gm)].map(([, address = '']) => address);
 }
 
+/** A flow while every node masquerades. `lay` adds the rule for a node's own pod CIDR, and takes it back. */
+async function masqueraded(
+  world: World,
+  name: string,
+  lay: (node: LabNode, own: string, on: boolean) => Promise<unknown>,
+): Promise<string> {
+  const { dual, nodes } = world.lab;
+  const layAll = async (on: boolean): Promise<void> => {
+    for (const node of nodes) {
+      await lay(node, dual ? node.spec.podCidr6 : node.spec.podCidr, on);
+    }
+  };
+  await layAll(true);
+  const seen = await newFlow(world, name);
+  await layAll(false);
+  const wrong = seen.filter((address) => !address.startsWith(dual ? 'fd00:10:' : '172.16.'));
+  if (wrong.length > 0) {
+    throw new Error(`servers see ${wrong.join(', ')}`);
+  }
+  return `servers see ${seen.join(', ')}`;
+}
+
 /** Row 12: how pods reach each other otherwise. */
 export const overlayRows: readonly Row[] = [
   {
@@ -64,10 +87,8 @@ export const overlayRows: readonly Row[] = [
     id: '12b',
     title: 'masquerading of everything that leaves the node, as ipMasq of bridge does it',
     async event(world) {
-      const { dual } = world.lab;
-      const family = dual ? 'ip6' : 'ip';
-      for (const { spec, enter } of world.lab.nodes) {
-        const own = dual ? spec.podCidr6 : spec.podCidr;
+      const family = world.lab.dual ? 'ip6' : 'ip';
+      return await masqueraded(world, 'masquerade', ({ enter }, own, on) => {
         const rules = `table ${family} masq {
           chain post {
             type nat hook postrouting priority srcnat
@@ -75,17 +96,25 @@ export const overlayRows: readonly Row[] = [
           }
         }
 `;
-        await mustIn(enter, [NFT, '-f', '-'], rules);
+        return mustIn(enter, [NFT, '-f', '-'], on ? rules : `delete table ${family} masq`);
+      });
+    },
+  },
+  {
+    id: '12c',
+    title: 'the same by iptables, nft and legacy',
+    async event(world) {
+      const family = world.lab.dual ? 'ip6tables' : 'iptables';
+      const remarks: string[] = [];
+      for (const kind of ['nft', 'legacy']) {
+        const iptables = `/usr/sbin/${family}-${kind}`;
+        const remark = await masqueraded(world, `masquerade-${kind}`, ({ enter }, own, on) => {
+          const rule = ['POSTROUTING', '-s', own, '!', '-d', own, '-j', 'MASQUERADE'];
+          return mustIn(enter, [iptables, '-t', 'nat', on ? '-A' : '-D', ...rule]);
+        });
+        remarks.push(`${kind}: ${remark}`);
       }
-      const seen = await newFlow(world, 'masquerade');
-      for (const { enter } of world.lab.nodes) {
-        await mustIn(enter, [NFT, 'delete', 'table', family, 'masq']);
-      }
-      const wrong = seen.filter((address) => !address.startsWith(dual ? 'fd00:10:' : '172.16.'));
-      if (wrong.length > 0) {
-        throw new Error(`servers see ${wrong.join(', ')}`);
-      }
-      return `servers see ${seen.join(', ')}`;
+      return remarks.join('; ');
     },
   },
 ];
