@@ -85,7 +85,7 @@ async function furnish(lab: Lab, { policy, agentFlags = [], dual = false }: Worl
   lab.agentFlags = agentFlags;
   lab.dual = dual;
   const world: World = { lab, streams: [], daemons: new Map(), logs: [] };
-  // A mutation is caught by what its row sees.
+  // What a mutation's row does not see counts against the mutation.
   if (!MUTATING) {
     await proveFilter(world, (pod) => start(world, pod));
   }
