@@ -3,9 +3,9 @@ import { basename } from 'node:path';
 import { startupSnapshot } from 'node:v8';
 import { callPlugin } from '../src/cni/plugin.ts';
 import { warmUp } from '../src/cni/warm-up.ts';
+import { runSync } from '../src/exec/sync.ts';
 import { IPAM_NAME } from '../src/ipam/name.ts';
 import { callIpam } from '../src/ipam/plugin.ts';
-import { runSync } from '../src/run/sync.ts';
 import { VERSION } from '../src/version.ts';
 
 /** The stream objects of `process` would cost milliseconds: file descriptors are read and written as they are. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { runCli } from '../src/cli/program.ts';
-import { run } from '../src/run/execa.ts';
+import { run } from '../src/exec/execa.ts';
 import { VERSION } from '../src/version.ts';
 
 const IP = ['/usr/sbin/ip', '/sbin/ip', '/usr/bin/ip', '/bin/ip'].find((path) => existsSync(path));

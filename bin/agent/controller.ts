@@ -58,7 +58,7 @@ async function run(flags: Flags): Promise<void> {
   const { runController } = await import('../../src/controller/controller.ts');
   if (listen !== undefined) {
     const { collectDefaultMetrics, Registry } = await import('prom-client');
-    const { serveHttp } = await import('../../src/watcher/http.ts');
+    const { serveHttp } = await import('../../src/util/http.ts');
     const registry = new Registry();
     collectDefaultMetrics({ register: registry });
     await serveHttp({ listen, registry, health: () => '', readiness: () => '' }, signal);

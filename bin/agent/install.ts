@@ -1,12 +1,12 @@
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
-import { DEFAULT_RUN_DIR } from '../../src/cache/paths.ts';
 import {
   type InstallOptions,
   installConflist,
   installExecutable,
   uninstall,
 } from '../../src/install/install.ts';
+import { DEFAULT_RUN_DIR } from '../../src/rundir/paths.ts';
 import { sleep } from '../../src/watcher/node.ts';
 import { stopSignal } from './process.ts';
 

@@ -14,7 +14,7 @@ export async function observed({ listen }: RunFlags, { publisher, signal }: Obse
   const listeners: ((report: NodeReport) => void)[] = [];
   if (listen !== undefined) {
     const { createAgentMetrics } = await import('../../src/watcher/metrics.ts');
-    const { serveHttp } = await import('../../src/watcher/http.ts');
+    const { serveHttp } = await import('../../src/util/http.ts');
     const { registry, update } = createAgentMetrics();
     let [at, error] = [Date.now(), 'not in step yet'];
     listeners.push(update, (report) => {

@@ -1,14 +1,14 @@
 import { rmSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import { DEFAULT_RUN_DIR, heartbeatPath } from '../../src/cache/paths.ts';
+import { run } from '../../src/exec/execa.ts';
+import { createLastingRun } from '../../src/exec/lasting.ts';
+import { runStream } from '../../src/exec/stream.ts';
 import { uninstall } from '../../src/install/install.ts';
 import { keepInstalled } from '../../src/install/keep.ts';
 import type { Removal } from '../../src/install/removal.ts';
 import { PROFILES } from '../../src/ipsec/charon/profile.ts';
 import { keyTypeOption } from '../../src/pki/cli.ts';
-import { run } from '../../src/run/execa.ts';
-import { createLastingRun } from '../../src/run/lasting.ts';
-import { runStream } from '../../src/run/stream.ts';
+import { DEFAULT_RUN_DIR, heartbeatPath } from '../../src/rundir/paths.ts';
 import { VERSION } from '../../src/version.ts';
 import { LONGEST_SERVICE } from '../../src/watcher/charon/renewal.ts';
 import { cleanup } from '../../src/watcher/cleanup.ts';

@@ -1,10 +1,10 @@
-import type { Attachment } from '../cache/attachment.ts';
-import type { CachePod, NodeCache } from '../cache/schema.ts';
 import { diffPolicies } from '../ipsec/diff.ts';
 import { policyKey } from '../ipsec/identity.ts';
 import { planPolicies } from '../ipsec/plan.ts';
 import { localAddresses, type ServedAddress, selects } from '../ipsec/served.ts';
 import type { PolicyKey, XfrmPolicy } from '../ipsec/types.ts';
+import type { Attachment } from '../rundir/attachment.ts';
+import type { CachePod, NodeCache } from '../rundir/schema.ts';
 import type { NodeView } from './view.ts';
 
 /** A planned policy of a pod. `unknown`: the kernel could not be read. */

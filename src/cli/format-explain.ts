@@ -1,4 +1,4 @@
-import type { NodeCache } from '../cache/schema.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 import type { Explanation } from './explain.ts';
 import { childrenByReqid } from './format-policies.ts';
 import { formatTable } from './table.ts';

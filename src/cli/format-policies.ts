@@ -1,6 +1,6 @@
-import type { NodeCache } from '../cache/schema.ts';
 import { policyKey, REQID_ANY } from '../ipsec/identity.ts';
 import type { XfrmPolicy } from '../ipsec/types.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 import { formatTable } from './table.ts';
 
 const HEAD = ['DIR', 'SRC', 'DST', 'PROTO', 'SPORT', 'DPORT', 'PRIO', 'TUNNEL', 'REQID', 'LEVEL', 'CHILD'];

@@ -1,8 +1,8 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { DEFAULT_RUN_DIR } from '../cache/paths.ts';
-import type { NodeCache } from '../cache/schema.ts';
+import type { Run } from '../exec/types.ts';
 import { ownPolicies } from '../ipsec/xfrm/kernel-policy.ts';
-import type { Run } from '../run/types.ts';
+import { DEFAULT_RUN_DIR } from '../rundir/paths.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 import { explain } from './explain.ts';
 import { formatExplanation } from './format-explain.ts';
 import { formatPolicies } from './format-policies.ts';

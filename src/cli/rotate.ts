@@ -1,6 +1,6 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
-import { rotationPath } from '../cache/paths.ts';
-import { readHeartbeat } from '../cache/read.ts';
+import { rotationPath } from '../rundir/paths.ts';
+import { readHeartbeat } from '../rundir/read.ts';
 
 export interface RotateOptions {
   readonly runDir: string;

@@ -1,7 +1,7 @@
-import { HEARTBEAT_STALE_MS } from '../cache/heartbeat.ts';
-import type { NodeCache } from '../cache/schema.ts';
 import type { Direction } from '../ipsec/types.ts';
 import { ownPolicies } from '../ipsec/xfrm/kernel-policy.ts';
+import { HEARTBEAT_STALE_MS } from '../rundir/heartbeat.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 import { type Comparison, comparePlan, inStep } from './compare.ts';
 import type { NodeView } from './view.ts';
 

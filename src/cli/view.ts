@@ -1,11 +1,11 @@
-import type { Attachments } from '../cache/attachments.ts';
-import { readAttachments } from '../cache/attachments.ts';
-import type { Heartbeat } from '../cache/heartbeat.ts';
-import { type ReadResult, readHeartbeat, readNodeCache } from '../cache/read.ts';
-import type { NodeCache } from '../cache/schema.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { listPolicies } from '../ipsec/xfrm/kernel.ts';
 import type { KernelPolicy } from '../ipsec/xfrm/kernel-policy.ts';
+import type { Attachments } from '../rundir/attachments.ts';
+import { readAttachments } from '../rundir/attachments.ts';
+import type { Heartbeat } from '../rundir/heartbeat.ts';
+import { type ReadResult, readHeartbeat, readNodeCache } from '../rundir/read.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 
 /** The kernel's policy table, or why it could not be read (most often: not root). */
 export type KernelRead =

@@ -1,4 +1,4 @@
-import type { Run } from '../run/types.ts';
+import type { Run } from '../exec/types.ts';
 import type { TraplineConfig } from './config.ts';
 import type { CallVariables, Environment } from './environment.ts';
 

@@ -5,7 +5,7 @@ import {
   pluginConfigSchema,
 } from '@containernetworking-ts/types';
 import * as z from 'zod';
-import { DEFAULT_RUN_DIR } from '../cache/paths.ts';
+import { DEFAULT_RUN_DIR } from '../rundir/paths.ts';
 import type { Verb } from './environment.ts';
 import { CniError, CODE } from './error.ts';
 

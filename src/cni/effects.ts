@@ -1,8 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
-import { LockError, withLock } from '../cache/lock.ts';
 import { PlanError } from '../ipsec/plan.ts';
 import { XfrmError } from '../ipsec/xfrm/error.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
+import { LockError, withLock } from '../rundir/lock.ts';
 import type { Call } from './call.ts';
 import type { CallVariables } from './environment.ts';
 import { CniError, CODE } from './error.ts';

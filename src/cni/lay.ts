@@ -1,10 +1,10 @@
-import type { Attachment } from '../cache/attachment.ts';
-import { deleteAttachment, readHolders, writeAttachment } from '../cache/attachments.ts';
 import { policyKey } from '../ipsec/identity.ts';
 import type { XfrmPolicy } from '../ipsec/types.ts';
 import { addPolicies } from '../ipsec/xfrm/apply.ts';
 import { XfrmError } from '../ipsec/xfrm/error.ts';
 import { removePolicies } from '../ipsec/xfrm/remove.ts';
+import type { Attachment } from '../rundir/attachment.ts';
+import { deleteAttachment, readHolders, writeAttachment } from '../rundir/attachments.ts';
 import type { Call } from './call.ts';
 import { iproute2Of } from './effects.ts';
 

@@ -1,11 +1,11 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import type { Heartbeat } from '../cache/heartbeat.ts';
-import { attachmentsDir, cachePath, heartbeatPath } from '../cache/paths.ts';
-import { CACHE_SCHEMA, type NodeCache } from '../cache/schema.ts';
+import { runSync } from '../exec/sync.ts';
+import type { Run } from '../exec/types.ts';
 import { IPAM_NAME } from '../ipam/name.ts';
 import { callIpam } from '../ipam/plugin.ts';
-import { runSync } from '../run/sync.ts';
-import type { Run } from '../run/types.ts';
+import type { Heartbeat } from '../rundir/heartbeat.ts';
+import { attachmentsDir, cachePath, heartbeatPath } from '../rundir/paths.ts';
+import { CACHE_SCHEMA, type NodeCache } from '../rundir/schema.ts';
 import type { PluginDeps } from './call.ts';
 import type { Verb } from './environment.ts';
 import { callPlugin } from './plugin.ts';

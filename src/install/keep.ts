@@ -1,8 +1,8 @@
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { createWake } from '../watcher/wake.ts';
-import { watchFolder } from '../watcher/watch-folder.ts';
+import { createWake } from '../util/wake.ts';
+import { watchFolder } from '../util/watch-folder.ts';
 import { type Installed, type InstallOptions, installConflist, installExecutable } from './install.ts';
 
 /** What inotify misses is found after this. */

@@ -1,5 +1,5 @@
 import { CniError, CODE } from '../cni/error.ts';
-import { type Address, formatAddress, sameAddress } from './address.ts';
+import { type Address, formatAddress, sameAddress } from '../ip/address.ts';
 import { contains, formatRange, type Range, type RangeSet } from './range.ts';
 import type { Lease, Owner, Store } from './store.ts';
 

@@ -1,9 +1,9 @@
 import type { CniDns, CniRoute } from '@containernetworking-ts/types';
 import * as z from 'zod';
-import { DEFAULT_RUN_DIR } from '../cache/paths.ts';
-import { readNodeCache } from '../cache/read.ts';
 import { CniError, CODE } from '../cni/error.ts';
-import { type Address, formatAddress, parseAddress } from './address.ts';
+import { type Address, formatAddress, parseAddress } from '../ip/address.ts';
+import { DEFAULT_RUN_DIR } from '../rundir/paths.ts';
+import { readNodeCache } from '../rundir/read.ts';
 import { checkSets, parseRange, type RangeConfig, RangeConfigError, type RangeSet } from './range.ts';
 import { readResolvConf } from './resolv-conf.ts';
 

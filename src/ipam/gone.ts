@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Run } from '../run/types.ts';
-import { canonicalAddress, formatAddress } from './address.ts';
+import type { Run } from '../exec/types.ts';
+import { canonicalAddress, formatAddress } from '../ip/address.ts';
 import type { Lease } from './store.ts';
 
 export interface GoneOptions {

@@ -1,11 +1,11 @@
 import { isAtLeast } from '@containernetworking-ts/types';
 import * as z from 'zod';
-import { withLock } from '../cache/lock.ts';
 import type { PluginDeps } from '../cni/call.ts';
 import { checkName, checkVersion } from '../cni/config.ts';
 import { CniError, CODE } from '../cni/error.ts';
 import { type Outcome, type RawCall, speak } from '../cni/protocol.ts';
-import { formatAddress } from './address.ts';
+import { formatAddress } from '../ip/address.ts';
+import { withLock } from '../rundir/lock.ts';
 import { type Allocation, allocate } from './allocate.ts';
 import { parseIpamConfig, parseStoreConfig, type StoreConfig } from './config.ts';
 import { goneLeases } from './gone.ts';

@@ -1,4 +1,4 @@
-import { type Address, formatAddress, parseAddress, widthOf } from './address.ts';
+import { type Address, formatAddress, parseAddress, widthOf } from '../ip/address.ts';
 
 /** Addresses from `start` to `end` of a subnet, without its gateway; all of one family. */
 export interface Range {

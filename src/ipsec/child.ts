@@ -1,4 +1,4 @@
-import type { NodeCacheContent } from '../cache/schema.ts';
+import type { NodeCacheContent } from '../rundir/schema.ts';
 import type { Protocol } from './types.ts';
 
 /** Which end of a child a node is: `ingress` where the protected address lives, `egress` where its clients live. */

@@ -1,4 +1,4 @@
-import type { CacheChild, CacheNode, CachePeer, NodeCache } from '../cache/schema.ts';
+import type { CacheChild, CacheNode, CachePeer, NodeCache } from '../rundir/schema.ts';
 import { hostCidr, tunnelEnds } from './address.ts';
 import { configName, isWide, type Side } from './child.ts';
 import type { ChildConfig, ConnectionConfig } from './types.ts';

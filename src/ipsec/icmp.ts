@@ -1,4 +1,4 @@
-import type { NodeCache } from '../cache/schema.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 import { hostCidr } from './address.ts';
 import { compareChildren } from './child.ts';
 import { strongest } from './phase.ts';

@@ -1,6 +1,6 @@
-import type { NodeCache } from '../cache/schema.ts';
-import { textOf } from '../cache/text.ts';
-import { memoized } from '../memo.ts';
+import type { NodeCache } from '../rundir/schema.ts';
+import { memoized } from '../util/memo.ts';
+import { textOf } from '../util/text.ts';
 import { planConnections } from './connections.ts';
 import { icmpPolicies } from './icmp.ts';
 import { policyKey } from './identity.ts';

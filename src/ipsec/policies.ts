@@ -1,4 +1,4 @@
-import type { NodeCache, RemoteEndpoint } from '../cache/schema.ts';
+import type { NodeCache, RemoteEndpoint } from '../rundir/schema.ts';
 import { familyOf, hostCidr } from './address.ts';
 import { PODS_CHILD } from './child.ts';
 import { cidrsOf, clientsHere, clientsOn, ownCidrs, peersOf, policyMaker } from './policy-maker.ts';

@@ -1,4 +1,4 @@
-import type { CachePeer, NodeCache } from '../cache/schema.ts';
+import type { CachePeer, NodeCache } from '../rundir/schema.ts';
 import { familyOf, hostCidr, tunnelEnds } from './address.ts';
 import { configName, type Side } from './child.ts';
 import { isIcmp, PRIORITY_FIRST, REQID_ANY } from './identity.ts';

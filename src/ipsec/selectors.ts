@@ -1,4 +1,4 @@
-import type { ProtectedPort } from '../cache/schema.ts';
+import type { ProtectedPort } from '../rundir/schema.ts';
 import { compareChildren } from './child.ts';
 import { strongest } from './phase.ts';
 import type { Family, Phase, SelectorProtocol } from './types.ts';

@@ -1,5 +1,5 @@
-import type { Attachment } from '../cache/attachment.ts';
-import type { CacheEntry, CachePod, NodeCache, ProtectedPort } from '../cache/schema.ts';
+import type { Attachment } from '../rundir/attachment.ts';
+import type { CacheEntry, CachePod, NodeCache, ProtectedPort } from '../rundir/schema.ts';
 import { familyOf } from './address.ts';
 import { childFor } from './child.ts';
 

@@ -1,4 +1,4 @@
-import type { NodeCache } from '../cache/schema.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 import { familyOf, hostCidr } from './address.ts';
 import { isIcmp, PRIORITY_FIRST, REQID_STRANGER } from './identity.ts';
 import { cidrsOf, KINDS, ownCidrs } from './policy-maker.ts';

@@ -1,4 +1,4 @@
-import type { NodeCache } from '../cache/schema.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 import { cidrsOf, clientsHere, type PlannedPeer, peersOf, policyMaker } from './policy-maker.ts';
 import { type PortSelector, portSelectors } from './selectors.ts';
 import type { Family, XfrmPolicy } from './types.ts';

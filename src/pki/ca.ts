@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { writeFileAtomic } from '../cache/write.ts';
+import { writeFileAtomic } from '../rundir/write.ts';
 import { certify, createAuthority, type Life, parseAuthority } from './authority.ts';
 import { exportPrivateKey, generateKeys, type KeyType, x509 } from './crypto.ts';
 import { assertNodeName, PkiError } from './error.ts';

@@ -1,4 +1,4 @@
-import type { NodeCache } from '../cache/schema.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 import type { PolicyRef } from './publish.ts';
 
 /** How long plaintext is watched before it is known what is live. */

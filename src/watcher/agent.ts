@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
-import { HEARTBEAT_MS, type Heartbeat } from '../cache/heartbeat.ts';
-import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
 import type { Phase } from '../ipsec/types.ts';
+import { HEARTBEAT_MS, type Heartbeat } from '../rundir/heartbeat.ts';
+import type { NodeCache, NodeCacheContent } from '../rundir/schema.ts';
+import { createWake, type Wake } from '../util/wake.ts';
 import { type AcceptanceEffects, createAcceptance } from './acceptance.ts';
 import type { CharonLink } from './charon/link.ts';
 import type { Enforced, EnforceOptions } from './enforce.ts';
@@ -13,7 +14,6 @@ import { type BootIds, bootIdsOf, rebooted } from './rebooted.ts';
 import { reconcile } from './reconcile.ts';
 import { messageOf, newState, policyRefs, tell } from './state.ts';
 import { nextCache } from './step.ts';
-import { createWake, type Wake } from './wake.ts';
 
 /** How often hairpin and routes are looked at, if nothing else happens. */
 const NETWORK_MS = 30_000;

@@ -1,14 +1,14 @@
 import { rmdirSync, rmSync } from 'node:fs';
-import { HEARTBEAT_STALE_MS } from '../cache/heartbeat.ts';
-import { withLock } from '../cache/lock.ts';
-import { attachmentsDir, cachePath, heartbeatPath } from '../cache/paths.ts';
-import { readHeartbeat } from '../cache/read.ts';
 import { createCharon } from '../ipsec/charon/client.ts';
 import { isOurReqid } from '../ipsec/identity.ts';
 import { connectVici } from '../ipsec/vici/session.ts';
 import { applyOperations } from '../ipsec/xfrm/apply.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { deleteState, listPolicies, listStates, ownPolicies } from '../ipsec/xfrm/kernel.ts';
+import { HEARTBEAT_STALE_MS } from '../rundir/heartbeat.ts';
+import { withLock } from '../rundir/lock.ts';
+import { attachmentsDir, cachePath, heartbeatPath } from '../rundir/paths.ts';
+import { readHeartbeat } from '../rundir/read.ts';
 import { removeHairpin } from './hairpin.ts';
 import { restoreThresholds } from './hash-thresholds.ts';
 import { LOCK } from './node.ts';

@@ -1,5 +1,5 @@
+import type { Scope } from '../util/wake.ts';
 import type { AgentState } from './state.ts';
-import type { Scope } from './wake.ts';
 
 /** How often charon is compared with the plan, whatever events say. */
 const CHARON_MS = 30_000;

@@ -1,5 +1,3 @@
-import type { Attachment } from '../cache/attachment.ts';
-import type { NodeCache } from '../cache/schema.ts';
 import type { Pins } from '../ipsec/charon/pins.ts';
 import { createDiffer } from '../ipsec/diff.ts';
 import { policyKey } from '../ipsec/identity.ts';
@@ -8,6 +6,8 @@ import { attachedAddresses } from '../ipsec/served.ts';
 import { XfrmError } from '../ipsec/xfrm/error.ts';
 import { type KernelPolicy, ownPolicy } from '../ipsec/xfrm/kernel-policy.ts';
 import { inOrder, type Operation } from '../ipsec/xfrm/operation.ts';
+import type { Attachment } from '../rundir/attachment.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 import { changeOf, type Laid, lay, type Wanted } from './laid.ts';
 import { digestOf, type KnownAttachment, sameDigest } from './records.ts';
 

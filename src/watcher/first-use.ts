@@ -1,9 +1,9 @@
-import type { NodeCache } from '../cache/schema.ts';
 import { planConnections } from '../ipsec/connections.ts';
 import { isIcmp } from '../ipsec/identity.ts';
 import { planPieces } from '../ipsec/plan.ts';
 import type { Phase, Selector } from '../ipsec/types.ts';
 import { type KernelPolicy, ownPolicy } from '../ipsec/xfrm/kernel-policy.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 
 /** A child of a connection, as charon names them. */
 export interface ChildRef {

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import type { NodeCache } from '../cache/schema.ts';
+import type { Run, RunResult } from '../exec/types.ts';
 import { type Hairpin, planHairpin } from '../ipsec/hairpin/plan.ts';
 import {
   BYPASS_6,
@@ -14,7 +14,7 @@ import {
   TABLE,
   UP_LINES,
 } from '../ipsec/hairpin/render.ts';
-import type { Run, RunResult } from '../run/types.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 
 export interface HairpinOptions {
   readonly run: Run;

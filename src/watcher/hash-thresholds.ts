@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import * as z from 'zod';
-import type { NodeCache } from '../cache/schema.ts';
-import { writeFileAtomic } from '../cache/write.ts';
 import { familyOf } from '../ipsec/address.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
+import type { NodeCache } from '../rundir/schema.ts';
+import { writeFileAtomic } from '../rundir/write.ts';
 
 /** From which prefix lengths on the kernel finds a policy by a hash, local and remote. */
 const thresholdsSchema = z.object({ local: z.number(), remote: z.number() });

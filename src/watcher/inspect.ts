@@ -1,4 +1,4 @@
-import type { Wake } from './wake.ts';
+import type { Wake } from '../util/wake.ts';
 
 /** How often each policy of the kernel is looked at: more seldom if that takes longer than a five-hundredth of the time. */
 const FIRST_MS = 30_000;

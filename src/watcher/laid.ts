@@ -1,4 +1,3 @@
-import type { NodeCache } from '../cache/schema.ts';
 import { type Pins, pin, repinned } from '../ipsec/charon/pins.ts';
 import { policyKey } from '../ipsec/identity.ts';
 import { type PlanPiece, sameGround } from '../ipsec/plan.ts';
@@ -6,6 +5,7 @@ import { createSums, type Sums } from '../ipsec/sums.ts';
 import type { PolicyKey, XfrmPolicy } from '../ipsec/types.ts';
 import { samePolicy } from '../ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../ipsec/xfrm/operation.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 import { type KnownAttachment, policiesNamed } from './records.ts';
 
 /** Each key once, whatever SA the policies are held to. */

@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { deleteAttachment, writeAttachment } from '../cache/attachments.ts';
-import { type LockOptions, withLock } from '../cache/lock.ts';
-import type { NodeCache } from '../cache/schema.ts';
-import { writeNodeCache } from '../cache/write.ts';
 import { applyCounted } from '../ipsec/xfrm/apply.ts';
 import type { StreamingIproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { countPolicies, type EachOptions, eachPolicy } from '../ipsec/xfrm/kernel.ts';
+import { deleteAttachment, writeAttachment } from '../rundir/attachments.ts';
+import { type LockOptions, withLock } from '../rundir/lock.ts';
+import type { NodeCache } from '../rundir/schema.ts';
+import { writeNodeCache } from '../rundir/write.ts';
 import { createEnforcer, type Enforced, type EnforceOptions } from './enforce.ts';
 import { createRecordReader, type KnownAttachment, type KnownAttachments } from './records.ts';
 

@@ -3,9 +3,9 @@ import * as z from 'zod';
 import type { Phase } from '../ipsec/types.ts';
 import { APPLY_PATCH, type KubeClient } from '../kube/client.ts';
 import { isNotFound } from '../kube/error.ts';
+import { createWake } from '../util/wake.ts';
 import type { CertificateReport } from './charon/link.ts';
 import { renderCertificate, renderStatus, urgentPart } from './node-status.ts';
-import { createWake } from './wake.ts';
 
 /** An IPsecPolicy of which this node enforces this generation. */
 export interface PolicyRef {

@@ -1,4 +1,4 @@
-import { memoized } from '../memo.ts';
+import { memoized } from '../util/memo.ts';
 import type { Node } from './objects.ts';
 
 /** Node to boot ID, of those that tell it. */

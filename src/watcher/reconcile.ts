@@ -1,5 +1,6 @@
-import type { NodeCache } from '../cache/schema.ts';
 import { sameGround } from '../ipsec/plan.ts';
+import type { NodeCache } from '../rundir/schema.ts';
+import { type Scope, widest } from '../util/wake.ts';
 import type { Acceptance } from './acceptance.ts';
 import type { AgentEffects } from './agent.ts';
 import { dueScope } from './due.ts';
@@ -7,7 +8,6 @@ import type { Enforced } from './enforce.ts';
 import type { PolicyRef } from './publish.ts';
 import { type AgentState, messageOf } from './state.ts';
 import { createStepper } from './step.ts';
-import { type Scope, widest } from './wake.ts';
 
 /** How often the kernel's policies are counted, if nothing else happens. */
 const VERIFY_MS = 10_000;

@@ -1,12 +1,12 @@
 import { statSync } from 'node:fs';
-import type { Attachment } from '../cache/attachment.ts';
-import { attachmentFormat, attachmentNames } from '../cache/attachments.ts';
-import { attachmentsDir } from '../cache/paths.ts';
-import { type ReadResult, readJson } from '../cache/read.ts';
-import type { NodeCache } from '../cache/schema.ts';
 import { checksum, plus } from '../ipsec/checksum.ts';
 import { planAttachment } from '../ipsec/plan.ts';
 import type { XfrmPolicy } from '../ipsec/types.ts';
+import type { Attachment } from '../rundir/attachment.ts';
+import { attachmentFormat, attachmentNames } from '../rundir/attachments.ts';
+import { attachmentsDir } from '../rundir/paths.ts';
+import { type ReadResult, readJson } from '../rundir/read.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 
 /** What is told by policies without keeping them: a pod can have thousands, and they can be planned again. */
 export interface Digest {

@@ -1,6 +1,6 @@
-import type { NodeCache } from '../cache/schema.ts';
 import { familyOf } from '../ipsec/address.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 
 /** Marks our routes (rtnetlink(7), rtm_protocol): a number that nobody has in /etc/iproute2/rt_protos. */
 const PROTOCOL = '177';

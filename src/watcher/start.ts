@@ -1,14 +1,16 @@
 import { mkdirSync } from 'node:fs';
 import type { Logger } from 'pino';
-import type { Heartbeat } from '../cache/heartbeat.ts';
-import { attachmentsDir, heartbeatPath } from '../cache/paths.ts';
-import { readNodeCache } from '../cache/read.ts';
-import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
-import { writeFileAtomic } from '../cache/write.ts';
 import type { Profile } from '../ipsec/charon/profile.ts';
 import type { StreamingIproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { listUsedPolicies } from '../ipsec/xfrm/kernel.ts';
-import { memoized } from '../memo.ts';
+import type { Heartbeat } from '../rundir/heartbeat.ts';
+import { attachmentsDir, heartbeatPath } from '../rundir/paths.ts';
+import { readNodeCache } from '../rundir/read.ts';
+import type { NodeCache, NodeCacheContent } from '../rundir/schema.ts';
+import { writeFileAtomic } from '../rundir/write.ts';
+import { memoized } from '../util/memo.ts';
+import { createWake } from '../util/wake.ts';
+import { watchFolder } from '../util/watch-folder.ts';
 import { type AgentEffects, runAgent } from './agent.ts';
 import { createCharonLink } from './charon/link.ts';
 import { paceOf } from './charon/pace.ts';
@@ -26,8 +28,6 @@ import type { Source } from './objects.ts';
 import type { Publisher } from './publish.ts';
 import { keepRoutes } from './routes.ts';
 import { applySysctls } from './sysctl.ts';
-import { createWake } from './wake.ts';
-import { watchFolder } from './watch-folder.ts';
 
 /** How often the kernel's thresholds are looked at. */
 const THRESHOLDS_MS = 60_000;

@@ -1,7 +1,7 @@
-import { PROBLEMS_KEPT } from '../cache/heartbeat.ts';
-import type { NodeCache } from '../cache/schema.ts';
 import { CONNECTION_PREFIX } from '../ipsec/connections.ts';
 import type { Phase } from '../ipsec/types.ts';
+import { PROBLEMS_KEPT } from '../rundir/heartbeat.ts';
+import type { NodeCache } from '../rundir/schema.ts';
 import type { AgentEffects } from './agent.ts';
 import { NO_CHARON } from './charon/link.ts';
 import type { Snapshot } from './objects.ts';

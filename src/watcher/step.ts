@@ -1,9 +1,9 @@
-import type { NodeCache, NodeCacheContent } from '../cache/schema.ts';
-import { CACHE_SCHEMA } from '../cache/schema.ts';
-import { textOf } from '../cache/text.ts';
 import { planConnections } from '../ipsec/connections.ts';
 import { sameGround } from '../ipsec/plan.ts';
 import type { ConnectionConfig } from '../ipsec/types.ts';
+import type { NodeCache, NodeCacheContent } from '../rundir/schema.ts';
+import { CACHE_SCHEMA } from '../rundir/schema.ts';
+import { textOf } from '../util/text.ts';
 import type { Enforced } from './enforce.ts';
 
 /** How long the kernel waits for charon to learn of new children. Without them a first packet would wait for the acquire to expire. */

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import * as z from 'zod';
-import { writeFileAtomic } from '../cache/write.ts';
+import { writeFileAtomic } from '../rundir/write.ts';
 
 /**
  * Kernel settings of the node's network namespace. `xfrm_larval_drop` 0: the packet that brings a tunnel up waits for it

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { parseAllDocuments } from 'yaml';
-import { run } from '../../src/run/execa.ts';
+import { run } from '../../src/exec/execa.ts';
 import { assetsFolder } from '../helpers/kube-assets.ts';
 import { must } from '../helpers/netns.ts';
 import { ROOT } from '../helpers/root.ts';

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import { cachePath } from '../../src/cache/paths.ts';
+import { cachePath } from '../../src/rundir/paths.ts';
 import { assetsFolder } from '../helpers/kube-assets.ts';
 import { createKubeLab } from '../helpers/kube-lab.ts';
 import { item, policy } from '../helpers/kube-objects.ts';

@@ -1,7 +1,7 @@
-import type { NodeCache } from '../../src/cache/schema.ts';
 import { planAttachment } from '../../src/ipsec/plan.ts';
 import type { PlannedAttachment } from '../../src/ipsec/served.ts';
 import { renderOperation } from '../../src/ipsec/xfrm/render.ts';
+import type { NodeCache } from '../../src/rundir/schema.ts';
 import { seedCache } from '../helpers/cache.ts';
 import { pluginEnv, podArgs } from '../helpers/cni.ts';
 import { IP } from '../helpers/netns.ts';

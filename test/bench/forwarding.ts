@@ -1,6 +1,6 @@
+import type { Command } from '../../src/exec/types.ts';
 import { planPolicies } from '../../src/ipsec/plan.ts';
 import { applyOperations } from '../../src/ipsec/xfrm/apply.ts';
-import type { Command } from '../../src/run/types.ts';
 import { keepThresholds } from '../../src/watcher/hash-thresholds.ts';
 import { createNamespace, IP, must, type Namespace } from '../helpers/netns.ts';
 import { largeNode } from './cases.ts';

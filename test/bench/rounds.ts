@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Run } from '../../src/run/types.ts';
+import type { Run } from '../../src/exec/types.ts';
 
 /** One process to time: its standard input, and a name for the result; calls without a name are not timed. */
 export interface TimedCall {

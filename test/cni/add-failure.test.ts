@@ -1,10 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import test from 'ava';
-import { readAttachments } from '../../src/cache/attachments.ts';
-import { withLock } from '../../src/cache/lock.ts';
-import { attachmentPath, attachmentsDir } from '../../src/cache/paths.ts';
-import { writeNodeCache } from '../../src/cache/write.ts';
-import { RunError } from '../../src/run/types.ts';
+import { RunError } from '../../src/exec/types.ts';
+import { readAttachments } from '../../src/rundir/attachments.ts';
+import { withLock } from '../../src/rundir/lock.ts';
+import { attachmentPath, attachmentsDir } from '../../src/rundir/paths.ts';
+import { writeNodeCache } from '../../src/rundir/write.ts';
 import { seedCache } from '../helpers/cache.ts';
 import { CONTAINER, createNode, errorOf } from '../helpers/plugin.ts';
 

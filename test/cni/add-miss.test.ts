@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import test from 'ava';
-import { readAttachments } from '../../src/cache/attachments.ts';
-import { attachmentsDir } from '../../src/cache/paths.ts';
-import { writeNodeCache } from '../../src/cache/write.ts';
 import { planAttachment } from '../../src/ipsec/plan.ts';
+import { readAttachments } from '../../src/rundir/attachments.ts';
+import { attachmentsDir } from '../../src/rundir/paths.ts';
+import { writeNodeCache } from '../../src/rundir/write.ts';
 import { corednsAttachment, seedCache } from '../helpers/cache.ts';
 import { sorted } from '../helpers/fake-kernel.ts';
 import { corednsArgs, createNode, errorOf, prevResult, START } from '../helpers/plugin.ts';

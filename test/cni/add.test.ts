@@ -1,8 +1,8 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import test from 'ava';
-import { readAttachment, readAttachments } from '../../src/cache/attachments.ts';
-import { attachmentsDir } from '../../src/cache/paths.ts';
 import { planAttachment } from '../../src/ipsec/plan.ts';
+import { readAttachment, readAttachments } from '../../src/rundir/attachments.ts';
+import { attachmentsDir } from '../../src/rundir/paths.ts';
 import { corednsAttachment, seedCache } from '../helpers/cache.ts';
 import { sorted } from '../helpers/fake-kernel.ts';
 import { CONTAINER, COREDNS_ADDRESS, clientArgs, createNode, prevResult, START } from '../helpers/plugin.ts';

@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import test from 'ava';
-import { cachePath } from '../../src/cache/paths.ts';
+import { cachePath } from '../../src/rundir/paths.ts';
 import { createNode, errorOf } from '../helpers/plugin.ts';
 import { BAD_INPUT } from './bad-input/all.ts';
 

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
-import { readAttachments } from '../../src/cache/attachments.ts';
-import { attachmentsDir } from '../../src/cache/paths.ts';
+import { readAttachments } from '../../src/rundir/attachments.ts';
+import { attachmentsDir } from '../../src/rundir/paths.ts';
 import { createNode, errorOf, type FakeNode, prevResult } from '../helpers/plugin.ts';
 
 const KEY = 'cni.dev/valid-attachments';

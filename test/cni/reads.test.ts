@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import test from 'ava';
-import { cachePath } from '../../src/cache/paths.ts';
+import { cachePath } from '../../src/rundir/paths.ts';
 import { clientArgs, createNode } from '../helpers/plugin.ts';
 
 /** Counts what is read while `action` runs. */

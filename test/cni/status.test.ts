@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import test from 'ava';
-import { HEARTBEAT_STALE_MS, type Heartbeat } from '../../src/cache/heartbeat.ts';
-import { cachePath, heartbeatPath } from '../../src/cache/paths.ts';
+import { HEARTBEAT_STALE_MS, type Heartbeat } from '../../src/rundir/heartbeat.ts';
+import { cachePath, heartbeatPath } from '../../src/rundir/paths.ts';
 import { seedCache } from '../helpers/cache.ts';
 import { createNode, errorOf, type FakeNode, START } from '../helpers/plugin.ts';
 

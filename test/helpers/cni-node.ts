@@ -11,10 +11,10 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env as environment } from 'node:process';
-import type { NodeCache } from '../../src/cache/schema.ts';
-import { writeNodeCache } from '../../src/cache/write.ts';
 import type { XfrmPolicy } from '../../src/ipsec/types.ts';
 import { listPolicies, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
+import type { NodeCache } from '../../src/rundir/schema.ts';
+import { writeNodeCache } from '../../src/rundir/write.ts';
 import type { Conflist, ExecPlugin, PluginOutput } from './cni.ts';
 import { sorted } from './fake-kernel.ts';
 import { createNamespace, IP, type Namespace, withEnv } from './netns.ts';
@@ -59,7 +59,7 @@ function executable(): string {
 }
 
 function newestSource(): number {
-  const folders = ['src/cni', 'src/cache', 'src/ipsec', 'src/run'].map((folder) => join(ROOT, folder));
+  const folders = ['src/cni', 'src/rundir', 'src/ipsec', 'src/exec'].map((folder) => join(ROOT, folder));
   const files = folders.flatMap((folder) =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts') && !name.includes('dist') && !name.includes('node_modules'))

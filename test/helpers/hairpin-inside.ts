@@ -1,4 +1,4 @@
-import { run } from '../../src/run/execa.ts';
+import { run } from '../../src/exec/execa.ts';
 import { createHairpin, removeHairpin } from '../../src/watcher/hairpin.ts';
 import { seedCache } from './cache.ts';
 import { IP } from './netns.ts';

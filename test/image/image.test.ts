@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { run } from '../../src/run/execa.ts';
+import { run } from '../../src/exec/execa.ts';
 import { VERSION } from '../../src/version.ts';
 import { ROOT } from '../helpers/root.ts';
 

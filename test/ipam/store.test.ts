@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { parseAddress } from '../../src/ipam/address.ts';
+import { parseAddress } from '../../src/ip/address.ts';
 import { openStore } from '../../src/ipam/store.ts';
 
 const address = parseAddress('10.0.0.9') ?? { family: 4, value: 0n };

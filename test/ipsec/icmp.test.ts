@@ -1,9 +1,9 @@
 import test from 'ava';
-import type { NodeCache } from '../../src/cache/schema.ts';
 import { isOurReqid, PRIORITY_FIRST, PRIORITY_LAST, REQID_ANY } from '../../src/ipsec/identity.ts';
 import { planPolicies } from '../../src/ipsec/plan.ts';
 import type { Phase, XfrmPolicy } from '../../src/ipsec/types.ts';
 import { ownPolicy, type TablePolicy } from '../../src/ipsec/xfrm/kernel-policy.ts';
+import type { NodeCache } from '../../src/rundir/schema.ts';
 import { corednsAttachment, seedCache } from '../helpers/cache.ts';
 
 /** The seed's cluster in the middle of a change: TCP is in a phase, UDP is required. */

@@ -1,9 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'ava';
-import type { NodeCache } from '../../src/cache/schema.ts';
 import { policyKey } from '../../src/ipsec/identity.ts';
 import { PlanError, plan, planAttachment, planPolicies } from '../../src/ipsec/plan.ts';
 import type { XfrmPolicy } from '../../src/ipsec/types.ts';
+import type { NodeCache } from '../../src/rundir/schema.ts';
 import { corednsAttachment, seedCache } from '../helpers/cache.ts';
 import { golden } from '../helpers/root.ts';
 

@@ -1,9 +1,9 @@
 import { readdirSync, rmSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
-import { readAttachments } from '../../src/cache/attachments.ts';
-import { attachmentsDir, cachePath } from '../../src/cache/paths.ts';
-import type { NodeCache } from '../../src/cache/schema.ts';
 import { planAttachment } from '../../src/ipsec/plan.ts';
+import { readAttachments } from '../../src/rundir/attachments.ts';
+import { attachmentsDir, cachePath } from '../../src/rundir/paths.ts';
+import type { NodeCache } from '../../src/rundir/schema.ts';
 import { seedCache } from '../helpers/cache.ts';
 import { type ChainTarget, chainAdd, chainCheck, chainDel, podArgs } from '../helpers/cni.ts';
 import { type CniNode, chainUnavailable, createCniNode } from '../helpers/cni-node.ts';

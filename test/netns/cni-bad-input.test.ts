@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { cachePath } from '../../src/cache/paths.ts';
+import { cachePath } from '../../src/rundir/paths.ts';
 import { BAD_INPUT } from '../cni/bad-input/all.ts';
 import { createCniNode } from '../helpers/cni-node.ts';
 import { netnsTest } from '../helpers/netns-test.ts';

@@ -1,11 +1,11 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { readAttachments } from '../../src/cache/attachments.ts';
-import { attachmentsDir, cachePath } from '../../src/cache/paths.ts';
-import type { NodeCache } from '../../src/cache/schema.ts';
 import { planAttachment } from '../../src/ipsec/plan.ts';
 import { renderOperation } from '../../src/ipsec/xfrm/render.ts';
+import { readAttachments } from '../../src/rundir/attachments.ts';
+import { attachmentsDir, cachePath } from '../../src/rundir/paths.ts';
+import type { NodeCache } from '../../src/rundir/schema.ts';
 import { corednsAttachment, seedCache } from '../helpers/cache.ts';
 import type { PluginOutput } from '../helpers/cni.ts';
 import { type CniNode, createCniNode } from '../helpers/cni-node.ts';

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { writeNodeCache } from '../../src/cache/write.ts';
+import { writeNodeCache } from '../../src/rundir/write.ts';
 import { seedCache } from '../helpers/cache.ts';
 import { type Conflist, chainAdd, chainCheck, chainDel, type ExecPlugin, podArgs } from '../helpers/cni.ts';
 import { add, callIpamPlugin, check, del, HOST_LOCAL, type IpamAnswer, ipamFolder } from '../helpers/ipam.ts';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import test from 'ava';
-import { run } from '../../src/run/execa.ts';
+import { run } from '../../src/exec/execa.ts';
 import { pkiFolder } from '../helpers/pki-folder.ts';
 
 const OPENSSL = '/usr/bin/openssl';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { CachePeer } from '../../src/cache/schema.ts';
+import type { CachePeer } from '../../src/rundir/schema.ts';
 import { keepRoutes, planRoutes, removeRoutes } from '../../src/watcher/routes.ts';
 import { createNamespace, IP, netnsUnavailable } from '../helpers/netns.ts';
 

@@ -2,12 +2,12 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { runSync } from '../../src/exec/sync.ts';
+import type { Run } from '../../src/exec/types.ts';
 import { applyOperations } from '../../src/ipsec/xfrm/apply.ts';
 import { XfrmError } from '../../src/ipsec/xfrm/error.ts';
 import { listPolicies, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
 import type { Operation } from '../../src/ipsec/xfrm/operation.ts';
-import { runSync } from '../../src/run/sync.ts';
-import type { Run } from '../../src/run/types.ts';
 import { IP, inNamespace } from '../helpers/netns.ts';
 import { netnsTest } from '../helpers/netns-test.ts';
 import { policy, selector } from '../ipsec/xfrm/policies.ts';

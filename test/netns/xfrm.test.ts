@@ -1,4 +1,7 @@
 import * as fc from 'fast-check';
+import { run } from '../../src/exec/execa.ts';
+import { createLastingRun } from '../../src/exec/lasting.ts';
+import type { Command } from '../../src/exec/types.ts';
 import { diffPolicies } from '../../src/ipsec/diff.ts';
 import { policyKey } from '../../src/ipsec/identity.ts';
 import type { XfrmPolicy } from '../../src/ipsec/types.ts';
@@ -8,9 +11,6 @@ import type { Iproute2 } from '../../src/ipsec/xfrm/iproute2.ts';
 import { deleteState, listPolicies, listStates, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
 import type { Operation } from '../../src/ipsec/xfrm/operation.ts';
 import { standingPolicies } from '../../src/ipsec/xfrm/standing.ts';
-import { run } from '../../src/run/execa.ts';
-import { createLastingRun } from '../../src/run/lasting.ts';
-import type { Command } from '../../src/run/types.ts';
 import { IP, type Namespace } from '../helpers/netns.ts';
 import { netnsTest } from '../helpers/netns-test.ts';
 import { policy, policyList, selector } from '../ipsec/xfrm/policies.ts';

@@ -1,11 +1,11 @@
 import test from 'ava';
-import type { Attachment } from '../../src/cache/attachment.ts';
 import { cellOf } from '../../src/ipsec/checksum.ts';
 import { planAttachment, planPolicies } from '../../src/ipsec/plan.ts';
 import { CELLS } from '../../src/ipsec/sums.ts';
 import type { XfrmPolicy } from '../../src/ipsec/types.ts';
 import type { TablePolicy } from '../../src/ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../../src/ipsec/xfrm/operation.ts';
+import type { Attachment } from '../../src/rundir/attachment.ts';
 import { createEnforcer, type EnforceEffects } from '../../src/watcher/enforce.ts';
 import { known } from '../../src/watcher/records.ts';
 import { corednsAttachment, seedCache } from '../helpers/cache.ts';

@@ -1,13 +1,13 @@
 import { deepStrictEqual, strictEqual } from 'node:assert';
 import test from 'ava';
 import fc from 'fast-check';
-import type { Attachment } from '../../src/cache/attachment.ts';
-import type { NodeCache } from '../../src/cache/schema.ts';
 import { type Pins, pin } from '../../src/ipsec/charon/pins.ts';
 import { policyKey } from '../../src/ipsec/identity.ts';
 import { planAttachment, planPolicies } from '../../src/ipsec/plan.ts';
 import type { XfrmPolicy } from '../../src/ipsec/types.ts';
 import { XfrmError } from '../../src/ipsec/xfrm/error.ts';
+import type { Attachment } from '../../src/rundir/attachment.ts';
+import type { NodeCache } from '../../src/rundir/schema.ts';
 import { createEnforcer } from '../../src/watcher/enforce.ts';
 import { type KnownAttachment, known } from '../../src/watcher/records.ts';
 import { corednsAttachment, seedCache } from '../helpers/cache.ts';

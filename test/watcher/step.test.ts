@@ -1,6 +1,6 @@
 import test from 'ava';
-import type { NodeCacheContent } from '../../src/cache/schema.ts';
 import type { ConnectionConfig } from '../../src/ipsec/types.ts';
+import type { NodeCacheContent } from '../../src/rundir/schema.ts';
 import type { Enforced } from '../../src/watcher/enforce.ts';
 import { createStepper, nextCache, type StepEffects, type Stepper } from '../../src/watcher/step.ts';
 import { seedCache } from '../helpers/cache.ts';

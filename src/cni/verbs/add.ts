@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs';
-import type { Attachment } from '../../cache/attachment.ts';
-import { cachePath } from '../../cache/paths.ts';
-import { readNodeCache } from '../../cache/read.ts';
-import type { NodeCache } from '../../cache/schema.ts';
 import { planAttachment } from '../../ipsec/plan.ts';
 import type { XfrmPolicy } from '../../ipsec/types.ts';
+import type { Attachment } from '../../rundir/attachment.ts';
+import { cachePath } from '../../rundir/paths.ts';
+import { readNodeCache } from '../../rundir/read.ts';
+import type { NodeCache } from '../../rundir/schema.ts';
 import type { Call } from '../call.ts';
 import { checkNetns, locked } from '../effects.ts';
 import { CniError, CODE } from '../error.ts';

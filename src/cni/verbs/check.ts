@@ -1,7 +1,7 @@
-import { readAttachment } from '../../cache/attachments.ts';
 import { policyKey } from '../../ipsec/identity.ts';
 import { samePolicy } from '../../ipsec/xfrm/kernel-policy.ts';
 import { standingPolicies } from '../../ipsec/xfrm/standing.ts';
+import { readAttachment } from '../../rundir/attachments.ts';
 import type { Call } from '../call.ts';
 import { checkNetns, iproute2Of, locked } from '../effects.ts';
 import { CniError, CODE } from '../error.ts';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { deleteAttachment, readAttachment } from '../../cache/attachments.ts';
-import { attachmentPath } from '../../cache/paths.ts';
+import { deleteAttachment, readAttachment } from '../../rundir/attachments.ts';
+import { attachmentPath } from '../../rundir/paths.ts';
 import type { Call } from '../call.ts';
 import { checkNetns, locked } from '../effects.ts';
 import { detach } from '../lay.ts';

@@ -1,4 +1,4 @@
-import { readAttachments } from '../../cache/attachments.ts';
+import { readAttachments } from '../../rundir/attachments.ts';
 import type { Call } from '../call.ts';
 import { locked, toCniError } from '../effects.ts';
 import { CniError, CODE } from '../error.ts';

@@ -1,5 +1,5 @@
-import { HEARTBEAT_STALE_MS } from '../../cache/heartbeat.ts';
-import { readHeartbeat, readNodeCache } from '../../cache/read.ts';
+import { HEARTBEAT_STALE_MS } from '../../rundir/heartbeat.ts';
+import { readHeartbeat, readNodeCache } from '../../rundir/read.ts';
 import type { Call } from '../call.ts';
 import { CniError, CODE } from '../error.ts';
 

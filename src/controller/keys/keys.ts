@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { createReflector } from '../../kube/reflector.ts';
 import { SIGNER_NAME } from '../../pki/request.ts';
-import { createWake } from '../../watcher/wake.ts';
+import { createWake } from '../../util/wake.ts';
 import type { EventOptions } from '../events.ts';
 import type { IPsecNode } from '../report.ts';
 import { type AuthorityOptions, keepAuthority } from './authority.ts';

@@ -1,4 +1,4 @@
-import type { NodeCache, ProtectedPort } from '../../cache/schema.ts';
+import type { NodeCache, ProtectedPort } from '../../rundir/schema.ts';
 import { familyOf } from '../address.ts';
 
 /** Ports of one protocol, both ends inclusive. */

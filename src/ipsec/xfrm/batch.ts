@@ -1,4 +1,4 @@
-import { DEFAULT_TIMEOUT_MS } from '../../run/types.ts';
+import { DEFAULT_TIMEOUT_MS } from '../../exec/types.ts';
 import { type Iproute2, runIp, saidBy } from './iproute2.ts';
 import type { Operation } from './operation.ts';
 import { renderOperation } from './render.ts';

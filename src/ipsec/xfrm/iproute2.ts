@@ -1,4 +1,4 @@
-import { type Command, type Run, RunError, type RunResult, type RunStream } from '../../run/types.ts';
+import { type Command, type Run, RunError, type RunResult, type RunStream } from '../../exec/types.ts';
 import { XfrmError } from './error.ts';
 
 /** iproute2 and the way to run it. `ip` is an absolute path. */

@@ -1,4 +1,4 @@
-import { type Command, DEFAULT_TIMEOUT_MS } from '../../run/types.ts';
+import { type Command, DEFAULT_TIMEOUT_MS } from '../../exec/types.ts';
 import { completeBlocks, UnknownLine, unreadable } from './block.ts';
 import { XfrmError } from './error.ts';
 import { type Iproute2, runIp, type StreamingIproute2, saidBy, streamIp } from './iproute2.ts';

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { writeFileAtomic } from '../../cache/write.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import { isConflict, isNotFound } from '../../kube/error.ts';
 import { NODE_CERTIFICATE, NODE_KEY, readPem } from '../../pki/ca.ts';
@@ -16,6 +15,7 @@ import {
 import { PkiError } from '../../pki/error.ts';
 import { checkIdentity, type NodeIdentity } from '../../pki/identity.ts';
 import { createRequest, SIGNER_NAME, USAGES } from '../../pki/request.ts';
+import { writeFileAtomic } from '../../rundir/write.ts';
 
 /** The key of a request that is not answered yet. */
 const NEXT_KEY = 'next.key';

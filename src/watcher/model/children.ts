@@ -1,8 +1,8 @@
-import type { CacheChild, CachePod, NodeCacheContent, ProtectedPort } from '../../cache/schema.ts';
 import { childFor, childName, wideChildName } from '../../ipsec/child.ts';
 import { strongest } from '../../ipsec/phase.ts';
 import { resolvePorts, selects } from '../../ipsec/served.ts';
 import type { Phase, Protocol } from '../../ipsec/types.ts';
+import type { CacheChild, CachePod, NodeCacheContent, ProtectedPort } from '../../rundir/schema.ts';
 import type { ModelEntry } from './entries.ts';
 import { portsOf } from './service-ports.ts';
 

@@ -1,5 +1,5 @@
-import type { CacheNode, CachePeer, NodeCacheContent } from '../../cache/schema.ts';
-import { overlap } from './cidr.ts';
+import { overlap } from '../../ip/cidr.ts';
+import type { CacheNode, CachePeer, NodeCacheContent } from '../../rundir/schema.ts';
 
 /** How long what has left the cluster is kept from being answered in the clear: longer than TCP goes on retransmitting to it. */
 export const DEPARTED_MS = 20 * 60_000;

@@ -1,10 +1,10 @@
-import type { CacheNode, LocalEndpoint, ProtectedPort, RemoteEndpoint } from '../../cache/schema.ts';
+import { canonicalAddress } from '../../ip/cidr.ts';
 import { childFor } from '../../ipsec/child.ts';
 import { strongest } from '../../ipsec/phase.ts';
 import type { Phase } from '../../ipsec/types.ts';
-import { memoized } from '../../memo.ts';
+import type { CacheNode, LocalEndpoint, ProtectedPort, RemoteEndpoint } from '../../rundir/schema.ts';
+import { memoized } from '../../util/memo.ts';
 import type { EndpointSlice, ObjectProblem } from '../objects.ts';
-import { canonicalAddress } from './cidr.ts';
 import type { ModelEntry } from './entries.ts';
 import { createLocator, type Place } from './locate.ts';
 import { protoOf } from './service-ports.ts';

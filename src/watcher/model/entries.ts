@@ -1,6 +1,6 @@
-import type { CacheEntry } from '../../cache/schema.ts';
 import type { Phase, Protocol } from '../../ipsec/types.ts';
-import { memoized, sameElements } from '../../memo.ts';
+import type { CacheEntry } from '../../rundir/schema.ts';
+import { memoized, sameElements } from '../../util/memo.ts';
 import type { EndpointSlice, ObjectProblem, Service } from '../objects.ts';
 import type { PolicyItem } from './items.ts';
 import { type PolicySpec, type PortContext, resolvePorts } from './service-ports.ts';

@@ -1,6 +1,6 @@
-import type { CacheNode } from '../../cache/schema.ts';
 import { numberOf } from '../../ip/number.ts';
 import { familyOf } from '../../ipsec/address.ts';
+import type { CacheNode } from '../../rundir/schema.ts';
 
 /** Where an address is. */
 export interface Place {

@@ -1,8 +1,8 @@
-import type { CacheChild, CacheNode, CachePeer, NodeCacheContent } from '../../cache/schema.ts';
 import { tunnelEnds } from '../../ipsec/address.ts';
 import { configNames, PODS_CHILD } from '../../ipsec/child.ts';
 import type { Phase } from '../../ipsec/types.ts';
-import { memoized, steady } from '../../memo.ts';
+import type { CacheChild, CacheNode, CachePeer, NodeCacheContent } from '../../rundir/schema.ts';
+import { memoized, steady } from '../../util/memo.ts';
 import type { ClusterObjects, ObjectProblem } from '../objects.ts';
 import { buildChildren, unlistedPorts } from './children.ts';
 import { departedPeers, formerCidrs } from './departed.ts';

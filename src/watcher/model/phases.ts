@@ -1,7 +1,7 @@
-import type { CacheEntry } from '../../cache/schema.ts';
 import { strongest } from '../../ipsec/phase.ts';
 import type { Phase } from '../../ipsec/types.ts';
-import { memoized } from '../../memo.ts';
+import type { CacheEntry } from '../../rundir/schema.ts';
+import { memoized } from '../../util/memo.ts';
 import type { PhaseOf } from './entries.ts';
 import type { PolicyItem } from './items.ts';
 import type { ModelInput } from './model.ts';

@@ -1,6 +1,6 @@
-import type { CachePod } from '../../cache/schema.ts';
+import { canonicalAddress } from '../../ip/cidr.ts';
+import type { CachePod } from '../../rundir/schema.ts';
 import type { Pod } from '../objects.ts';
-import { canonicalAddress } from './cidr.ts';
 import { protoOf } from './service-ports.ts';
 
 /** The pods of a node that the chain attaches, sorted by namespace and name. */

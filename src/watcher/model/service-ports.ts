@@ -1,6 +1,6 @@
-import type { CacheEntry } from '../../cache/schema.ts';
 import { strongest } from '../../ipsec/phase.ts';
 import type { Phase, Protocol } from '../../ipsec/types.ts';
+import type { CacheEntry } from '../../rundir/schema.ts';
 import type { EndpointSlice, Service } from '../objects.ts';
 import type { PortSpec } from './ports.ts';
 

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { createWake } from '../../util/wake.ts';
+import { watchFolder } from '../../util/watch-folder.ts';
 import type { Snapshot, Source } from '../objects.ts';
-import { createWake } from '../wake.ts';
-import { watchFolder } from '../watch-folder.ts';
 import { assemble } from './assemble.ts';
 import { type ParsedFile, parseFile } from './parse-file.ts';
 

@@ -1,6 +1,6 @@
 import { copyFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { run } from '../../../src/run/execa.ts';
+import { run } from '../../../src/exec/execa.ts';
 import { type ApiServer, applyCrds, startApiServer } from '../../helpers/apiserver.ts';
 import { inNamespace } from '../../helpers/netns.ts';
 import { ROOT } from '../../helpers/root.ts';

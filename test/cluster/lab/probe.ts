@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { readHeartbeat, readNodeCache } from '../../../src/cache/read.ts';
+import { run } from '../../../src/exec/execa.ts';
 import { isOurReqid } from '../../../src/ipsec/identity.ts';
 import type { XfrmPolicy } from '../../../src/ipsec/types.ts';
 import { listPolicies, listStates, ownPolicies } from '../../../src/ipsec/xfrm/kernel.ts';
 import type { KernelState } from '../../../src/ipsec/xfrm/parse-state.ts';
-import { run } from '../../../src/run/execa.ts';
+import { readHeartbeat, readNodeCache } from '../../../src/rundir/read.ts';
 import { type Lab, type PodName, podOf } from './lab.ts';
 import type { LabNode } from './node.ts';
 import { mustIn, runIn } from './process.ts';

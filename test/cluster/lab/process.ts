@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { run } from '../../../src/run/execa.ts';
-import type { RunResult } from '../../../src/run/types.ts';
+import { run } from '../../../src/exec/execa.ts';
+import type { RunResult } from '../../../src/exec/types.ts';
 
 /** Words that lead into a namespace; empty: this one. */
 export type Entrance = readonly string[];

@@ -1,7 +1,7 @@
 import test from 'ava';
-import type { NodeCache } from '../../../src/cache/schema.ts';
 import { planHairpin } from '../../../src/ipsec/hairpin/plan.ts';
 import { renderTable } from '../../../src/ipsec/hairpin/render.ts';
+import type { NodeCache } from '../../../src/rundir/schema.ts';
 import { seedCache } from '../../helpers/cache.ts';
 
 const child = 'udp_kube-dns';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { canonicalAddress, canonicalCidr } from '../../../src/watcher/model/cidr.ts';
+import { canonicalAddress, canonicalCidr } from '../../../src/ip/cidr.ts';
 import { createLocator } from '../../../src/watcher/model/locate.ts';
 import { parseNodes } from '../../../src/watcher/model/nodes.ts';
 import { build, messages, node } from './cluster.ts';

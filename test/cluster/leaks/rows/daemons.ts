@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readHeartbeat } from '../../../../src/cache/read.ts';
+import { readHeartbeat } from '../../../../src/rundir/read.ts';
 import { VERSION } from '../../../../src/version.ts';
 import { nodeOf } from '../../lab/lab.ts';
 import { type LabNode, startAgent, startCharon, swanctl } from '../../lab/node.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readNodeCache } from '../../../../src/cache/read.ts';
+import { readNodeCache } from '../../../../src/rundir/read.ts';
 import { nodeOf } from '../../lab/lab.ts';
 import { podsManifest, servicesManifest } from '../../lab/objects.ts';
 import { attachPod, type LabPod } from '../../lab/pod.ts';

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readHeartbeat } from '../../../../src/cache/read.ts';
+import { readHeartbeat } from '../../../../src/rundir/read.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { type LabNode, METRICS } from '../../lab/node.ts';
 import { STRETCH } from '../../lab/probe.ts';

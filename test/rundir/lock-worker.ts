@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { withLock } from '../../src/cache/lock.ts';
-import { lockPath } from '../../src/cache/paths.ts';
+import { withLock } from '../../src/rundir/lock.ts';
+import { lockPath } from '../../src/rundir/paths.ts';
 
 /**
  * A process that contends for the lock of `runDir`: `count <n>` adds n times one to a number in a file; `crash <n>` does the

@@ -1,5 +1,5 @@
 import IPCIDR from 'ip-cidr';
-import { numberOf } from '../../ip/number.ts';
+import { numberOf } from './number.ts';
 
 /** Each snapshot brings the same few thousand texts again. */
 const REMEMBERED = 50_000;

@@ -14,8 +14,8 @@ import { join } from 'node:path';
 import { execPath } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import { LockError, type LockOptions, withLock } from '../../src/cache/lock.ts';
-import { lockPath } from '../../src/cache/paths.ts';
+import { LockError, type LockOptions, withLock } from '../../src/rundir/lock.ts';
+import { lockPath } from '../../src/rundir/paths.ts';
 
 const WORKER = join(import.meta.dirname, 'lock-worker.js');
 const quick: LockOptions = { timeoutMs: 100, now: Date.now, sleep: (ms) => sleep(ms) };

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { textOf } from '../util/text.ts';
 import { cachePath } from './paths.ts';
 import type { NodeCache } from './schema.ts';
-import { textOf } from './text.ts';
 
 /**
  * Replaces a file as a whole: temporary file in the same folder (made 0700 if it is missing), fsync, rename, mode 0600.

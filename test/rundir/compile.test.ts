@@ -1,11 +1,11 @@
 import test from 'ava';
 import fc from 'fast-check';
 import * as z from 'zod';
-import { attachmentSchema } from '../../src/cache/attachment.ts';
-import { compile } from '../../src/cache/compile.ts';
-import { heartbeatSchema } from '../../src/cache/heartbeat.ts';
-import { nodeCacheSchema } from '../../src/cache/schema.ts';
 import { planAttachment } from '../../src/ipsec/plan.ts';
+import { attachmentSchema } from '../../src/rundir/attachment.ts';
+import { compile } from '../../src/rundir/compile.ts';
+import { heartbeatSchema } from '../../src/rundir/heartbeat.ts';
+import { nodeCacheSchema } from '../../src/rundir/schema.ts';
 import { corednsAttachment, seedCache } from '../helpers/cache.ts';
 
 const attachment = {

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { run } from '../../src/run/execa.ts';
-import { createLastingRun } from '../../src/run/lasting.ts';
-import { type Command, type Run, RunError } from '../../src/run/types.ts';
+import { run } from '../../src/exec/execa.ts';
+import { createLastingRun } from '../../src/exec/lasting.ts';
+import { type Command, type Run, RunError } from '../../src/exec/types.ts';
 import { ROOT } from '../helpers/root.ts';
 import { until } from '../helpers/until.ts';
 
@@ -127,7 +127,7 @@ for (const stdbuf of ['/no/stdbuf', '/usr/bin/env']) {
 }
 
 test('a process that waits for commands keeps nobody alive', (t) => {
-  const from = (name: string): string => JSON.stringify(join(ROOT, 'build/src/run', name));
+  const from = (name: string): string => JSON.stringify(join(ROOT, 'build/src/exec', name));
   const script = `
     const { run } = await import(${from('execa.js')});
     const { createLastingRun } = await import(${from('lasting.js')});

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { numberOf } from '../ip/number.ts';
+import { numberOf } from './number.ts';
 
 /** An address as a number, and of which family. */
 export interface Address {

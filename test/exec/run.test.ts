@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import test from 'ava';
-import { run } from '../../src/run/execa.ts';
-import { runStream } from '../../src/run/stream.ts';
-import { runSync } from '../../src/run/sync.ts';
-import { type Command, type Run, RunError, type RunResult } from '../../src/run/types.ts';
+import { run } from '../../src/exec/execa.ts';
+import { runStream } from '../../src/exec/stream.ts';
+import { runSync } from '../../src/exec/sync.ts';
+import { type Command, type Run, RunError, type RunResult } from '../../src/exec/types.ts';
 
 const SH = '/bin/sh';
 const collected: Run = async (command) => {

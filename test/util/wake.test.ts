@@ -1,5 +1,5 @@
 import test from 'ava';
-import { createWake } from '../../src/watcher/wake.ts';
+import { createWake } from '../../src/util/wake.ts';
 
 const LONG = 60_000;
 const never = new AbortController().signal;

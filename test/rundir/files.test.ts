@@ -11,17 +11,17 @@ import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { Attachment } from '../../src/cache/attachment.ts';
+import type { Attachment } from '../../src/rundir/attachment.ts';
 import {
   deleteAttachment,
   readAttachment,
   readAttachments,
   readHolders,
   writeAttachment,
-} from '../../src/cache/attachments.ts';
-import { attachmentsDir, cachePath } from '../../src/cache/paths.ts';
-import { readNodeCache } from '../../src/cache/read.ts';
-import { writeFileAtomic, writeNodeCache } from '../../src/cache/write.ts';
+} from '../../src/rundir/attachments.ts';
+import { attachmentsDir, cachePath } from '../../src/rundir/paths.ts';
+import { readNodeCache } from '../../src/rundir/read.ts';
+import { writeFileAtomic, writeNodeCache } from '../../src/rundir/write.ts';
 import { seedCache } from '../helpers/cache.ts';
 
 function folder(t: ExecutionContext): string {
