@@ -37,11 +37,11 @@ bench: build
 	@npm run --silent bench -- $(PARTS)
 
 demo: build
-	@node build/test/cluster/run.js demo.js $(ARGS)
+	@node build/test/lab/run.js demo.js $(ARGS)
 
 leaks: build
 	@sh scripts/kube-assets.sh > /dev/null || true
-	@node build/test/cluster/leaks/main.js $(ROWS) $(if $(MUTATE),--mutate=$(MUTATE))
+	@node build/test/lab/leaks/main.js $(ROWS) $(if $(MUTATE),--mutate=$(MUTATE))
 
 image: build
 	@sh scripts/image.sh $(ARGS)

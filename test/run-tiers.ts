@@ -76,24 +76,14 @@ const tiers: readonly Tier[] = [
   },
   {
     name: 'cluster',
-    argv: [process.execPath, 'build/test/cluster/run.js', 'tier.js'],
+    argv: [process.execPath, 'build/test/lab/run.js', 'tier.js'],
     unavailable: noNetns,
     count: countLab,
   },
   {
     name: 'leaks',
     // The rows that go by what is on the wire alone, whatever the machine is doing; make leaks has the rest.
-    argv: [
-      process.execPath,
-      'build/test/cluster/run.js',
-      'leaks/leaks.js',
-      '1b',
-      '5b',
-      '7',
-      '8c',
-      '10c',
-      '12b',
-    ],
+    argv: [process.execPath, 'build/test/lab/run.js', 'leaks/leaks.js', '1b', '5b', '7', '8c', '10c', '12b'],
     unavailable: noNetns,
     count: countLab,
   },
