@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { PolicyItem } from '../watcher/model/items.ts';
+import type { PolicyItem } from '../cluster/policies/items.ts';
 import type { EnablingState } from './enabling.ts';
 
 export const conditionSchema = z.object({

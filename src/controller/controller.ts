@@ -1,7 +1,7 @@
+import type { Snapshot } from '../cluster/objects.ts';
+import { kubernetesSource } from '../cluster/sources/kubernetes/source.ts';
 import { createReflector } from '../kube/reflector.ts';
 import { createWake } from '../util/wake.ts';
-import type { Snapshot } from '../watcher/objects.ts';
-import { kubernetesSource } from '../watcher/sources/kubernetes/source.ts';
 import type { EnablingState } from './enabling.ts';
 import { type Announced, announceFailures } from './failures.ts';
 import { type KeysOptions, keepKeys } from './keys/keys.ts';

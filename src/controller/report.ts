@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import type { IPsecPolicy } from '../watcher/objects.ts';
+import type { IPsecPolicy } from '../cluster/objects.ts';
 import { NODE_HEARTBEAT_MS } from '../watcher/publish.ts';
 import type { NodePhase } from './enabling.ts';
 

@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import { resolveEntries } from '../watcher/model/entries.ts';
-import { type PolicyItem, parseItems } from '../watcher/model/items.ts';
-import { parseNodes } from '../watcher/model/nodes.ts';
-import type { ClusterObjects } from '../watcher/objects.ts';
+import { parseNodes } from '../cluster/nodes.ts';
+import type { ClusterObjects } from '../cluster/objects.ts';
+import { resolveEntries } from '../cluster/policies/entries.ts';
+import { type PolicyItem, parseItems } from '../cluster/policies/items.ts';
 import { acceptedCondition, type Condition, conditionSchema, enforcedCondition } from './conditions.ts';
 import { type EnablingState, nextPhase } from './enabling.ts';
 import { type IPsecNode, notEnforcing, phasesOf } from './report.ts';

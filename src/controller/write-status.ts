@@ -1,8 +1,8 @@
 import * as z from 'zod';
+import type { ClusterObjects, IPsecPolicy } from '../cluster/objects.ts';
 import { APPLY_PATCH, type KubeClient } from '../kube/client.ts';
 import { isNotFound } from '../kube/error.ts';
 import type { Reflector } from '../kube/reflector.ts';
-import type { ClusterObjects, IPsecPolicy } from '../watcher/objects.ts';
 import type { Condition } from './conditions.ts';
 import type { EnablingState } from './enabling.ts';
 import { type EventOptions, writeEvent } from './events.ts';

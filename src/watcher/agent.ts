@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { ObjectProblem, Snapshot, Source } from '../cluster/objects.ts';
 import type { Phase } from '../ipsec/types.ts';
 import { HEARTBEAT_MS, type Heartbeat } from '../rundir/heartbeat.ts';
 import type { NodeCache, NodeCacheContent } from '../rundir/schema.ts';
@@ -7,7 +8,6 @@ import { type AcceptanceEffects, createAcceptance } from './acceptance.ts';
 import type { CharonLink } from './charon/link.ts';
 import type { Enforced, EnforceOptions } from './enforce.ts';
 import { type InspectEffects, keepInspecting } from './inspect.ts';
-import type { ObjectProblem, Snapshot, Source } from './objects.ts';
 import { createProblemLog } from './problem-log.ts';
 import type { NodeReport } from './publish.ts';
 import { type BootIds, bootIdsOf, rebooted } from './rebooted.ts';

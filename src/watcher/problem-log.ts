@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { ObjectProblem } from './objects.ts';
+import type { ObjectProblem } from '../cluster/objects.ts';
 
 /** Takes all problems that there are now, logs each once, when it appears and when it is gone, and returns them as texts. */
 export function createProblemLog(log: Logger): (found: readonly ObjectProblem[]) => readonly string[] {

@@ -1,5 +1,5 @@
+import type { Node } from '../cluster/objects.ts';
 import { memoized } from '../util/memo.ts';
-import type { Node } from './objects.ts';
 
 /** Node to boot ID, of those that tell it. */
 export type BootIds = ReadonlyMap<string, string>;

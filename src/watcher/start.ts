@@ -1,5 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import type { Logger } from 'pino';
+import type { Source } from '../cluster/objects.ts';
+import type { KnownItems } from '../cluster/policies/items.ts';
 import type { Profile } from '../ipsec/charon/profile.ts';
 import type { StreamingIproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { listUsedPolicies } from '../ipsec/xfrm/kernel.ts';
@@ -21,10 +23,8 @@ import { childrenInUse } from './first-use.ts';
 import { createHairpin, type HairpinOptions } from './hairpin.ts';
 import { keepThresholds, planThresholds } from './hash-thresholds.ts';
 import type { Keys } from './keys/keys.ts';
-import type { KnownItems } from './model/items.ts';
 import { buildNodeCache } from './model/model.ts';
 import { createNodeEnforcer, sleep } from './node.ts';
-import type { Source } from './objects.ts';
 import type { Publisher } from './publish.ts';
 import { keepRoutes } from './routes.ts';
 import { applySysctls } from './sysctl.ts';

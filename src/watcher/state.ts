@@ -1,10 +1,10 @@
+import type { Snapshot } from '../cluster/objects.ts';
 import { CONNECTION_PREFIX } from '../ipsec/connections.ts';
 import type { Phase } from '../ipsec/types.ts';
 import { PROBLEMS_KEPT } from '../rundir/heartbeat.ts';
 import type { NodeCache } from '../rundir/schema.ts';
 import type { AgentEffects } from './agent.ts';
 import { NO_CHARON } from './charon/link.ts';
-import type { Snapshot } from './objects.ts';
 import type { NodeReport, PolicyRef } from './publish.ts';
 import type { BootIds } from './rebooted.ts';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { parseItems } from '../../src/watcher/model/items.ts';
+import { parseItems } from '../../src/cluster/policies/items.ts';
 import { apiserverTest } from '../helpers/apiserver-test.ts';
 import { ROOT } from '../helpers/root.ts';
 

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
+import type { Snapshot } from '../../src/cluster/objects.ts';
+import { kubernetesSource } from '../../src/cluster/sources/kubernetes/source.ts';
 import type { KubeClient, KubeRequest } from '../../src/kube/client.ts';
 import { MERGE_PATCH } from '../../src/kube/client.ts';
-import type { Snapshot } from '../../src/watcher/objects.ts';
-import { kubernetesSource } from '../../src/watcher/sources/kubernetes/source.ts';
 import type { ApiServer } from '../helpers/apiserver.ts';
 import { apiserverTest } from '../helpers/apiserver-test.ts';
 import {

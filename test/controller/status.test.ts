@@ -1,8 +1,8 @@
 import test from 'ava';
+import type { ClusterObjects } from '../../src/cluster/objects.ts';
 import type { EnablingState } from '../../src/controller/enabling.ts';
 import type { IPsecNode } from '../../src/controller/report.ts';
 import { type PolicyStatus, policyStatuses } from '../../src/controller/status.ts';
-import type { ClusterObjects } from '../../src/watcher/objects.ts';
 import { cluster, item, policy, service, slice } from '../watcher/model/cluster.ts';
 
 const NOW = Date.parse('2026-11-21T12:00:00Z');

@@ -1,6 +1,7 @@
 import { BlockList } from 'node:net';
 import test from 'ava';
 import fc from 'fast-check';
+import type { ClusterObjects, EndpointSlice, Pod, Service } from '../../src/cluster/objects.ts';
 import { planConnections } from '../../src/ipsec/connections.ts';
 import { planHairpin } from '../../src/ipsec/hairpin/plan.ts';
 import { PRIORITY_FIRST, REQID_ANY } from '../../src/ipsec/identity.ts';
@@ -8,7 +9,6 @@ import { planPolicies } from '../../src/ipsec/plan.ts';
 import { KINDS } from '../../src/ipsec/policy-maker.ts';
 import type { Direction, XfrmPolicy } from '../../src/ipsec/types.ts';
 import { buildNodeCache } from '../../src/watcher/model/model.ts';
-import type { ClusterObjects, EndpointSlice, Pod, Service } from '../../src/watcher/objects.ts';
 import { cluster, item, policy } from '../watcher/model/cluster.ts';
 
 /**

@@ -1,6 +1,6 @@
 import test from 'ava';
+import type { IPsecPolicy } from '../../src/cluster/objects.ts';
 import { createEnabling } from '../../src/watcher/enabling.ts';
-import type { IPsecPolicy } from '../../src/watcher/objects.ts';
 
 const LIMIT_MS = 5_000;
 

@@ -1,10 +1,10 @@
+import type { ModelEntry } from '../../cluster/policies/entries.ts';
+import { portsOf } from '../../cluster/policies/service-ports.ts';
 import { childFor, childName, wideChildName } from '../../ipsec/child.ts';
 import { strongest } from '../../ipsec/phase.ts';
 import { resolvePorts, selects } from '../../ipsec/served.ts';
 import type { Phase, Protocol } from '../../ipsec/types.ts';
 import type { CacheChild, CachePod, NodeCacheContent, ProtectedPort } from '../../rundir/schema.ts';
-import type { ModelEntry } from './entries.ts';
-import { portsOf } from './service-ports.ts';
 
 /**
  * The children of the cluster, sorted by name. A port that several entries name belongs to the one whose name sorts first, so the port

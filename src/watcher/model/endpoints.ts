@@ -1,13 +1,13 @@
+import type { EndpointSlice, ObjectProblem } from '../../cluster/objects.ts';
+import type { ModelEntry } from '../../cluster/policies/entries.ts';
+import { protoOf } from '../../cluster/policies/service-ports.ts';
 import { canonicalAddress } from '../../ip/cidr.ts';
 import { childFor } from '../../ipsec/child.ts';
 import { strongest } from '../../ipsec/phase.ts';
 import type { Phase } from '../../ipsec/types.ts';
 import type { CacheNode, LocalEndpoint, ProtectedPort, RemoteEndpoint } from '../../rundir/schema.ts';
 import { memoized } from '../../util/memo.ts';
-import type { EndpointSlice, ObjectProblem } from '../objects.ts';
-import type { ModelEntry } from './entries.ts';
 import { createLocator, type Place } from './locate.ts';
-import { protoOf } from './service-ports.ts';
 
 type ChildLookup = Parameters<typeof childFor>[0];
 

@@ -1,9 +1,9 @@
+import type { PhaseOf } from '../../cluster/policies/entries.ts';
+import type { PolicyItem } from '../../cluster/policies/items.ts';
 import { strongest } from '../../ipsec/phase.ts';
 import type { Phase } from '../../ipsec/types.ts';
 import type { CacheEntry } from '../../rundir/schema.ts';
 import { memoized } from '../../util/memo.ts';
-import type { PhaseOf } from './entries.ts';
-import type { PolicyItem } from './items.ts';
 import type { ModelInput } from './model.ts';
 
 type PhaseInput = Pick<ModelInput, 'phases' | 'previous'>;

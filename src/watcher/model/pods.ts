@@ -1,7 +1,7 @@
+import type { Pod } from '../../cluster/objects.ts';
+import { protoOf } from '../../cluster/policies/service-ports.ts';
 import { canonicalAddress } from '../../ip/cidr.ts';
 import type { CachePod } from '../../rundir/schema.ts';
-import type { Pod } from '../objects.ts';
-import { protoOf } from './service-ports.ts';
 
 /** The pods of a node that the chain attaches, sorted by namespace and name. */
 export function podsOf(objects: readonly Pod[], nodeName: string): CachePod[] {

@@ -1,4 +1,3 @@
-import { buildNodeCache, type Model, type ModelInput } from '../../../src/watcher/model/model.ts';
 import type {
   ClusterObjects,
   EndpointSlice,
@@ -6,7 +5,8 @@ import type {
   Node,
   Pod,
   Service,
-} from '../../../src/watcher/objects.ts';
+} from '../../../src/cluster/objects.ts';
+import { buildNodeCache, type Model, type ModelInput } from '../../../src/watcher/model/model.ts';
 
 type ServicePorts = NonNullable<Service['spec']['ports']>;
 type SlicePorts = NonNullable<EndpointSlice['ports']>;

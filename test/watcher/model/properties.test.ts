@@ -1,10 +1,10 @@
 import test from 'ava';
 import fc from 'fast-check';
+import type { ClusterObjects, EndpointSlice } from '../../../src/cluster/objects.ts';
+import type { KnownItems } from '../../../src/cluster/policies/items.ts';
 import { isOurReqid, REQID_FIRST, REQID_LAST } from '../../../src/ipsec/identity.ts';
 import type { Phase } from '../../../src/ipsec/types.ts';
-import type { KnownItems } from '../../../src/watcher/model/items.ts';
 import { assignReqids } from '../../../src/watcher/model/reqids.ts';
-import type { ClusterObjects, EndpointSlice } from '../../../src/watcher/objects.ts';
 import { build, cluster, item, node, pod, policy, service, slice } from './cluster.ts';
 
 const NAMES = ['api', 'db', 'web'] as const;

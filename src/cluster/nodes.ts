@@ -1,6 +1,6 @@
-import { canonicalAddress, canonicalCidr } from '../../ip/cidr.ts';
-import type { CacheNode } from '../../rundir/schema.ts';
-import type { ClusterObjects, Node, ObjectProblem } from '../objects.ts';
+import { canonicalAddress, canonicalCidr } from '../ip/cidr.ts';
+import type { CacheNode } from '../rundir/schema.ts';
+import type { ClusterObjects, Node, ObjectProblem } from './objects.ts';
 
 export const POD_CIDRS_ANNOTATION = 'trapline.io/pod-cidrs';
 export const ADDRESSES_ANNOTATION = 'trapline.io/addresses';

@@ -1,8 +1,8 @@
 import type { KubeClient } from '../../../kube/client.ts';
 import { createReflector, type Reflector } from '../../../kube/reflector.ts';
 import { createWake } from '../../../util/wake.ts';
-import { type KnownItems, parseItems } from '../../model/items.ts';
 import type { ClusterObjects, ObjectProblem, Snapshot, Source } from '../../objects.ts';
+import { type KnownItems, parseItems } from '../../policies/items.ts';
 import { type ParsedObject, parseObject } from '../parse-file.ts';
 import { sliceScope } from './slice-scope.ts';
 

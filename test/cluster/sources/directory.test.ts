@@ -1,8 +1,8 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import test, { type ExecutionContext } from 'ava';
-import type { Snapshot } from '../../../src/watcher/objects.ts';
-import { directorySource } from '../../../src/watcher/sources/directory.ts';
+import type { Snapshot } from '../../../src/cluster/objects.ts';
+import { directorySource } from '../../../src/cluster/sources/directory.ts';
 
 const node = (name: string): string => `{apiVersion: v1, kind: Node, metadata: {name: ${name}}}\n`;
 const names = ({ objects }: Snapshot): string => objects.nodes.map(({ metadata }) => metadata.name).join();

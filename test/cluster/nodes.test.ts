@@ -1,8 +1,8 @@
 import test from 'ava';
-import { canonicalAddress, canonicalCidr } from '../../../src/ip/cidr.ts';
-import { createLocator } from '../../../src/watcher/model/locate.ts';
-import { parseNodes } from '../../../src/watcher/model/nodes.ts';
-import { build, messages, node } from './cluster.ts';
+import { parseNodes } from '../../src/cluster/nodes.ts';
+import { canonicalAddress, canonicalCidr } from '../../src/ip/cidr.ts';
+import { createLocator } from '../../src/watcher/model/locate.ts';
+import { build, messages, node } from '../watcher/model/cluster.ts';
 
 type Canonical = (text: string) => string | undefined;
 const canonical = test.macro<[parse: Canonical, text: string, expected: string | undefined]>({

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { assemble } from '../../../src/watcher/sources/assemble.ts';
-import { type ParsedFile, parseFile } from '../../../src/watcher/sources/parse-file.ts';
+import { assemble } from '../../../src/cluster/sources/assemble.ts';
+import { type ParsedFile, parseFile } from '../../../src/cluster/sources/parse-file.ts';
 
 const node = (name: string, more = ''): string =>
   `apiVersion: v1\nkind: Node\nmetadata: {name: ${name}}\n${more}`;

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { parseItems } from '../../../src/watcher/model/items.ts';
-import { parseFile } from '../../../src/watcher/sources/parse-file.ts';
+import { parseItems } from '../../../src/cluster/policies/items.ts';
+import { parseFile } from '../../../src/cluster/sources/parse-file.ts';
 import { golden, ROOT } from '../../helpers/root.ts';
 
 const example = test.macro<[name: string, specs: readonly string[]]>({
   exec(t, name, specs) {
     const text = readFileSync(join(ROOT, `conf/examples/${name}.yaml`), 'utf8');
-    t.is(text.replace(/^ +/gm, ''), readFileSync(golden(`watcher/sources/golden/${name}.txt`), 'utf8'));
+    t.is(text.replace(/^ +/gm, ''), readFileSync(golden(`cluster/sources/golden/${name}.txt`), 'utf8'));
     const { objects, problems } = parseFile(name, '', text, undefined);
     t.deepEqual(problems, []);
     const policies = objects.flatMap((parsed) => (parsed.list === 'policies' ? [parsed.object] : []));

@@ -1,4 +1,4 @@
-import type { PolicyItem } from '../../model/items.ts';
+import type { PolicyItem } from '../../policies/items.ts';
 
 /** Which EndpointSlices to watch: those of named services, or all of a namespace. */
 export interface SliceScope {
