@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
+import { sleep } from '../../src/agent/kernel/node.ts';
+import { fileKeys } from '../../src/agent/keys/files.ts';
+import type { Keys } from '../../src/agent/keys/keys.ts';
+import { createPublisher, type Publisher } from '../../src/agent/report/publish.ts';
 import type { Source } from '../../src/cluster/objects.ts';
 import { directorySource } from '../../src/cluster/sources/directory.ts';
 import { kubernetesSource } from '../../src/cluster/sources/kubernetes/source.ts';
 import type { Removal } from '../../src/install/removal.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
 import { VERSION } from '../../src/version.ts';
-import { fileKeys } from '../../src/watcher/keys/files.ts';
-import type { Keys } from '../../src/watcher/keys/keys.ts';
-import { sleep } from '../../src/watcher/node.ts';
-import { createPublisher, type Publisher } from '../../src/watcher/publish.ts';
 import type { RunFlags } from './flags.ts';
 
 /** Where the node's key and certificate come from. */
@@ -22,7 +22,7 @@ export async function keysOf(flags: RunFlags, client: KubeClient | undefined, lo
     }
     return fileKeys(common);
   }
-  const { requestedKeys } = await import('../../src/watcher/keys/requested.ts');
+  const { requestedKeys } = await import('../../src/agent/keys/requested.ts');
   return requestedKeys({
     ...common,
     client,

@@ -1,8 +1,8 @@
 import { hostname } from 'node:os';
 import { type Command, Option } from 'commander';
+import { sleep } from '../../src/agent/kernel/node.ts';
 import { parseDays } from '../../src/pki/cli.ts';
 import { VERSION } from '../../src/version.ts';
-import { sleep } from '../../src/watcher/node.ts';
 import { loggerOf, parseSeconds, stopSignal } from './process.ts';
 
 interface Flags {

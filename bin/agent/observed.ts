@@ -1,4 +1,4 @@
-import type { NodeReport, Publisher } from '../../src/watcher/publish.ts';
+import type { NodeReport, Publisher } from '../../src/agent/report/publish.ts';
 import type { RunFlags } from './flags.ts';
 
 /** An agent that has not come round for this long hangs. */
@@ -13,7 +13,7 @@ interface Observation {
 export async function observed({ listen }: RunFlags, { publisher, signal }: Observation): Promise<Publisher> {
   const listeners: ((report: NodeReport) => void)[] = [];
   if (listen !== undefined) {
-    const { createAgentMetrics } = await import('../../src/watcher/metrics.ts');
+    const { createAgentMetrics } = await import('../../src/agent/report/metrics.ts');
     const { serveHttp } = await import('../../src/util/http.ts');
     const { registry, update } = createAgentMetrics();
     let [at, error] = [Date.now(), 'not in step yet'];

@@ -1,6 +1,6 @@
 import * as z from 'zod';
+import { NODE_HEARTBEAT_MS } from '../agent/report/publish.ts';
 import type { IPsecPolicy } from '../cluster/objects.ts';
-import { NODE_HEARTBEAT_MS } from '../watcher/publish.ts';
 import type { NodePhase } from './enabling.ts';
 
 /** What an agent says of its node, as far as the controller needs it. */

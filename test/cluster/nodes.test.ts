@@ -1,8 +1,8 @@
 import test from 'ava';
+import { createLocator } from '../../src/agent/model/locate.ts';
 import { parseNodes } from '../../src/cluster/nodes.ts';
 import { canonicalAddress, canonicalCidr } from '../../src/ip/cidr.ts';
-import { createLocator } from '../../src/watcher/model/locate.ts';
-import { build, messages, node } from '../watcher/model/cluster.ts';
+import { build, messages, node } from '../agent/model/cluster.ts';
 
 type Canonical = (text: string) => string | undefined;
 const canonical = test.macro<[parse: Canonical, text: string, expected: string | undefined]>({

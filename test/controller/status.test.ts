@@ -3,7 +3,7 @@ import type { ClusterObjects } from '../../src/cluster/objects.ts';
 import type { EnablingState } from '../../src/controller/enabling.ts';
 import type { IPsecNode } from '../../src/controller/report.ts';
 import { type PolicyStatus, policyStatuses } from '../../src/controller/status.ts';
-import { cluster, item, policy, service, slice } from '../watcher/model/cluster.ts';
+import { cluster, item, policy, service, slice } from '../agent/model/cluster.ts';
 
 const NOW = Date.parse('2026-11-21T12:00:00Z');
 

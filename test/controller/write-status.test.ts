@@ -2,7 +2,7 @@ import test from 'ava';
 import { pino } from 'pino';
 import { type State, update } from '../../src/controller/write-status.ts';
 import type { KubeClient, KubeRequest } from '../../src/kube/client.ts';
-import { cluster, item, policy, service } from '../watcher/model/cluster.ts';
+import { cluster, item, policy, service } from '../agent/model/cluster.ts';
 
 test('a policy moves on after the limit that the controller was given, and its status says so', async (t) => {
   const start = Date.parse('2026-11-21T12:00:00Z');

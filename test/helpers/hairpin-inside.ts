@@ -1,5 +1,5 @@
+import { createHairpin, removeHairpin } from '../../src/agent/host/hairpin.ts';
 import { run } from '../../src/exec/execa.ts';
-import { createHairpin, removeHairpin } from '../../src/watcher/hairpin.ts';
 import { seedCache } from './cache.ts';
 import { IP } from './netns.ts';
 

@@ -1,6 +1,7 @@
 import { BlockList } from 'node:net';
 import test from 'ava';
 import fc from 'fast-check';
+import { buildNodeCache } from '../../src/agent/model/model.ts';
 import type { ClusterObjects, EndpointSlice, Pod, Service } from '../../src/cluster/objects.ts';
 import { planConnections } from '../../src/ipsec/connections.ts';
 import { planHairpin } from '../../src/ipsec/hairpin/plan.ts';
@@ -8,8 +9,7 @@ import { PRIORITY_FIRST, REQID_ANY } from '../../src/ipsec/identity.ts';
 import { planPolicies } from '../../src/ipsec/plan.ts';
 import { KINDS } from '../../src/ipsec/policy-maker.ts';
 import type { Direction, XfrmPolicy } from '../../src/ipsec/types.ts';
-import { buildNodeCache } from '../../src/watcher/model/model.ts';
-import { cluster, item, policy } from '../watcher/model/cluster.ts';
+import { cluster, item, policy } from '../agent/model/cluster.ts';
 
 /**
  * DESIGN 4: for any cluster and any flow between pods of two nodes, the first-matching policies of the two plans name the same child, in both

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { keepThresholds, planThresholds, restoreThresholds } from '../../src/watcher/hash-thresholds.ts';
+import { keepThresholds, planThresholds, restoreThresholds } from '../../src/agent/host/hash-thresholds.ts';
 import { seedCache } from '../helpers/cache.ts';
 import { createNamespace, IP, netnsUnavailable } from '../helpers/netns.ts';
 

@@ -1,6 +1,6 @@
 import test from 'ava';
+import { keepRoutes, planRoutes, removeRoutes } from '../../src/agent/host/routes.ts';
 import type { CachePeer } from '../../src/rundir/schema.ts';
-import { keepRoutes, planRoutes, removeRoutes } from '../../src/watcher/routes.ts';
 import { createNamespace, IP, netnsUnavailable } from '../helpers/netns.ts';
 
 const unavailable = await netnsUnavailable();

@@ -1,11 +1,11 @@
 import * as z from 'zod';
+import { CA_CONFIG_MAP, caConfigMapSchema } from '../../agent/keys/requested.ts';
 import { APPLY_PATCH, type KubeClient, MERGE_PATCH } from '../../kube/client.ts';
 import { isNotFound } from '../../kube/error.ts';
 import { type Authority, createAuthority, type PemPair, parseAuthority } from '../../pki/authority.ts';
 import { decodeCertificates, fingerprint } from '../../pki/certificate.ts';
 import type { x509 } from '../../pki/crypto.ts';
 import { PkiError } from '../../pki/error.ts';
-import { CA_CONFIG_MAP, caConfigMapSchema } from '../../watcher/keys/requested.ts';
 import { type Bundle, type NodeTrust, nextBundle } from './bundle.ts';
 
 export interface AuthorityOptions {

@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { ClusterObjects } from '../../../src/cluster/objects.ts';
-import { build, item, messages, policy, service, slice } from '../../watcher/model/cluster.ts';
+import { build, item, messages, policy, service, slice } from '../../agent/model/cluster.ts';
 
 const resolved = test.macro(
   (t, objects: Partial<ClusterObjects>, ports: string, expected: readonly string[] | RegExp) => {

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { parseItems } from '../../../src/cluster/policies/items.ts';
-import { build, item, messages, policy, service } from '../../watcher/model/cluster.ts';
+import { build, item, messages, policy, service } from '../../agent/model/cluster.ts';
 
 const web = service('web', [{ port: 80 }]);
 const good = item('good', 'tcp/80', { servicename: 'web' });

@@ -33,7 +33,7 @@ export const MUTATIONS: readonly Mutation[] = [
     mechanism: 'protected port numbers of endpoints that are not listed yet',
     row: '1b',
     fails: 'clear',
-    edits: [{ file: `${SRC}/watcher/model/model.js`, from: 'input.protectUnlisted === false', to: 'true' }],
+    edits: [{ file: `${SRC}/agent/model/model.js`, from: 'input.protectUnlisted === false', to: 'true' }],
   },
   {
     name: 'answers',
@@ -55,7 +55,7 @@ export const MUTATIONS: readonly Mutation[] = [
     fails: /first packets lost/,
     edits: [
       {
-        file: `${SRC}/watcher/sysctl.js`,
+        file: `${SRC}/agent/host/sysctl.js`,
         from: "['net/core/xfrm_larval_drop', '0']",
         to: "['net/core/xfrm_larval_drop', '1']",
       },
@@ -79,7 +79,7 @@ export const MUTATIONS: readonly Mutation[] = [
     mechanism: "a peer's new bootID drops its IKE_SAs",
     row: '2g',
     fails: /the IKE_SAs of before are gone: not within/,
-    edits: [{ file: `${SRC}/watcher/rebooted.js`, from: 'before.has(node) &&', to: 'false &&' }],
+    edits: [{ file: `${SRC}/agent/loop/rebooted.js`, from: 'before.has(node) &&', to: 'false &&' }],
   },
   {
     name: 'announce',
@@ -101,7 +101,7 @@ export const MUTATIONS: readonly Mutation[] = [
     fails: /lost among servers: [1-9]/,
     edits: [
       {
-        file: `${SRC}/watcher/enforce.js`,
+        file: `${SRC}/agent/kernel/enforce.js`,
         from: 'await effects.apply(operations);',
         to: `const added = operations.filter(({ op }) => op === 'add');
     for (const weight of new Set(added.map(({ policy }) => policy.priority).reverse())) {
@@ -117,7 +117,7 @@ export const MUTATIONS: readonly Mutation[] = [
     mechanism: 'enabling in phases (level use, send, require)',
     row: '3a',
     fails: 'lost',
-    edits: [{ file: `${SRC}/watcher/enabling.js`, from: 'uid === undefined || late', to: 'true' }],
+    edits: [{ file: `${SRC}/agent/enabling/enabling.js`, from: 'uid === undefined || late', to: 'true' }],
   },
   {
     name: 'departed',
@@ -125,7 +125,7 @@ export const MUTATIONS: readonly Mutation[] = [
     row: '5b',
     fails: 'clear',
     edits: [
-      { file: `${SRC}/watcher/model/departed.js`, from: 'DEPARTED_MS = 20 * 60_000', to: 'DEPARTED_MS = 0' },
+      { file: `${SRC}/agent/model/departed.js`, from: 'DEPARTED_MS = 20 * 60_000', to: 'DEPARTED_MS = 0' },
     ],
   },
   {
@@ -170,7 +170,7 @@ export const MUTATIONS: readonly Mutation[] = [
     fails: 'clear',
     edits: [
       {
-        file: `${SRC}/watcher/hairpin.js`,
+        file: `${SRC}/agent/host/hairpin.js`,
         from: 'const hairpin = planHairpin(cache);',
         to: 'const hairpin = null;',
       },
@@ -218,7 +218,7 @@ export const MUTATIONS: readonly Mutation[] = [
     fails: 'clear',
     edits: [
       {
-        file: `${SRC}/watcher/enforce.js`,
+        file: `${SRC}/agent/kernel/enforce.js`,
         from: 'await effects.apply(operations);',
         to: `await effects.apply(operations.flatMap((one) => one.op === 'update' ? [{ op: 'delete', policy: one.previous }] : one.op === 'delete' ? [one] : []));
     await new Promise((done) => setTimeout(done, 1_000));
@@ -238,7 +238,7 @@ export const MUTATIONS: readonly Mutation[] = [
     mechanism: 'acquires that charon ignores are answered by the agent',
     row: '14e',
     fails: /traffic: not within/,
-    edits: [{ file: `${SRC}/watcher/charon/follow.js`, from: 'traps.note(message);', to: '' }],
+    edits: [{ file: `${SRC}/agent/charon/follow.js`, from: 'traps.note(message);', to: '' }],
   },
   {
     name: 'liveness',

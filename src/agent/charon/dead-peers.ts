@@ -1,0 +1,57 @@
+import type { Charon } from '../../ipsec/charon/charon.ts';
+import { createLiveness } from '../../ipsec/charon/liveness.ts';
+import type { ViciMessage } from '../../ipsec/vici/message.ts';
+import { sleep } from '../kernel/node.ts';
+import { sasOf } from './sas-of.ts';
+
+export interface DeadPeersOptions {
+  /** The peer of this connection answers, be it through another IKE_SA. */
+  readonly onAnswer: (connection: string) => void;
+  readonly onError: (error: unknown) => void;
+  /** Aborted when the session ends. */
+  readonly signal: AbortSignal;
+}
+
+/** What charon tells of many peers at once is looked at together. */
+const LOOK_MS = 1_000;
+
+export interface DeadPeers {
+  /** Takes what charon logs. */
+  note(message: ViciMessage): void;
+  /** Whether a request to the peer of this connection is unanswered. */
+  doubts(connection: string): boolean;
+}
+
+/** Gives up the IKE_SAs of peers that are dead. */
+export function createDeadPeers(
+  charon: Pick<Charon, 'listSas' | 'forget'>,
+  { onAnswer, onError, signal }: DeadPeersOptions,
+): DeadPeers {
+  const liveness = createLiveness();
+  let looking = false;
+  const look = async (): Promise<void> => {
+    await sleep(LOOK_MS, signal);
+    looking = false;
+    if (signal.aborted) {
+      return;
+    }
+    const doubtful = liveness.doubtful();
+    const dead = liveness.judge(await sasOf(charon, doubtful), doubtful, performance.now());
+    await charon.forget(dead.map(({ uniqueId }) => uniqueId));
+    for (const { connection } of dead.filter(({ elsewhere }) => elsewhere)) {
+      onAnswer(connection);
+    }
+  };
+  return {
+    note(message) {
+      const peer = liveness.note(message, performance.now());
+      if (peer?.answered === true) {
+        onAnswer(peer.connection);
+      } else if (peer !== undefined && !looking) {
+        looking = true;
+        look().catch(onError);
+      }
+    },
+    doubts: (connection) => liveness.doubtful().has(connection),
+  };
+}

@@ -1,0 +1,103 @@
+import type { Failure } from '../../ipsec/charon/failures.ts';
+import type { Pins } from '../../ipsec/charon/pins.ts';
+import type { ConnectionConfig } from '../../ipsec/types.ts';
+import type { NodeIdentity } from '../../pki/identity.ts';
+import type { ChildRef } from '../enabling/first-use.ts';
+
+/** What of a node's identity the cluster is told. */
+export type CertificateReport = Pick<NodeIdentity, 'notBefore' | 'notAfter' | 'root' | 'trusted'>;
+
+/** What charon has, in numbers, and the certificate with which it works. */
+export interface CharonReport {
+  readonly ikeSas: number;
+  readonly childSas: number;
+  readonly certificate: CertificateReport | null;
+  /** The last failure with each connection that is not up, sorted by connection. */
+  readonly failures: readonly Failure[];
+}
+
+export const NO_CHARON: CharonReport = { ikeSas: 0, childSas: 0, certificate: null, failures: [] };
+
+/** One session with a running charon: identity loaded, connections driven by the plan. */
+export interface CharonSession {
+  /** Loads what is new or changed since this session began; an equal connection costs nothing. */
+  load(connections: readonly ConnectionConfig[]): Promise<void>;
+  /** Unloads what is not among the connections, and ends the SAs of what is gone. */
+  prune(connections: readonly ConnectionConfig[]): Promise<void>;
+  report(): Promise<CharonReport>;
+  /** Ends the IKE_SAs with these peers that are older than their last boot. */
+  forgetRebooted(peers: readonly string[]): Promise<void>;
+  /** Works with another identity from now on, and replaces the IKE_SAs of the former certificate: new ones come before old ones go. */
+  renew(identity: NodeIdentity): Promise<void>;
+  /** What to go on sending through for the moment. */
+  pins(): Pins;
+  /** Brings up what is not up, as far as it can be had in a few seconds. Never rejects. */
+  bringUp(children: readonly ChildRef[]): Promise<void>;
+  /** Resolves to the reason when the session ends, by charon's death or by `close`. */
+  readonly closed: Promise<string>;
+  close(): void;
+}
+
+export interface CharonLinkOptions {
+  /** Opens a session and loads the identity into charon. */
+  readonly open: (signal: AbortSignal) => Promise<CharonSession>;
+  /** Called whenever a session begins or ends. */
+  readonly onChange: () => void;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+const RETRY_MS = 500;
+
+/** Keeps a session with charon, whichever of the two restarts. */
+export interface CharonLink extends Omit<CharonSession, 'closed' | 'close'> {
+  /** Empty while there is a session, otherwise why there is none. */
+  error(): string;
+  /** Runs until the signal aborts; never rejects. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export function createCharonLink({ open, onChange, sleep }: CharonLinkOptions): CharonLink {
+  let session: CharonSession | undefined;
+  let loaded: CharonSession | undefined;
+  let latest: NodeIdentity | undefined;
+  let error = 'not connected yet';
+  return {
+    error: () => error,
+    async load(connections) {
+      const current = session;
+      await current?.load(connections);
+      loaded = current;
+    },
+    // A session that began since then knows nothing of the connections yet: it is loaded in the next step.
+    prune: async (connections) => (loaded === session ? session?.prune(connections) : undefined),
+    report: async () => (await session?.report()) ?? NO_CHARON,
+    forgetRebooted: async (peers) => session?.forgetRebooted(peers),
+    async renew(identity) {
+      latest = identity;
+      await session?.renew(identity);
+    },
+    pins: () => session?.pins() ?? new Map(),
+    bringUp: async (children) => session?.bringUp(children),
+    async run(signal) {
+      const close = (): void => session?.close();
+      signal.addEventListener('abort', close);
+      while (!signal.aborted) {
+        try {
+          session = await open(signal);
+          // It may have come while the session was opened with the one before.
+          const renewing = latest === undefined ? undefined : session.renew(latest);
+          renewing?.catch(() => undefined);
+          error = '';
+          onChange();
+          error = await session.closed;
+        } catch (cause) {
+          error = cause instanceof Error ? cause.message : String(cause);
+        }
+        session = undefined;
+        onChange();
+        await sleep(RETRY_MS, signal);
+      }
+      signal.removeEventListener('abort', close);
+    },
+  };
+}

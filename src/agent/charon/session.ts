@@ -1,0 +1,160 @@
+import { createCharon } from '../../ipsec/charon/client.ts';
+import type { Failure } from '../../ipsec/charon/failures.ts';
+import type { Profile } from '../../ipsec/charon/profile.ts';
+import { assertSupported } from '../../ipsec/charon/supported.ts';
+import { CONNECTION_PREFIX } from '../../ipsec/connections.ts';
+import type { ConnectionConfig } from '../../ipsec/types.ts';
+import { connectVici } from '../../ipsec/vici/session.ts';
+import type { Iproute2 } from '../../ipsec/xfrm/iproute2.ts';
+import { listStates } from '../../ipsec/xfrm/kernel.ts';
+import type { NodeIdentity } from '../../pki/identity.ts';
+import { sleep } from '../kernel/node.ts';
+import { adoptOrphans, bringUp } from './background.ts';
+import { follow } from './follow.ts';
+import type { CharonSession } from './link.ts';
+import type { Pace } from './pace.ts';
+import { createPinning } from './pinning.ts';
+import type { Service } from './renewal.ts';
+import { createRenewer } from './renewer.ts';
+import { type RepairEffects, replaceGhosts } from './trap-watch.ts';
+
+export interface CharonSessionOptions {
+  /** charon's VICI socket. */
+  readonly path: string;
+  readonly profile: Profile;
+  readonly iproute2: Iproute2;
+  /** What a CHILD_SA serves before it is replaced. */
+  readonly rekeyAfter: Service;
+  readonly pace: Pace;
+  /** For which the controller waits for a node that is to bring up what live traffic will need. */
+  readonly phaseLimitMs: number;
+  readonly readIdentity: () => Promise<NodeIdentity>;
+  /** An SA went down: with an older agent's configuration its trap may have come back. */
+  readonly onDown: () => void;
+  /** A negotiation failed, or one that had failed succeeded. */
+  readonly onFailures: () => void;
+  /** What policies are held to has changed. */
+  readonly onPins: () => void;
+  readonly onOrphans: (replaced: number) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+export const CONNECT_MS = 5_000;
+/** For a child that packets wait for. */
+const ASKED_FOR_MS = 5_000;
+/** How often charon's SAs are looked for in the kernel, whether that asks for one or not. */
+const GHOSTS_MS = 20_000;
+/** A node tells its boot before it negotiates: what is older than the news is from before. */
+const SINCE_BOOT_S = 2;
+
+/** Opens a session with charon and loads the node's identity into it. Throws ViciError, PkiError. */
+export async function openCharonSession(
+  options: CharonSessionOptions,
+  signal: AbortSignal,
+): Promise<CharonSession> {
+  const session = await connectVici({ path: options.path, timeoutMs: CONNECT_MS, signal });
+  try {
+    const charon = createCharon(session, options.profile);
+    const [{ version }, keyExchanges] = [await charon.version(), await charon.keyExchanges()];
+    assertSupported(options.profile, { version, keyExchanges });
+    let identity = await options.readIdentity();
+    await charon.loadIdentity(identity);
+    const failures = new Map<string, Failure>();
+    const pinning = createPinning(options.pace, options.onPins);
+    const inTurn = createQueue();
+    const ended = new AbortController();
+    let planned: readonly ConnectionConfig[] = [];
+    const repair: RepairEffects = {
+      charon,
+      listKernel: () => listStates(options.iproute2),
+      bringUp: (children) => bringUp({ path: options.path, timeoutMs: ASKED_FOR_MS }, children, signal),
+    };
+    const { signal: over } = ended;
+    await follow(charon, { ...options, failures, pinning, repair, planned: () => planned, signal: over });
+    const renewer = createRenewer(charon, {
+      ...options,
+      planned: () => planned,
+      inTurn,
+      signal: over,
+      sleep: (ms) => sleep(ms, over),
+      release: (sas) => {
+        for (const { reqid, spiOut } of sas.flatMap(({ children }) => children)) {
+          pinning.letGo(reqid, spiOut);
+        }
+      },
+      open: async () => {
+        const own = await connectVici({ path: options.path, timeoutMs: CONNECT_MS, signal });
+        return { charon: createCharon(own), close: () => void own.close() };
+      },
+    });
+    let loaded = false;
+    let looked = performance.now();
+    return {
+      async load(connections) {
+        planned = connections;
+        await inTurn(() => charon.load(connections));
+      },
+      async prune(connections) {
+        await inTurn(() => charon.prune(connections));
+        if (!loaded) {
+          loaded = true;
+          adoptOrphans(options, connections, signal);
+        }
+        if (performance.now() - looked >= GHOSTS_MS) {
+          looked = performance.now();
+          await replaceGhosts(repair, await charon.listSas());
+        }
+      },
+      async report() {
+        const sas = (await charon.listSas()).filter(({ connection }) =>
+          connection.startsWith(CONNECTION_PREFIX),
+        );
+        const { notBefore, notAfter, root, trusted } = identity;
+        const childSas = sas.reduce((sum, { children }) => sum + children.length, 0);
+        return {
+          ikeSas: sas.length,
+          childSas,
+          certificate: { notBefore, notAfter, root, trusted },
+          failures: [...failures.values()]
+            .filter(({ connection }) => planned.some(({ name }) => name === connection))
+            .sort((a, b) => (a.connection < b.connection ? -1 : 1)),
+        };
+      },
+      async forgetRebooted(peers) {
+        const names = new Set(peers.map((peer) => `${CONNECTION_PREFIX}${peer}`));
+        const sas = await charon.listSas();
+        const lost = sas.filter(
+          ({ connection, establishedFor = 0 }) => names.has(connection) && establishedFor >= SINCE_BOOT_S,
+        );
+        await charon.forget(lost.map(({ uniqueId }) => uniqueId));
+      },
+      bringUp: (children) =>
+        bringUp({ path: options.path, timeoutMs: options.phaseLimitMs }, children, signal),
+      pins: pinning.pins,
+      async renew(next) {
+        const former = identity;
+        identity = next;
+        await renewer.renew(former, next);
+      },
+      closed: session.closed.then(({ message }) => {
+        pinning.stop();
+        ended.abort();
+        return message;
+      }),
+      close: () => void session.close(),
+    };
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+}
+
+/** One after the other, whatever becomes of the one before. */
+function createQueue(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const next = last.then(work, work);
+    last = next;
+    return next;
+  };
+}

@@ -1,0 +1,49 @@
+import type { NodeCache } from '../../rundir/schema.ts';
+import type { PolicyRef } from '../report/publish.ts';
+
+/** How long plaintext is watched before it is known what is live. */
+const OBSERVE_MS = 1_000;
+
+export interface AcceptanceEffects {
+  /** Brings up the children that live traffic will need once it is sent as ESP. Never rejects. */
+  readonly warmUp: (cache: NodeCache) => Promise<void>;
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+}
+
+/** Which policies this node has accepted in full: their children are loaded, and those of live traffic are up. */
+export interface Acceptance {
+  /** Called when policies of phase `accept` are in force; resolves to whether there was anything to do, when it is done. */
+  prepare(cache: NodeCache, policies: readonly PolicyRef[], signal: AbortSignal): Promise<boolean>;
+  /** The policies as others may know them: without the phase while the others must not send yet. */
+  told(policies: readonly PolicyRef[]): PolicyRef[];
+}
+
+export function createAcceptance({ warmUp, sleep }: AcceptanceEffects): Acceptance {
+  const begun = new Set<string>();
+  const ready = new Set<string>();
+  return {
+    async prepare(cache, policies, signal) {
+      const keys = policies.filter(({ phase }) => phase === 'accept').map(keyOf);
+      if (keys.every((key) => begun.has(key))) {
+        return false;
+      }
+      for (const key of keys) {
+        begun.add(key);
+      }
+      await sleep(OBSERVE_MS, signal);
+      await warmUp(cache);
+      for (const key of keys) {
+        ready.add(key);
+      }
+      return true;
+    },
+    told: (policies) =>
+      policies.map(({ phase, ...policy }) =>
+        phase === undefined || (phase === 'accept' && !ready.has(keyOf(policy)))
+          ? policy
+          : { ...policy, phase },
+      ),
+  };
+}
+
+const keyOf = ({ uid, generation }: PolicyRef): string => `${uid}/${generation}`;

@@ -1,0 +1,42 @@
+import type { IPsecPolicy } from '../../cluster/objects.ts';
+import type { Phase } from '../../ipsec/types.ts';
+
+/** For this many of the controller's limits new ports of a policy wait for its word: protection must not depend on it. Two are its own two steps. */
+const LIMITS = 3;
+
+/** `status.phase` of an IPsecPolicy. */
+export const PHASES = { Accepting: 'accept', Sending: 'send', Required: 'require' } as const satisfies Record<
+  string,
+  Phase
+>;
+
+export interface Enabling {
+  /** How far each policy is, by name. */
+  phases(policies: readonly IPsecPolicy[]): Map<string, Phase>;
+}
+
+/**
+ * Follows the phases in which a policy is enabled on live traffic, as the controller tells them in the status. What has no uid comes from
+ * files: nobody coordinates the nodes, and it is required at once. So is what a node finds at its start, when it has protected
+ * nothing yet (`remembers` is false). `phaseLimitMs`: for which the controller waits for a node.
+ */
+export function createEnabling(remembers: boolean, phaseLimitMs: number, now: () => number): Enabling {
+  let since: Map<string, number> | undefined;
+  return {
+    phases(policies) {
+      const next = new Map<string, number>();
+      const phases = new Map<string, Phase>();
+      for (const { metadata, status } of policies) {
+        const { name, uid, generation = 0 } = metadata;
+        const key = `${uid}/${generation}`;
+        const first = since?.get(key) ?? (since === undefined && !remembers ? 0 : now());
+        next.set(key, first);
+        const told = status?.observedGeneration === generation ? status.phase : undefined;
+        const late = now() - first >= LIMITS * phaseLimitMs;
+        phases.set(name, uid === undefined || late ? 'require' : PHASES[told ?? 'Accepting']);
+      }
+      since = next;
+      return phases;
+    },
+  };
+}

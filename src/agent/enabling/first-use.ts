@@ -1,0 +1,60 @@
+import { planConnections } from '../../ipsec/connections.ts';
+import { isIcmp } from '../../ipsec/identity.ts';
+import { planPieces } from '../../ipsec/plan.ts';
+import type { Phase, Selector } from '../../ipsec/types.ts';
+import { type KernelPolicy, ownPolicy } from '../../ipsec/xfrm/kernel-policy.ts';
+import type { NodeCache } from '../../rundir/schema.ts';
+
+/** A child of a connection, as charon names them. */
+export interface ChildRef {
+  readonly connection: string;
+  readonly child: string;
+}
+
+/**
+ * The children through which live traffic will go once it is sent as ESP: plaintext has come in by their policies while those let it.
+ * Without SAs the kernel would hold back a hundred packets of each flow and drop the rest, and where both ends begin at once, one could
+ * send through an SA that the other has not yet. Throws PlanError.
+ */
+export function childrenInUse(cache: NodeCache, kernel: readonly KernelPolicy[]): ChildRef[] {
+  const live = kernel.flatMap((policy) => {
+    const own = policy.kind === 'policy' && policy.used === true ? ownPolicy(policy) : undefined;
+    return own?.template.level === 'use' ? [own] : [];
+  });
+  const icmp = live.filter(({ selector }) => isIcmp(selector.proto)).map(({ selector }) => selector);
+  const used = new Set([...live.map(({ template }) => template.reqid), ...reqidsOfAnswers(cache, icmp)]);
+  return planConnections(cache).flatMap(({ name, children }) =>
+    children.filter(({ reqid }) => used.has(reqid)).map((child) => ({ connection: name, child: child.name })),
+  );
+}
+
+/** Policies by which ICMP comes in name no child; those by which it is sent the other way do. */
+function reqidsOfAnswers(cache: NodeCache, inbound: readonly Selector[]): number[] {
+  const wanted = new Set(inbound.map(({ src, dst, proto }) => `${dst} ${src} ${proto}`));
+  return wanted.size === 0
+    ? []
+    : planPieces(sending(cache), []).flatMap(({ make }) =>
+        make().flatMap(({ dir, selector: { src, dst, proto }, template: { reqid } }) =>
+          dir === 'out' && wanted.has(`${src} ${dst} ${proto}`) ? [reqid] : [],
+        ),
+      );
+}
+
+/** The cache as it will be when all nodes have accepted what is being enabled. */
+function sending(cache: NodeCache): NodeCache {
+  const sent = <T extends { readonly phase?: Phase | undefined }>(one: T): T =>
+    one.phase === 'accept' ? { ...one, phase: 'send' } : one;
+  const withPorts = <
+    P extends { readonly phase?: Phase | undefined },
+    T extends { readonly ports: readonly P[] },
+  >(
+    one: T,
+  ): T => ({ ...one, ports: one.ports.map(sent) });
+  return {
+    ...cache,
+    ...(cache.unlisted === undefined ? {} : { unlisted: cache.unlisted.map(sent) }),
+    entries: cache.entries.map(withPorts),
+    localEndpoints: cache.localEndpoints.map(withPorts),
+    endpoints: cache.endpoints.map(withPorts),
+  };
+}

@@ -1,0 +1,192 @@
+import type { Pins } from '../../ipsec/charon/pins.ts';
+import { createDiffer } from '../../ipsec/diff.ts';
+import { policyKey } from '../../ipsec/identity.ts';
+import { planAttachment, planPieces, sameGround } from '../../ipsec/plan.ts';
+import { attachedAddresses } from '../../ipsec/served.ts';
+import { XfrmError } from '../../ipsec/xfrm/error.ts';
+import { type KernelPolicy, ownPolicy } from '../../ipsec/xfrm/kernel-policy.ts';
+import { inOrder, type Operation } from '../../ipsec/xfrm/operation.ts';
+import type { Attachment } from '../../rundir/attachment.ts';
+import type { NodeCache } from '../../rundir/schema.ts';
+import { changeOf, type Laid, lay, type Wanted } from './laid.ts';
+import { digestOf, type KnownAttachment, sameDigest } from './records.ts';
+
+/** The kernel and the attachment records, as the enforcer reaches them. */
+export interface EnforceEffects {
+  /** At leisure everything else comes first. */
+  eachPolicy(take: (policy: KernelPolicy) => void, pace?: 'at leisure'): Promise<void>;
+  /** Waits for as long as a step takes that was under way. */
+  grace(): Promise<void>;
+  /** Applies all operations or none. */
+  apply(operations: readonly Operation[]): Promise<void>;
+  /**
+   * A record that has not changed is the same object. `complete` is false if one could not be read: what it protects is not known, so nothing
+   * may be deleted.
+   */
+  readAttachments(): { readonly records: readonly KnownAttachment[]; readonly complete: boolean };
+  writeAttachment(attachment: Attachment): void;
+}
+
+export interface Enforced {
+  /** Policies that the plan has. */
+  readonly planned: number;
+  readonly added: number;
+  readonly updated: number;
+  readonly deleted: number;
+  /** Keys of planned policies whose place in the kernel is taken by a policy that is not ours. */
+  readonly conflicts: readonly string[];
+  /** Whether the kernel was compared with the plan as a whole. */
+  readonly compared: boolean;
+  /** Policies that ADD has laid since the last step, less those that DEL has removed. */
+  readonly byPlugin: number;
+}
+
+export interface EnforceOptions {
+  readonly pins?: Pins;
+  /** Trust what was laid last, and apply only what has changed since. */
+  readonly trusting?: boolean;
+}
+
+/** Brings the kernel in step with the plan, then the attachment records in step with the kernel. A second call changes nothing. */
+export interface Enforcer {
+  /** The caller holds the lock. Throws PlanError, XfrmError; the kernel is then as it was before. */
+  enforce(cache: NodeCache, options?: EnforceOptions): Promise<Enforced>;
+  /** Whether the kernel has what was laid, each policy as it was laid. Needs no lock, and steps go on meanwhile. Throws XfrmError. */
+  intact(): Promise<boolean>;
+}
+
+/** How often the kernel is read while steps go on at what was off. */
+const READINGS = 5;
+
+/** Remembers what it laid: a change that concerns a few of 100,000 policies costs no look at the others. */
+export function createEnforcer(effects: EnforceEffects): Enforcer {
+  let laid: Laid | undefined;
+  const checked = new WeakMap<KnownAttachment, { readonly cache: NodeCache; readonly addresses: string }>();
+
+  const change = async (wanted: Wanted): Promise<Enforced | undefined> => {
+    const found = laid === undefined ? undefined : changeOf(laid, wanted);
+    if (found === undefined) {
+      return undefined;
+    }
+    try {
+      await effects.apply(inOrder(found.operations));
+    } catch (error) {
+      if (error instanceof XfrmError) {
+        // The kernel is not what we took it for.
+        return undefined;
+      }
+      throw error;
+    }
+    laid = found.settle();
+    return {
+      planned: laid.keys.size,
+      ...count(found.operations),
+      conflicts: [],
+      compared: false,
+      byPlugin: found.byPlugin,
+    };
+  };
+
+  const compare = async (wanted: Wanted, complete: boolean): Promise<Enforced> => {
+    laid = undefined;
+    const next = lay(wanted);
+    const differ = createDiffer(next.policies);
+    await effects.eachPolicy(differ.see);
+    const { operations: all, conflicts } = differ.result();
+    const operations = inOrder(complete ? all : all.filter(({ op }) => op !== 'delete'));
+    await effects.apply(operations);
+    laid = complete && conflicts.length === 0 ? next.laid : undefined;
+    return {
+      planned: next.policies.size,
+      ...count(operations),
+      conflicts: conflicts.map((conflict) => policyKey(conflict.desired)),
+      compared: true,
+      byPlugin: 0,
+    };
+  };
+
+  /** Whether it had to be written anew. */
+  const keepRecord = (cache: NodeCache, record: KnownAttachment): boolean => {
+    const addresses = JSON.stringify(attachedAddresses(cache, record));
+    const before = checked.get(record);
+    checked.set(record, { cache, addresses });
+    if (before?.addresses === addresses && sameGround(before.cache, cache)) {
+      return false;
+    }
+    const policies = planAttachment(cache, record);
+    if (sameDigest(digestOf(policies), record.laid)) {
+      return false;
+    }
+    checked.delete(record);
+    const { laid: _, ...rest } = record;
+    effects.writeAttachment({ ...rest, policies });
+    return true;
+  };
+
+  /** What DEL finds in them must be what is laid for them. */
+  const keepRecords = (cache: NodeCache, records: readonly KnownAttachment[]): void => {
+    const written = records.map((record) => keepRecord(cache, record)).includes(true);
+    if (written && laid !== undefined) {
+      const again = effects.readAttachments();
+      laid = again.complete ? { ...laid, records: again.records } : undefined;
+    }
+  };
+
+  const enforce = async (
+    cache: NodeCache,
+    { pins = new Map(), trusting = false }: EnforceOptions = {},
+  ): Promise<Enforced> => {
+    const { records, complete } = effects.readAttachments();
+    const wanted = { cache, pins, records, pieces: planPieces(cache, records) };
+    const enforced =
+      (trusting && complete ? await change(wanted) : undefined) ?? (await compare(wanted, complete));
+    keepRecords(cache, records);
+    return enforced;
+  };
+
+  /** What is off may be work of ADD or of a step that was not done yet. If it is off again, and no step was at it, it is somebody else's. */
+  const intact = async (): Promise<boolean> => {
+    const suspects = new Set<number>();
+    for (let reading = 1; reading <= READINGS; reading += 1) {
+      const sums = laid?.sums;
+      if (sums === undefined) {
+        return false;
+      }
+      const comparison = sums.compare();
+      const see = (policy: KernelPolicy): void => {
+        const own = ownPolicy(policy);
+        if (own !== undefined) {
+          comparison.see(own);
+        }
+      };
+      await effects.eachPolicy(see, 'at leisure');
+      if (laid?.sums !== sums) {
+        return laid !== undefined;
+      }
+      const { off, changed } = comparison.result();
+      if ([...off].some((cell) => suspects.has(cell))) {
+        return false;
+      }
+      for (const cell of [...suspects].filter((suspect) => !changed(suspect))) {
+        suspects.delete(cell);
+      }
+      for (const cell of off) {
+        suspects.add(cell);
+      }
+      if (suspects.size === 0) {
+        return true;
+      }
+      if (reading < READINGS) {
+        await effects.grace();
+      }
+    }
+    return false;
+  };
+
+  return { enforce, intact };
+}
+
+function count(operations: readonly Operation[]): Pick<Enforced, 'added' | 'updated' | 'deleted'> {
+  const of = (op: Operation['op']): number => operations.filter((operation) => operation.op === op).length;
+  return { added: of('add'), updated: of('update'), deleted: of('delete') };
+}

@@ -1,0 +1,23 @@
+import type { Node } from '../../cluster/objects.ts';
+import { memoized } from '../../util/memo.ts';
+
+/** Node to boot ID, of those that tell it. */
+export type BootIds = ReadonlyMap<string, string>;
+
+export const bootIdsOf = memoized(
+  (nodes: readonly Node[]): BootIds =>
+    new Map(
+      nodes.flatMap(({ metadata: { name }, status }) => {
+        const id = status?.nodeInfo?.bootID ?? '';
+        return id === '' ? [] : [[name, id] as const];
+      }),
+    ),
+);
+
+/** Nodes that have booted in between: they know nothing any more of the SAs that others have with them. */
+export function rebooted(before: BootIds, now: BootIds): string[] {
+  if (before === now) {
+    return [];
+  }
+  return [...now].filter(([node, id]) => before.has(node) && before.get(node) !== id).map(([node]) => node);
+}

@@ -1,0 +1,109 @@
+import { sameGround } from '../../ipsec/plan.ts';
+import type { NodeCache } from '../../rundir/schema.ts';
+import { type Scope, widest } from '../../util/wake.ts';
+import type { AgentEffects } from '../agent.ts';
+import type { Acceptance } from '../enabling/acceptance.ts';
+import type { Enforced } from '../kernel/enforce.ts';
+import type { PolicyRef } from '../report/publish.ts';
+import { type AgentState, messageOf } from '../state.ts';
+import { dueScope } from './due.ts';
+import { createStepper } from './step.ts';
+
+/** How often the kernel's policies are counted, if nothing else happens. */
+const VERIFY_MS = 10_000;
+const RETRY_MS = 2_000;
+
+export interface ReconcileOptions {
+  readonly effects: AgentEffects;
+  readonly state: AgentState;
+  readonly acceptance: Acceptance;
+  /** A step begins: whatever else keeps up with the cache may, too. */
+  readonly onStep: () => void;
+  /** There is news for the heartbeat. */
+  readonly onNews: () => void;
+}
+
+/**
+ * Keeps kernel and charon in step with the state's cache until the signal aborts. Only the kernel is waited for: what is slow beside it
+ * holds back no event.
+ */
+export async function reconcile(options: ReconcileOptions, signal: AbortSignal): Promise<void> {
+  const { effects, state, acceptance, onStep, onNews } = options;
+  const { charon, wake, log } = effects;
+  const stepper = createStepper({
+    loadConnections: charon.load,
+    pruneConnections: charon.prune,
+    sleep: effects.sleep,
+  });
+
+  /** Everything, if somebody else was at the kernel's policies. */
+  const verify = async (): Promise<Scope | undefined> =>
+    (await effects.undisturbed().catch(() => false)) ? undefined : 'all';
+
+  const once = async (cache: NodeCache, policies: readonly PolicyRef[], scope: Scope): Promise<void> => {
+    const fresh = state.sourceError === '' ? { ...cache, writtenAt: effects.now() } : cache;
+    const kernelOnly = scope === 'change' && state.ground !== null && sameGround(state.ground, cache);
+    const enforce = (next: NodeCache): Promise<Enforced> =>
+      effects.enforce(next, { pins: charon.pins(), trusting: scope !== 'all' });
+    state.ground = null;
+    onStep();
+    const started = effects.now();
+    try {
+      const done = kernelOnly ? await enforce(fresh) : await stepper.step(fresh, enforce);
+      state.ground = cache;
+      state.charonAt = kernelOnly ? state.charonAt : effects.now();
+      state.planned = done.planned;
+      report(done, { generation: cache.generation, ms: effects.now() - started });
+      stepper.charon().then(
+        (mine) => (mine ? settle(cache, policies) : undefined),
+        (error) => (kernelOnly ? undefined : charonFailed(error)),
+      );
+    } catch (error) {
+      state.reconcileError = messageOf(error);
+      log.error({ err: error, generation: cache.generation }, 'reconcile failed');
+      onNews();
+    }
+  };
+
+  /** `ms`: from the beginning of the step until the kernel was done. */
+  const report = (done: Enforced, step: { readonly generation: number; readonly ms: number }): void => {
+    state.reconcileError =
+      done.conflicts.length === 0
+        ? ''
+        : `policies of somebody else are in the way: ${done.conflicts.join('; ')}`;
+    if (done.added + done.updated + done.deleted > 0 || state.reconcileError !== '') {
+      log.info({ ...done, ...step }, 'reconciled');
+    }
+  };
+
+  /** Kernel and charon have it: the cluster may know. */
+  const settle = (cache: NodeCache, policies: readonly PolicyRef[]): void => {
+    state.charonError = '';
+    state.enforcedGeneration = cache.generation;
+    state.enforcedPolicies = policies;
+    acceptance
+      .prepare(cache, policies, signal)
+      .then((news) => (news ? onNews() : undefined))
+      .catch((error) => log.error({ err: error }, 'acceptance not told'));
+    onNews();
+  };
+
+  const charonFailed = (error: unknown): void => {
+    state.charonError = messageOf(error);
+    state.ground = null;
+    log.error({ err: error }, 'charon not brought in step');
+    onNews();
+    void effects.sleep(RETRY_MS, signal).then(() => wake.notify('charon'));
+  };
+
+  while (!signal.aborted) {
+    const woken = await wake.wait(state.reconcileError === '' ? VERIFY_MS : RETRY_MS, signal);
+    if (state.cache !== null && !signal.aborted) {
+      const scope = widest(woken, dueScope(state, effects.now())) ?? (await verify());
+      if (scope !== undefined) {
+        await once(state.cache, state.policies, scope);
+      }
+    }
+  }
+  await stepper.charon().catch(() => undefined);
+}
