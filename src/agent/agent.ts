@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { ObjectProblem, Snapshot, Source } from '../cluster/objects.ts';
-import type { Phase } from '../ipsec/types.ts';
+import type { Phase } from '../ipsec/plan/types.ts';
 import { HEARTBEAT_MS, type Heartbeat } from '../rundir/heartbeat.ts';
 import type { NodeCache, NodeCacheContent } from '../rundir/schema.ts';
 import { createWake, type Wake } from '../util/wake.ts';

@@ -1,10 +1,10 @@
 import { rmdirSync, rmSync } from 'node:fs';
 import { createCharon } from '../ipsec/charon/client.ts';
-import { isOurReqid } from '../ipsec/identity.ts';
+import { isOurReqid } from '../ipsec/plan/ours.ts';
 import { connectVici } from '../ipsec/vici/session.ts';
-import { applyOperations } from '../ipsec/xfrm/apply.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { deleteState, listPolicies, listStates, ownPolicies } from '../ipsec/xfrm/kernel.ts';
+import { applyOperations } from '../ipsec/xfrm/write/apply.ts';
 import { HEARTBEAT_STALE_MS } from '../rundir/heartbeat.ts';
 import { withLock } from '../rundir/lock.ts';
 import { attachmentsDir, cachePath, heartbeatPath } from '../rundir/paths.ts';

@@ -1,6 +1,6 @@
 import type { Snapshot } from '../cluster/objects.ts';
-import { CONNECTION_PREFIX } from '../ipsec/connections.ts';
-import type { Phase } from '../ipsec/types.ts';
+import { CONNECTION_PREFIX } from '../ipsec/plan/connections.ts';
+import type { Phase } from '../ipsec/plan/types.ts';
 import { PROBLEMS_KEPT } from '../rundir/heartbeat.ts';
 import type { NodeCache } from '../rundir/schema.ts';
 import type { AgentEffects } from './agent.ts';

@@ -1,7 +1,7 @@
-import { diffPolicies } from '../ipsec/diff.ts';
-import { policyKey } from '../ipsec/identity.ts';
-import { planPolicies } from '../ipsec/plan.ts';
-import type { PolicyKey } from '../ipsec/types.ts';
+import { policyKey } from '../ipsec/plan/ours.ts';
+import { planPolicies } from '../ipsec/plan/plan.ts';
+import type { PolicyKey } from '../ipsec/plan/types.ts';
+import { diffPolicies } from '../ipsec/xfrm/compare/diff.ts';
 import type { NodeView } from './view.ts';
 
 /** The plan against the kernel. `unknown`: one of the two could not be had. */

@@ -1,8 +1,8 @@
-import { diffPolicies } from '../ipsec/diff.ts';
-import { policyKey } from '../ipsec/identity.ts';
-import { planPolicies } from '../ipsec/plan.ts';
-import { localAddresses, type ServedAddress, selects } from '../ipsec/served.ts';
-import type { PolicyKey, XfrmPolicy } from '../ipsec/types.ts';
+import { policyKey } from '../ipsec/plan/ours.ts';
+import { planPolicies } from '../ipsec/plan/plan.ts';
+import { localAddresses, type ServedAddress, selects } from '../ipsec/plan/served.ts';
+import type { PolicyKey, XfrmPolicy } from '../ipsec/plan/types.ts';
+import { diffPolicies } from '../ipsec/xfrm/compare/diff.ts';
 import type { Attachment } from '../rundir/attachment.ts';
 import type { CachePod, NodeCache } from '../rundir/schema.ts';
 import type { NodeView } from './view.ts';

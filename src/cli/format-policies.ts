@@ -1,5 +1,5 @@
-import { policyKey, REQID_ANY } from '../ipsec/identity.ts';
-import type { XfrmPolicy } from '../ipsec/types.ts';
+import { policyKey, REQID_ANY } from '../ipsec/plan/ours.ts';
+import type { XfrmPolicy } from '../ipsec/plan/types.ts';
 import type { NodeCache } from '../rundir/schema.ts';
 import { formatTable } from './table.ts';
 

@@ -1,4 +1,4 @@
-import type { Direction } from '../ipsec/types.ts';
+import type { Direction } from '../ipsec/plan/types.ts';
 import { ownPolicies } from '../ipsec/xfrm/kernel-policy.ts';
 import { HEARTBEAT_STALE_MS } from '../rundir/heartbeat.ts';
 import type { NodeCache } from '../rundir/schema.ts';

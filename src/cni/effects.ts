@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { PlanError } from '../ipsec/plan.ts';
+import { PlanError } from '../ipsec/plan/plan.ts';
 import { XfrmError } from '../ipsec/xfrm/error.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { LockError, withLock } from '../rundir/lock.ts';

@@ -1,8 +1,8 @@
-import { policyKey } from '../ipsec/identity.ts';
-import type { XfrmPolicy } from '../ipsec/types.ts';
-import { addPolicies } from '../ipsec/xfrm/apply.ts';
+import { policyKey } from '../ipsec/plan/ours.ts';
+import type { XfrmPolicy } from '../ipsec/plan/types.ts';
 import { XfrmError } from '../ipsec/xfrm/error.ts';
-import { removePolicies } from '../ipsec/xfrm/remove.ts';
+import { addPolicies } from '../ipsec/xfrm/write/apply.ts';
+import { removePolicies } from '../ipsec/xfrm/write/remove.ts';
 import type { Attachment } from '../rundir/attachment.ts';
 import { deleteAttachment, readHolders, writeAttachment } from '../rundir/attachments.ts';
 import type { Call } from './call.ts';

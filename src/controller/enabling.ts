@@ -1,5 +1,5 @@
 import type { PHASES } from '../agent/enabling/enabling.ts';
-import type { Phase } from '../ipsec/types.ts';
+import type { Phase } from '../ipsec/plan/types.ts';
 
 /** How far a generation of a policy is, and since when (milliseconds since the epoch). */
 export interface EnablingState {

@@ -1,6 +1,6 @@
-import { planAttachment } from '../../src/ipsec/plan.ts';
-import type { PlannedAttachment } from '../../src/ipsec/served.ts';
-import { renderOperation } from '../../src/ipsec/xfrm/render.ts';
+import { planAttachment } from '../../src/ipsec/plan/plan.ts';
+import type { PlannedAttachment } from '../../src/ipsec/plan/served.ts';
+import { renderOperation } from '../../src/ipsec/xfrm/write/render.ts';
 import type { NodeCache } from '../../src/rundir/schema.ts';
 import { seedCache } from '../helpers/cache.ts';
 import { pluginEnv, podArgs } from '../helpers/cni.ts';

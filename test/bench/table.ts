@@ -1,8 +1,8 @@
 import { keepThresholds } from '../../src/agent/host/hash-thresholds.ts';
-import { planAttachment, planPolicies } from '../../src/ipsec/plan.ts';
-import type { XfrmPolicy } from '../../src/ipsec/types.ts';
+import { planAttachment, planPolicies } from '../../src/ipsec/plan/plan.ts';
+import type { XfrmPolicy } from '../../src/ipsec/plan/types.ts';
 import type { Operation } from '../../src/ipsec/xfrm/operation.ts';
-import { renderOperation } from '../../src/ipsec/xfrm/render.ts';
+import { renderOperation } from '../../src/ipsec/xfrm/write/render.ts';
 import { createNamespace, IP, must, type Namespace } from '../helpers/netns.ts';
 import { largeNode } from './cases.ts';
 import type { Row } from './report.ts';

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import test from 'ava';
-import { planAttachment } from '../../src/ipsec/plan.ts';
+import { planAttachment } from '../../src/ipsec/plan/plan.ts';
 import { readAttachments } from '../../src/rundir/attachments.ts';
 import { attachmentsDir } from '../../src/rundir/paths.ts';
 import { writeNodeCache } from '../../src/rundir/write.ts';

@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import test from 'ava';
-import { planAttachment } from '../../src/ipsec/plan.ts';
+import { planAttachment } from '../../src/ipsec/plan/plan.ts';
 import { readAttachment, readAttachments } from '../../src/rundir/attachments.ts';
 import { attachmentsDir } from '../../src/rundir/paths.ts';
 import { corednsAttachment, seedCache } from '../helpers/cache.ts';

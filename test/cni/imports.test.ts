@@ -15,8 +15,11 @@ const FOLDERS = [
   'src/exec',
   'src/ip',
   'src/ipam',
-  'src/ipsec',
+  'src/ipsec/plan',
+  'src/ipsec/plan/policies',
   'src/ipsec/xfrm',
+  'src/ipsec/xfrm/parse',
+  'src/ipsec/xfrm/write',
   'src/rundir',
   'src/util',
 ];

@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Charon } from '../../src/ipsec/charon/charon.ts';
 import { createCharon } from '../../src/ipsec/charon/client.ts';
 import type { Identity } from '../../src/ipsec/charon/identity.ts';
-import type { ConnectionConfig } from '../../src/ipsec/types.ts';
+import type { ConnectionConfig } from '../../src/ipsec/plan/types.ts';
 import { connectVici, type ViciSession } from '../../src/ipsec/vici/session.ts';
 import { createTestCa } from './certificates.ts';
 import { CHARON, type CharonProcess, startCharon } from './charon.ts';

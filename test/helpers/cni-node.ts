@@ -11,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env as environment } from 'node:process';
-import type { XfrmPolicy } from '../../src/ipsec/types.ts';
+import type { XfrmPolicy } from '../../src/ipsec/plan/types.ts';
 import { listPolicies, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
 import type { NodeCache } from '../../src/rundir/schema.ts';
 import { writeNodeCache } from '../../src/rundir/write.ts';

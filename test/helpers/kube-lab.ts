@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { XfrmPolicy } from '../../src/ipsec/types.ts';
+import type { XfrmPolicy } from '../../src/ipsec/plan/types.ts';
 import { listPolicies, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
 import { initCa, issueNode } from '../../src/pki/ca.ts';
 import { readNodeCache } from '../../src/rundir/read.ts';

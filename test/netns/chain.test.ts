@@ -1,6 +1,6 @@
 import { readdirSync, rmSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
-import { planAttachment } from '../../src/ipsec/plan.ts';
+import { planAttachment } from '../../src/ipsec/plan/plan.ts';
 import { readAttachments } from '../../src/rundir/attachments.ts';
 import { attachmentsDir, cachePath } from '../../src/rundir/paths.ts';
 import type { NodeCache } from '../../src/rundir/schema.ts';

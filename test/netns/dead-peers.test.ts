@@ -3,7 +3,7 @@ import { kill } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { createDeadPeers, type DeadPeers } from '../../src/agent/charon/dead-peers.ts';
-import { UNANSWERED_MS } from '../../src/ipsec/charon/liveness.ts';
+import { UNANSWERED_MS } from '../../src/ipsec/charon/log/liveness.ts';
 import { type CharonNode, charonTest, pair, trigger } from '../helpers/charon-test.ts';
 import { until } from '../helpers/until.ts';
 

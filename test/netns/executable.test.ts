@@ -1,8 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { planAttachment } from '../../src/ipsec/plan.ts';
-import { renderOperation } from '../../src/ipsec/xfrm/render.ts';
+import { planAttachment } from '../../src/ipsec/plan/plan.ts';
+import { renderOperation } from '../../src/ipsec/xfrm/write/render.ts';
 import { readAttachments } from '../../src/rundir/attachments.ts';
 import { attachmentsDir, cachePath } from '../../src/rundir/paths.ts';
 import type { NodeCache } from '../../src/rundir/schema.ts';

@@ -1,9 +1,9 @@
 import type { Command, RunResult } from '../../src/exec/types.ts';
-import { policyKey } from '../../src/ipsec/identity.ts';
-import type { XfrmPolicy } from '../../src/ipsec/types.ts';
-import { addPolicies } from '../../src/ipsec/xfrm/apply.ts';
+import { policyKey } from '../../src/ipsec/plan/ours.ts';
+import type { XfrmPolicy } from '../../src/ipsec/plan/types.ts';
 import { listPolicies, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
-import { removePolicies } from '../../src/ipsec/xfrm/remove.ts';
+import { addPolicies } from '../../src/ipsec/xfrm/write/apply.ts';
+import { removePolicies } from '../../src/ipsec/xfrm/write/remove.ts';
 import { IP, type Namespace } from '../helpers/netns.ts';
 import { netnsTest } from '../helpers/netns-test.ts';
 import { policy, selector } from '../ipsec/xfrm/policies.ts';

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import * as z from 'zod';
-import { planAttachment } from '../../src/ipsec/plan.ts';
+import { planAttachment } from '../../src/ipsec/plan/plan.ts';
 import { attachmentSchema } from '../../src/rundir/attachment.ts';
 import { compile } from '../../src/rundir/compile.ts';
 import { heartbeatSchema } from '../../src/rundir/heartbeat.ts';

@@ -1,9 +1,9 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Charon } from '../../ipsec/charon/charon.ts';
 import { createCharon } from '../../ipsec/charon/client.ts';
-import { isStanding } from '../../ipsec/charon/ignored.ts';
-import { replaceOrphans } from '../../ipsec/charon/replace-orphans.ts';
-import type { ConnectionConfig } from '../../ipsec/types.ts';
+import { isStanding } from '../../ipsec/charon/log/ignored.ts';
+import { replaceOrphans } from '../../ipsec/charon/sas/replace-orphans.ts';
+import type { ConnectionConfig } from '../../ipsec/plan/types.ts';
 import { connectVici } from '../../ipsec/vici/session.ts';
 import { deleteState, listStates } from '../../ipsec/xfrm/kernel.ts';
 import type { ChildRef } from '../enabling/first-use.ts';

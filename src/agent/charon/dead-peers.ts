@@ -1,5 +1,5 @@
 import type { Charon } from '../../ipsec/charon/charon.ts';
-import { createLiveness } from '../../ipsec/charon/liveness.ts';
+import { createLiveness } from '../../ipsec/charon/log/liveness.ts';
 import type { ViciMessage } from '../../ipsec/vici/message.ts';
 import { sleep } from '../kernel/node.ts';
 import { sasOf } from './sas-of.ts';

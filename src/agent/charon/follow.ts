@@ -1,8 +1,8 @@
 import type { Charon } from '../../ipsec/charon/charon.ts';
-import { type Failure, failureIn, NO_ANSWER } from '../../ipsec/charon/failures.ts';
-import { isAnnouncement, pinsFor } from '../../ipsec/charon/pins.ts';
+import { type Failure, failureIn, NO_ANSWER } from '../../ipsec/charon/log/failures.ts';
 import type { IkeSa } from '../../ipsec/charon/replies.ts';
-import type { ConnectionConfig } from '../../ipsec/types.ts';
+import { isAnnouncement, pinsFor } from '../../ipsec/charon/sas/pins.ts';
+import type { ConnectionConfig } from '../../ipsec/plan/types.ts';
 import { createDeadPeers } from './dead-peers.ts';
 import type { Pinning } from './pinning.ts';
 import type { CharonSessionOptions } from './session.ts';

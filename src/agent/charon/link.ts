@@ -1,6 +1,6 @@
-import type { Failure } from '../../ipsec/charon/failures.ts';
-import type { Pins } from '../../ipsec/charon/pins.ts';
-import type { ConnectionConfig } from '../../ipsec/types.ts';
+import type { Failure } from '../../ipsec/charon/log/failures.ts';
+import type { Pins } from '../../ipsec/charon/sas/pins.ts';
+import type { ConnectionConfig } from '../../ipsec/plan/types.ts';
 import type { NodeIdentity } from '../../pki/identity.ts';
 import type { ChildRef } from '../enabling/first-use.ts';
 

@@ -1,4 +1,4 @@
-import type { Pins } from '../../ipsec/charon/pins.ts';
+import type { Pins } from '../../ipsec/charon/sas/pins.ts';
 import type { Pace } from './pace.ts';
 
 /** Which SAs policies are held to while a peer replaces an IKE_SA. */

@@ -1,6 +1,6 @@
 import type { Charon } from '../../ipsec/charon/charon.ts';
 import type { IkeSa } from '../../ipsec/charon/replies.ts';
-import type { ConnectionConfig } from '../../ipsec/types.ts';
+import type { ConnectionConfig } from '../../ipsec/plan/types.ts';
 import type { Pace } from './pace.ts';
 
 type Driver = Pick<Charon, 'initiate' | 'initiateIke' | 'rekeyIkeSa'>;

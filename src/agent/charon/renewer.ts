@@ -1,5 +1,5 @@
 import type { Charon } from '../../ipsec/charon/charon.ts';
-import type { ConnectionConfig } from '../../ipsec/types.ts';
+import type { ConnectionConfig } from '../../ipsec/plan/types.ts';
 import type { NodeIdentity } from '../../pki/identity.ts';
 import { dueConnections, type RenewalEffects, renewStale, type Service } from './renewal.ts';
 import type { CharonSessionOptions } from './session.ts';

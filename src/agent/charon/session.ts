@@ -1,9 +1,9 @@
 import { createCharon } from '../../ipsec/charon/client.ts';
-import type { Failure } from '../../ipsec/charon/failures.ts';
+import type { Failure } from '../../ipsec/charon/log/failures.ts';
 import type { Profile } from '../../ipsec/charon/profile.ts';
 import { assertSupported } from '../../ipsec/charon/supported.ts';
-import { CONNECTION_PREFIX } from '../../ipsec/connections.ts';
-import type { ConnectionConfig } from '../../ipsec/types.ts';
+import { CONNECTION_PREFIX } from '../../ipsec/plan/connections.ts';
+import type { ConnectionConfig } from '../../ipsec/plan/types.ts';
 import { connectVici } from '../../ipsec/vici/session.ts';
 import type { Iproute2 } from '../../ipsec/xfrm/iproute2.ts';
 import { listStates } from '../../ipsec/xfrm/kernel.ts';

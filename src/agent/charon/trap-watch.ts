@@ -1,9 +1,9 @@
 import type { Charon } from '../../ipsec/charon/charon.ts';
-import { findGhosts } from '../../ipsec/charon/ghosts.ts';
-import { ignoredIn, stateOfTrap } from '../../ipsec/charon/ignored.ts';
-import type { KernelSa } from '../../ipsec/charon/orphans.ts';
+import { ignoredIn, stateOfTrap } from '../../ipsec/charon/log/ignored.ts';
 import type { IkeSa } from '../../ipsec/charon/replies.ts';
-import type { ConnectionConfig } from '../../ipsec/types.ts';
+import { findGhosts } from '../../ipsec/charon/sas/ghosts.ts';
+import type { KernelSa } from '../../ipsec/charon/sas/orphans.ts';
+import type { ConnectionConfig } from '../../ipsec/plan/types.ts';
 import type { ViciMessage } from '../../ipsec/vici/message.ts';
 import type { ChildRef } from '../enabling/first-use.ts';
 import { sleep } from '../kernel/node.ts';

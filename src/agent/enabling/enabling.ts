@@ -1,5 +1,5 @@
 import type { IPsecPolicy } from '../../cluster/objects.ts';
-import type { Phase } from '../../ipsec/types.ts';
+import type { Phase } from '../../ipsec/plan/types.ts';
 
 /** For this many of the controller's limits new ports of a policy wait for its word: protection must not depend on it. Two are its own two steps. */
 const LIMITS = 3;

@@ -1,7 +1,7 @@
-import { planConnections } from '../../ipsec/connections.ts';
-import { isIcmp } from '../../ipsec/identity.ts';
-import { planPieces } from '../../ipsec/plan.ts';
-import type { Phase, Selector } from '../../ipsec/types.ts';
+import { planConnections } from '../../ipsec/plan/connections.ts';
+import { isIcmp } from '../../ipsec/plan/ours.ts';
+import { planPieces } from '../../ipsec/plan/plan.ts';
+import type { Phase, Selector } from '../../ipsec/plan/types.ts';
 import { type KernelPolicy, ownPolicy } from '../../ipsec/xfrm/kernel-policy.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 

@@ -1,8 +1,8 @@
-import type { Pins } from '../../ipsec/charon/pins.ts';
-import { createDiffer } from '../../ipsec/diff.ts';
-import { policyKey } from '../../ipsec/identity.ts';
-import { planAttachment, planPieces, sameGround } from '../../ipsec/plan.ts';
-import { attachedAddresses } from '../../ipsec/served.ts';
+import type { Pins } from '../../ipsec/charon/sas/pins.ts';
+import { policyKey } from '../../ipsec/plan/ours.ts';
+import { planAttachment, planPieces, sameGround } from '../../ipsec/plan/plan.ts';
+import { attachedAddresses } from '../../ipsec/plan/served.ts';
+import { createDiffer } from '../../ipsec/xfrm/compare/diff.ts';
 import { XfrmError } from '../../ipsec/xfrm/error.ts';
 import { type KernelPolicy, ownPolicy } from '../../ipsec/xfrm/kernel-policy.ts';
 import { inOrder, type Operation } from '../../ipsec/xfrm/operation.ts';

@@ -1,8 +1,8 @@
-import { type Pins, pin, repinned } from '../../ipsec/charon/pins.ts';
-import { policyKey } from '../../ipsec/identity.ts';
-import { type PlanPiece, sameGround } from '../../ipsec/plan.ts';
-import { createSums, type Sums } from '../../ipsec/sums.ts';
-import type { PolicyKey, XfrmPolicy } from '../../ipsec/types.ts';
+import { type Pins, pin, repinned } from '../../ipsec/charon/sas/pins.ts';
+import { policyKey } from '../../ipsec/plan/ours.ts';
+import { type PlanPiece, sameGround } from '../../ipsec/plan/plan.ts';
+import type { PolicyKey, XfrmPolicy } from '../../ipsec/plan/types.ts';
+import { createSums, type Sums } from '../../ipsec/xfrm/compare/sums.ts';
 import { samePolicy } from '../../ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../../ipsec/xfrm/operation.ts';
 import type { NodeCache } from '../../rundir/schema.ts';

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { applyCounted } from '../../ipsec/xfrm/apply.ts';
 import type { StreamingIproute2 } from '../../ipsec/xfrm/iproute2.ts';
 import { countPolicies, type EachOptions, eachPolicy } from '../../ipsec/xfrm/kernel.ts';
+import { applyCounted } from '../../ipsec/xfrm/write/apply.ts';
 import { deleteAttachment, writeAttachment } from '../../rundir/attachments.ts';
 import { type LockOptions, withLock } from '../../rundir/lock.ts';
 import type { NodeCache } from '../../rundir/schema.ts';

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
-import { checksum, plus } from '../../ipsec/checksum.ts';
-import { planAttachment } from '../../ipsec/plan.ts';
-import type { XfrmPolicy } from '../../ipsec/types.ts';
+import { planAttachment } from '../../ipsec/plan/plan.ts';
+import type { XfrmPolicy } from '../../ipsec/plan/types.ts';
+import { checksum, plus } from '../../ipsec/xfrm/compare/checksum.ts';
 import type { Attachment } from '../../rundir/attachment.ts';
 import { attachmentFormat, attachmentNames } from '../../rundir/attachments.ts';
 import { attachmentsDir } from '../../rundir/paths.ts';

@@ -1,4 +1,4 @@
-import { sameGround } from '../../ipsec/plan.ts';
+import { sameGround } from '../../ipsec/plan/plan.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 import { type Scope, widest } from '../../util/wake.ts';
 import type { AgentEffects } from '../agent.ts';

@@ -1,6 +1,6 @@
-import { planConnections } from '../../ipsec/connections.ts';
-import { sameGround } from '../../ipsec/plan.ts';
-import type { ConnectionConfig } from '../../ipsec/types.ts';
+import { planConnections } from '../../ipsec/plan/connections.ts';
+import { sameGround } from '../../ipsec/plan/plan.ts';
+import type { ConnectionConfig } from '../../ipsec/plan/types.ts';
 import type { NodeCache, NodeCacheContent } from '../../rundir/schema.ts';
 import { CACHE_SCHEMA } from '../../rundir/schema.ts';
 import { textOf } from '../../util/text.ts';

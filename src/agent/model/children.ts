@@ -1,9 +1,9 @@
 import type { ModelEntry } from '../../cluster/policies/entries.ts';
 import { portsOf } from '../../cluster/policies/service-ports.ts';
-import { childFor, childName, wideChildName } from '../../ipsec/child.ts';
-import { strongest } from '../../ipsec/phase.ts';
-import { resolvePorts, selects } from '../../ipsec/served.ts';
-import type { Phase, Protocol } from '../../ipsec/types.ts';
+import { childFor, childName, wideChildName } from '../../ipsec/plan/child.ts';
+import { strongest } from '../../ipsec/plan/phase.ts';
+import { resolvePorts, selects } from '../../ipsec/plan/served.ts';
+import type { Phase, Protocol } from '../../ipsec/plan/types.ts';
 import type { CacheChild, CachePod, NodeCacheContent, ProtectedPort } from '../../rundir/schema.ts';
 
 /**

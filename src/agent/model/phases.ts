@@ -1,7 +1,7 @@
 import type { PhaseOf } from '../../cluster/policies/entries.ts';
 import type { PolicyItem } from '../../cluster/policies/items.ts';
-import { strongest } from '../../ipsec/phase.ts';
-import type { Phase } from '../../ipsec/types.ts';
+import { strongest } from '../../ipsec/plan/phase.ts';
+import type { Phase } from '../../ipsec/plan/types.ts';
 import type { CacheEntry } from '../../rundir/schema.ts';
 import { memoized } from '../../util/memo.ts';
 import type { ModelInput } from './model.ts';

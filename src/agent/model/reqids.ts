@@ -1,4 +1,4 @@
-import { isOurReqid, REQID_FIRST, REQID_STRANGER } from '../../ipsec/identity.ts';
+import { isOurReqid, REQID_FIRST, REQID_STRANGER } from '../../ipsec/plan/ours.ts';
 
 /** By peer, then by child configuration name. */
 export type Reqids = ReadonlyMap<string, Readonly<Record<string, number>>>;

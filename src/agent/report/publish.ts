@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import * as z from 'zod';
-import type { Phase } from '../../ipsec/types.ts';
+import type { Phase } from '../../ipsec/plan/types.ts';
 import { APPLY_PATCH, type KubeClient } from '../../kube/client.ts';
 import { isNotFound } from '../../kube/error.ts';
 import { createWake } from '../../util/wake.ts';

@@ -1,4 +1,4 @@
-import type { Phase, Protocol } from '../../ipsec/types.ts';
+import type { Phase, Protocol } from '../../ipsec/plan/types.ts';
 import type { CacheEntry } from '../../rundir/schema.ts';
 import { memoized, sameElements } from '../../util/memo.ts';
 import type { EndpointSlice, ObjectProblem, Service } from '../objects.ts';

@@ -1,4 +1,4 @@
-import type { Protocol } from '../../ipsec/types.ts';
+import type { Protocol } from '../../ipsec/plan/types.ts';
 
 /** Ports that an IPsecPolicy names: `first` to `last`, or 0 to 0 for every port of the protocol. */
 export interface PortSpec {

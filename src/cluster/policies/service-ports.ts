@@ -1,5 +1,5 @@
-import { strongest } from '../../ipsec/phase.ts';
-import type { Phase, Protocol } from '../../ipsec/types.ts';
+import { strongest } from '../../ipsec/plan/phase.ts';
+import type { Phase, Protocol } from '../../ipsec/plan/types.ts';
 import type { CacheEntry } from '../../rundir/schema.ts';
 import type { EndpointSlice, Service } from '../objects.ts';
 import type { PortSpec } from './ports.ts';

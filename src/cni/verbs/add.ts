@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import { planAttachment } from '../../ipsec/plan.ts';
-import type { XfrmPolicy } from '../../ipsec/types.ts';
+import { planAttachment } from '../../ipsec/plan/plan.ts';
+import type { XfrmPolicy } from '../../ipsec/plan/types.ts';
 import type { Attachment } from '../../rundir/attachment.ts';
 import { cachePath } from '../../rundir/paths.ts';
 import { readNodeCache } from '../../rundir/read.ts';

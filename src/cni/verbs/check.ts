@@ -1,6 +1,6 @@
-import { policyKey } from '../../ipsec/identity.ts';
+import { policyKey } from '../../ipsec/plan/ours.ts';
 import { samePolicy } from '../../ipsec/xfrm/kernel-policy.ts';
-import { standingPolicies } from '../../ipsec/xfrm/standing.ts';
+import { standingPolicies } from '../../ipsec/xfrm/write/standing.ts';
 import { readAttachment } from '../../rundir/attachments.ts';
 import type { Call } from '../call.ts';
 import { checkNetns, iproute2Of, locked } from '../effects.ts';

@@ -1,4 +1,4 @@
-import type { ConnectionConfig } from '../types.ts';
+import type { ConnectionConfig } from '../plan/types.ts';
 import type { ViciMessage } from '../vici/message.ts';
 import type { Identity } from './identity.ts';
 import type { Leftovers } from './leftovers.ts';

@@ -1,4 +1,4 @@
-import type { ConnectionConfig } from '../types.ts';
+import type { ConnectionConfig } from '../plan/types.ts';
 import type { ViciSession } from '../vici/session.ts';
 import type { Charon, Updown } from './charon.ts';
 import { loadIdentity } from './identity.ts';

@@ -1,5 +1,5 @@
-import { CONNECTION_PREFIX } from '../connections.ts';
-import type { ConnectionConfig } from '../types.ts';
+import { CONNECTION_PREFIX } from '../plan/connections.ts';
+import type { ConnectionConfig } from '../plan/types.ts';
 import type { IkeSa, TrapPolicy } from './replies.ts';
 
 /** What charon has and the plan has not, and the other way round. Connections that are not ours appear nowhere. */

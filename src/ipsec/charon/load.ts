@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { ConnectionConfig } from '../types.ts';
+import type { ConnectionConfig } from '../plan/types.ts';
 import type { ViciMessage } from '../vici/message.ts';
 import type { ViciSession } from '../vici/session.ts';
 import { connectionNames, listConnections, listSas } from './query.ts';

@@ -1,4 +1,4 @@
-import type { ConnectionConfig } from '../types.ts';
+import type { ConnectionConfig } from '../plan/types.ts';
 import { ViciError } from '../vici/error.ts';
 import type { ViciMessage } from '../vici/message.ts';
 import type { ViciSession } from '../vici/session.ts';

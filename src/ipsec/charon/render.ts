@@ -1,4 +1,4 @@
-import type { ChildConfig, ConnectionConfig } from '../types.ts';
+import type { ChildConfig, ConnectionConfig } from '../plan/types.ts';
 import type { ViciMessage } from '../vici/message.ts';
 import { PROTOCOL_NUMBERS } from '../xfrm/protocol.ts';
 import { PROFILES, type Profile } from './profile.ts';

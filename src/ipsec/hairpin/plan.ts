@@ -1,5 +1,5 @@
 import type { NodeCache, ProtectedPort } from '../../rundir/schema.ts';
-import { familyOf } from '../address.ts';
+import { familyOf } from '../plan/ends.ts';
 
 /** Ports of one protocol, both ends inclusive. */
 export interface PortRange {

@@ -1,5 +1,5 @@
-import { policyKey } from '../identity.ts';
-import type { XfrmPolicy } from '../types.ts';
+import { policyKey } from '../plan/ours.ts';
+import type { XfrmPolicy } from '../plan/types.ts';
 import type { ForeignPolicy } from './kernel-policy.ts';
 import type { Operation } from './operation.ts';
 

@@ -1,5 +1,5 @@
-import { isOurPriority, mayHaveReqid, policyKey } from '../identity.ts';
-import type { Direction, PolicyKey, Selector, XfrmPolicy } from '../types.ts';
+import { isOurPriority, mayHaveReqid, policyKey } from '../plan/ours.ts';
+import type { Direction, PolicyKey, Selector, XfrmPolicy } from '../plan/types.ts';
 
 /** A template as the kernel holds it, whoever wrote it. */
 export interface KernelTemplate {

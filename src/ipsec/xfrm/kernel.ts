@@ -1,10 +1,10 @@
 import { type Command, DEFAULT_TIMEOUT_MS } from '../../exec/types.ts';
-import { completeBlocks, UnknownLine, unreadable } from './block.ts';
 import { XfrmError } from './error.ts';
 import { type Iproute2, runIp, type StreamingIproute2, saidBy, streamIp } from './iproute2.ts';
 import type { KernelPolicy } from './kernel-policy.ts';
-import { parsePolicies } from './parse-policy.ts';
-import { type KernelState, parseStates } from './parse-state.ts';
+import { completeBlocks, UnknownLine, unreadable } from './parse/block.ts';
+import { parsePolicies } from './parse/policy.ts';
+import { type KernelState, parseStates } from './parse/state.ts';
 
 export { ownPolicies } from './kernel-policy.ts';
 

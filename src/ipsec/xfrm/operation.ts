@@ -1,4 +1,4 @@
-import type { XfrmPolicy } from '../types.ts';
+import type { XfrmPolicy } from '../plan/types.ts';
 
 /** One change of the kernel's policy table. A policy is given whole even for a delete, so that it can be undone. */
 export type Operation =

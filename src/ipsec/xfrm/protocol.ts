@@ -1,4 +1,4 @@
-import type { SelectorProtocol } from '../types.ts';
+import type { SelectorProtocol } from '../plan/types.ts';
 
 /**
  * IANA protocol numbers. Numbers and not names go to `ip`: it resolves names with /etc/protocols, which a small

@@ -3,8 +3,8 @@ import test, { type ExecutionContext } from 'ava';
 import { follow } from '../../../src/agent/charon/follow.ts';
 import { createPinning } from '../../../src/agent/charon/pinning.ts';
 import type { Charon } from '../../../src/ipsec/charon/charon.ts';
-import type { Failure } from '../../../src/ipsec/charon/failures.ts';
-import type { ConnectionConfig } from '../../../src/ipsec/types.ts';
+import type { Failure } from '../../../src/ipsec/charon/log/failures.ts';
+import type { ConnectionConfig } from '../../../src/ipsec/plan/types.ts';
 import type { ViciMessage } from '../../../src/ipsec/vici/message.ts';
 import { ikeSa } from '../../helpers/charon-values.ts';
 

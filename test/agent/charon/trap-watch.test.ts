@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { createTrapWatch, replaceGhosts } from '../../../src/agent/charon/trap-watch.ts';
-import type { KernelSa } from '../../../src/ipsec/charon/orphans.ts';
 import type { ChildSa, IkeSa } from '../../../src/ipsec/charon/replies.ts';
+import type { KernelSa } from '../../../src/ipsec/charon/sas/orphans.ts';
 import type { ViciMessage } from '../../../src/ipsec/vici/message.ts';
 import { childSa, connection, ikeSa } from '../../helpers/charon-values.ts';
 

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { childrenInUse } from '../../../src/agent/enabling/first-use.ts';
-import { parsePolicies } from '../../../src/ipsec/xfrm/parse-policy.ts';
+import { parsePolicies } from '../../../src/ipsec/xfrm/parse/policy.ts';
 import { seedCache } from '../../helpers/cache.ts';
 
 /** As `ip -s xfrm policy` prints a policy of ours. */

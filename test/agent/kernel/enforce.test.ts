@@ -1,10 +1,10 @@
 import test from 'ava';
 import { createEnforcer, type EnforceEffects } from '../../../src/agent/kernel/enforce.ts';
 import { known } from '../../../src/agent/kernel/records.ts';
-import { cellOf } from '../../../src/ipsec/checksum.ts';
-import { planAttachment, planPolicies } from '../../../src/ipsec/plan.ts';
-import { CELLS } from '../../../src/ipsec/sums.ts';
-import type { XfrmPolicy } from '../../../src/ipsec/types.ts';
+import { planAttachment, planPolicies } from '../../../src/ipsec/plan/plan.ts';
+import type { XfrmPolicy } from '../../../src/ipsec/plan/types.ts';
+import { cellOf } from '../../../src/ipsec/xfrm/compare/checksum.ts';
+import { CELLS } from '../../../src/ipsec/xfrm/compare/sums.ts';
 import type { TablePolicy } from '../../../src/ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../../../src/ipsec/xfrm/operation.ts';
 import type { Attachment } from '../../../src/rundir/attachment.ts';

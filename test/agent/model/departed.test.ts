@@ -1,7 +1,7 @@
 import test from 'ava';
 import { DEPARTED_MS } from '../../../src/agent/model/departed.ts';
 import type { Model } from '../../../src/agent/model/model.ts';
-import { planPolicies } from '../../../src/ipsec/plan.ts';
+import { planPolicies } from '../../../src/ipsec/plan/plan.ts';
 import { build, item, node, policy, service, slice } from './cluster.ts';
 
 const web = {

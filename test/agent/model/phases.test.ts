@@ -1,6 +1,6 @@
 import test from 'ava';
 import type { Model } from '../../../src/agent/model/model.ts';
-import type { Phase } from '../../../src/ipsec/types.ts';
+import type { Phase } from '../../../src/ipsec/plan/types.ts';
 import { build, item, policy, service, slice } from './cluster.ts';
 
 const objects = (ports: string, more: object[] = []) => ({

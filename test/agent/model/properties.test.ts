@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { assignReqids } from '../../../src/agent/model/reqids.ts';
 import type { ClusterObjects, EndpointSlice } from '../../../src/cluster/objects.ts';
 import type { KnownItems } from '../../../src/cluster/policies/items.ts';
-import { isOurReqid, REQID_FIRST, REQID_LAST } from '../../../src/ipsec/identity.ts';
-import type { Phase } from '../../../src/ipsec/types.ts';
+import { isOurReqid, REQID_FIRST, REQID_LAST } from '../../../src/ipsec/plan/ours.ts';
+import type { Phase } from '../../../src/ipsec/plan/types.ts';
 import { build, cluster, item, node, pod, policy, service, slice } from './cluster.ts';
 
 const NAMES = ['api', 'db', 'web'] as const;

@@ -1,9 +1,9 @@
 import test from 'ava';
 import { type Command, RunError, type RunResult } from '../../../src/exec/types.ts';
-import { applyOperations } from '../../../src/ipsec/xfrm/apply.ts';
 import { XfrmError, type XfrmFailure } from '../../../src/ipsec/xfrm/error.ts';
 import { deleteState, listPolicies, listStates } from '../../../src/ipsec/xfrm/kernel.ts';
 import type { Operation } from '../../../src/ipsec/xfrm/operation.ts';
+import { applyOperations } from '../../../src/ipsec/xfrm/write/apply.ts';
 import { policy, selector } from './policies.ts';
 
 const IP = '/sbin/ip';

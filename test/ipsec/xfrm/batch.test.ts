@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { runBatch } from '../../../src/ipsec/xfrm/batch.ts';
 import type { Operation } from '../../../src/ipsec/xfrm/operation.ts';
+import { runBatch } from '../../../src/ipsec/xfrm/write/batch.ts';
 import { createFakeKernel } from '../../helpers/fake-kernel.ts';
 import { policy, selector } from './policies.ts';
 

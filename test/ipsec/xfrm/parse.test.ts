@@ -4,8 +4,8 @@ import * as fc from 'fast-check';
 import { XfrmError } from '../../../src/ipsec/xfrm/error.ts';
 import { eachPolicy } from '../../../src/ipsec/xfrm/kernel.ts';
 import { byKey, type KernelPolicy, ownPolicies } from '../../../src/ipsec/xfrm/kernel-policy.ts';
-import { parsePolicies } from '../../../src/ipsec/xfrm/parse-policy.ts';
-import { parseStates } from '../../../src/ipsec/xfrm/parse-state.ts';
+import { parsePolicies } from '../../../src/ipsec/xfrm/parse/policy.ts';
+import { parseStates } from '../../../src/ipsec/xfrm/parse/state.ts';
 import { golden } from '../../helpers/root.ts';
 
 function read(name: string): string {

@@ -7,8 +7,8 @@ import {
   REQID_ANY,
   REQID_FIRST,
   REQID_LAST,
-} from '../../../src/ipsec/identity.ts';
-import type { Direction, Selector, Template, XfrmPolicy } from '../../../src/ipsec/types.ts';
+} from '../../../src/ipsec/plan/ours.ts';
+import type { Direction, Selector, Template, XfrmPolicy } from '../../../src/ipsec/plan/types.ts';
 import type { KernelPolicy, TablePolicy } from '../../../src/ipsec/xfrm/kernel-policy.ts';
 
 const DNS: Selector = { src: '10.1.0.3/32', dst: '10.2.0.0/24', proto: 'udp', sport: 53, dport: 0 };

@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { Operation } from '../../../src/ipsec/xfrm/operation.ts';
 import { inOrder, inverse, inverseAll } from '../../../src/ipsec/xfrm/operation.ts';
-import { renderOperation } from '../../../src/ipsec/xfrm/render.ts';
+import { renderOperation } from '../../../src/ipsec/xfrm/write/render.ts';
 import { policy, selector } from './policies.ts';
 
 const before = policy({ priority: 1_101, level: 'use' });

@@ -26,7 +26,7 @@ export const MUTATIONS: readonly Mutation[] = [
     mechanism: 'ADD lays policies before the pod starts',
     row: '1e',
     fails: /the kernel has dropped nothing/,
-    edits: [{ file: `${SRC}/ipsec/plan.js`, from: 'return cache.mesh\n', to: 'return true\n' }],
+    edits: [{ file: `${SRC}/ipsec/plan/plan.js`, from: 'return cache.mesh\n', to: 'return true\n' }],
   },
   {
     name: 'unlisted',
@@ -42,7 +42,7 @@ export const MUTATIONS: readonly Mutation[] = [
     fails: 'clear',
     edits: [
       {
-        file: `${SRC}/ipsec/unlisted.js`,
+        file: `${SRC}/ipsec/plan/policies/unlisted.js`,
         from: "...answering(port, 'out'",
         to: "...(() => [])(port, 'out'",
       },
@@ -88,7 +88,7 @@ export const MUTATIONS: readonly Mutation[] = [
     fails: /; lost: .*"lost":[1-9]/,
     edits: [
       {
-        file: `${SRC}/ipsec/charon/replace-orphans.js`,
+        file: `${SRC}/ipsec/charon/sas/replace-orphans.js`,
         from: 'await effects.announce(name);',
         to: '',
       },
@@ -135,11 +135,11 @@ export const MUTATIONS: readonly Mutation[] = [
     fails: 'clear',
     edits: [
       {
-        file: `${SRC}/ipsec/selectors.js`,
+        file: `${SRC}/ipsec/plan/policies/selectors.js`,
         from: ", { proto: family === 4 ? 'icmp' : 'icmpv6', port: 0, child: first.child, phase }",
         to: '',
       },
-      { file: `${SRC}/ipsec/plan.js`, from: '() => icmpPolicies(cache)', to: '() => []' },
+      { file: `${SRC}/ipsec/plan/plan.js`, from: '() => icmpPolicies(cache)', to: '() => []' },
     ],
   },
   {
@@ -149,11 +149,11 @@ export const MUTATIONS: readonly Mutation[] = [
     fails: 'lost',
     edits: [
       {
-        file: `${SRC}/ipsec/policy-maker.js`,
+        file: `${SRC}/ipsec/plan/policies/maker.js`,
         from: 'isIcmp(port.proto) ? REQID_ANY',
         to: 'false ? REQID_ANY',
       },
-      { file: `${SRC}/ipsec/selectors.js`, from: 'one.phase === phase', to: 'true' },
+      { file: `${SRC}/ipsec/plan/policies/selectors.js`, from: 'one.phase === phase', to: 'true' },
     ],
   },
   {
@@ -161,7 +161,7 @@ export const MUTATIONS: readonly Mutation[] = [
     mechanism: 'ICMP errors that nodes send with their own addresses',
     row: '7c',
     fails: 'clear',
-    edits: [{ file: `${SRC}/ipsec/icmp.js`, from: '...(us ?? [])', to: '' }],
+    edits: [{ file: `${SRC}/ipsec/plan/policies/icmp.js`, from: '...(us ?? [])', to: '' }],
   },
   {
     name: 'fragments',
@@ -182,9 +182,13 @@ export const MUTATIONS: readonly Mutation[] = [
     row: '9a',
     fails: 'clear',
     edits: [
-      { file: `${SRC}/ipsec/policy-maker.js`, from: 'cache.nodeTraffic === true ? peer', to: 'false ? peer' },
       {
-        file: `${SRC}/ipsec/policy-maker.js`,
+        file: `${SRC}/ipsec/plan/policies/maker.js`,
+        from: 'cache.nodeTraffic === true ? peer',
+        to: 'false ? peer',
+      },
+      {
+        file: `${SRC}/ipsec/plan/policies/maker.js`,
         from: 'cache.nodeTraffic === true ? cache',
         to: 'false ? cache',
       },
@@ -195,14 +199,16 @@ export const MUTATIONS: readonly Mutation[] = [
     mechanism: 'strangers meet a template that no SA satisfies (strict)',
     row: '9c',
     fails: /[1-9]\d* of \d+ answered/,
-    edits: [{ file: `${SRC}/ipsec/strict.js`, from: 'cache.strict !== true', to: 'true' }],
+    edits: [{ file: `${SRC}/ipsec/plan/policies/strict.js`, from: 'cache.strict !== true', to: 'true' }],
   },
   {
     name: 'required',
     mechanism: 'inbound templates are required',
     row: '9d',
     fails: /the kernel has dropped nothing/,
-    edits: [{ file: `${SRC}/ipsec/policy-maker.js`, from: "? 'required' : 'use'", to: "? 'use' : 'use'" }],
+    edits: [
+      { file: `${SRC}/ipsec/plan/policies/maker.js`, from: "? 'required' : 'use'", to: "? 'use' : 'use'" },
+    ],
   },
   {
     name: 'acquire',
@@ -231,7 +237,7 @@ export const MUTATIONS: readonly Mutation[] = [
     mechanism: 'SAs that charon has and the kernel has lost are ended',
     row: '14b',
     fails: /SAs; traffic: not within/,
-    edits: [{ file: `${SRC}/ipsec/charon/ghosts.js`, from: "state === 'INSTALLED'", to: 'false' }],
+    edits: [{ file: `${SRC}/ipsec/charon/sas/ghosts.js`, from: "state === 'INSTALLED'", to: 'false' }],
   },
   {
     name: 'traps',
@@ -247,7 +253,7 @@ export const MUTATIONS: readonly Mutation[] = [
     fails: 'lost',
     edits: [
       {
-        file: `${SRC}/ipsec/charon/liveness.js`,
+        file: `${SRC}/ipsec/charon/log/liveness.js`,
         from: 'one.heard?.packets !== packets',
         to: 'one.heard === undefined',
       },
@@ -259,7 +265,7 @@ export const MUTATIONS: readonly Mutation[] = [
       'a responder goes on sending through the SA before while its initiator has not the next one yet',
     row: '13a',
     fails: 'lost',
-    edits: [{ file: `${SRC}/ipsec/charon/pins.js`, from: "policy.dir === 'out'", to: 'false' }],
+    edits: [{ file: `${SRC}/ipsec/charon/sas/pins.js`, from: "policy.dir === 'out'", to: 'false' }],
   },
   {
     name: 'esn',

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { run } from '../../../src/exec/execa.ts';
-import { isOurReqid } from '../../../src/ipsec/identity.ts';
-import type { XfrmPolicy } from '../../../src/ipsec/types.ts';
+import { isOurReqid } from '../../../src/ipsec/plan/ours.ts';
+import type { XfrmPolicy } from '../../../src/ipsec/plan/types.ts';
 import { listPolicies, listStates, ownPolicies } from '../../../src/ipsec/xfrm/kernel.ts';
-import type { KernelState } from '../../../src/ipsec/xfrm/parse-state.ts';
+import type { KernelState } from '../../../src/ipsec/xfrm/parse/state.ts';
 import { readHeartbeat, readNodeCache } from '../../../src/rundir/read.ts';
 import { type Lab, type PodName, podOf } from './lab.ts';
 import type { LabNode } from './node.ts';

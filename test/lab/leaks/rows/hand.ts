@@ -1,4 +1,4 @@
-import { SETTLED_S } from '../../../../src/ipsec/charon/ghosts.ts';
+import { SETTLED_S } from '../../../../src/ipsec/charon/sas/ghosts.ts';
 import { nodeOf } from '../../nodes/lab.ts';
 import { mustSwanctl, swanctl } from '../../nodes/node.ts';
 import { sasOf } from '../../nodes/probe.ts';

@@ -1,4 +1,4 @@
-import type { KernelState } from '../../../../src/ipsec/xfrm/parse-state.ts';
+import type { KernelState } from '../../../../src/ipsec/xfrm/parse/state.ts';
 import { nodeOf } from '../../nodes/lab.ts';
 import { sasOf } from '../../nodes/probe.ts';
 import { mustIn } from '../../nodes/process.ts';

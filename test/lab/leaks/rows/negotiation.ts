@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { renderConnection } from '../../../../src/ipsec/charon/render.ts';
-import { CONNECTION_PREFIX, ikeId } from '../../../../src/ipsec/connections.ts';
+import { CONNECTION_PREFIX, ikeId } from '../../../../src/ipsec/plan/connections.ts';
 import { connectVici } from '../../../../src/ipsec/vici/session.ts';
 import { nodeOf } from '../../nodes/lab.ts';
 import { executable, startAgent, startCharon, swanctl } from '../../nodes/node.ts';

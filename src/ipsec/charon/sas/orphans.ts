@@ -1,0 +1,35 @@
+import { isOurReqid } from '../../plan/ours.ts';
+import type { IkeSa } from '../replies.ts';
+
+/** An SA as the kernel lists it. */
+export interface KernelSa {
+  readonly src: string;
+  readonly dst: string;
+  readonly spi: number;
+  readonly reqid: number;
+  /** Empty while it is being negotiated. */
+  readonly algorithms: readonly unknown[];
+}
+
+/**
+ * SAs of ours that the kernel holds and charon does not know: it was killed, and they would never be rekeyed. List the kernel's
+ * first, then charon's: what comes up in between is then no orphan.
+ */
+export function findOrphans<T extends KernelSa>(kernel: readonly T[], sas: readonly IkeSa[]): T[] {
+  const known = new Set(
+    sas.flatMap((sa) =>
+      sa.children.flatMap((child) => [
+        key(sa.localHost, child.spiIn ?? 0),
+        key(sa.remoteHost, child.spiOut ?? 0),
+      ]),
+    ),
+  );
+  return kernel.filter(
+    (sa) =>
+      isOurReqid(sa.reqid) && sa.spi !== 0 && sa.algorithms.length > 0 && !known.has(key(sa.dst, sa.spi)),
+  );
+}
+
+function key(dst: string, spi: number): string {
+  return `${dst} ${spi}`;
+}

@@ -1,0 +1,72 @@
+import type { NodeCacheContent } from '../../rundir/schema.ts';
+import type { Protocol } from './types.ts';
+
+/** Which end of a child a node is: `ingress` where the protected address lives, `egress` where its clients live. */
+export type Side = 'egress' | 'ingress';
+
+/** The child that carries all pod-to-pod traffic of a peer (childSaScope `node`, the mesh, a service with port `*`). */
+export const PODS_CHILD = 'pods';
+
+/** `udp` and `kube-dns` give `udp_kube-dns`. */
+export function childName(proto: Protocol, entry: string): string {
+  return `${proto}_${entry}`;
+}
+
+/** The child of every port of a protocol: `pods` for all protocols, `pods_tcp` for TCP. */
+export function wideChildName(proto: Protocol): string {
+  return proto === 'any' ? PODS_CHILD : `${PODS_CHILD}_${proto}`;
+}
+
+/**
+ * A child without ports looks the same from both ends: with two sides the responder could not tell from the traffic selectors which is
+ * meant (charon takes the one it finds first), so it has one configuration, for both directions.
+ */
+export function isWide(child: string): boolean {
+  return child === PODS_CHILD || child.startsWith(`${PODS_CHILD}_`);
+}
+
+/** The name that charon knows a child by: `udp_kube-dns_egress`; a wide child has no sides. */
+export function configName(child: string, side: Side): string {
+  return isWide(child) ? child : `${child}_${side}`;
+}
+
+/** All configuration names of a child. */
+export function configNames(child: string): string[] {
+  return isWide(child) ? [child] : [configName(child, 'egress'), configName(child, 'ingress')];
+}
+
+/** The order that every node agrees on: entry first, then protocol (DESIGN 4). */
+export function compareChildren(a: string, b: string): number {
+  const [protoA, entryA] = split(a);
+  const [protoB, entryB] = split(b);
+  return compare(entryA, entryB) || compare(protoA, protoB);
+}
+
+function split(child: string): [proto: string, entry: string] {
+  const at = child.indexOf('_');
+  return [child.slice(0, at), child.slice(at + 1)];
+}
+
+function compare(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
+}
+
+/**
+ * The child that carries a target port of an entry. A port that several entries name belongs to one child alone, otherwise
+ * the responder could not tell from the traffic selectors which child is meant. Port 0 is every port of the protocol.
+ */
+export function childFor(
+  { childSaScope: scope, children }: Pick<NodeCacheContent, 'childSaScope' | 'children'>,
+  entry: string,
+  proto: Protocol,
+  port: number,
+): string {
+  if (scope === 'node') {
+    return PODS_CHILD;
+  }
+  if (proto === 'any' || port === 0) {
+    return wideChildName(proto);
+  }
+  const owner = children.find((child) => child.proto === proto && child.ports.includes(port));
+  return owner?.name ?? childName(proto, entry);
+}

@@ -1,0 +1,104 @@
+import type { NodeCache } from '../../rundir/schema.ts';
+import { memoized } from '../../util/memo.ts';
+import { textOf } from '../../util/text.ts';
+import { planConnections } from './connections.ts';
+import { policyKey } from './ours.ts';
+import { clientPlanner, meshPolicies, servingPolicies } from './policies/addresses.ts';
+import { icmpPolicies } from './policies/icmp.ts';
+import { unlistedPolicies } from './policies/unlisted.ts';
+import { attachedAddresses, localAddresses, type PlannedAttachment } from './served.ts';
+import type { Plan, XfrmPolicy } from './types.ts';
+
+export { PlanError } from './policies/maker.ts';
+export type { PlannedAttachment } from './served.ts';
+
+/**
+ * The XFRM policies for one attachment: what ADD lays before the pod's first packet (DESIGN 4, rows of node N).
+ * Empty if the pod backs no protected service. Throws PlanError.
+ */
+export function planAttachment(cache: NodeCache, attachment: PlannedAttachment): XfrmPolicy[] {
+  return cache.mesh
+    ? []
+    : attachedAddresses(cache, attachment).flatMap((served) => servingPolicies(cache, served));
+}
+
+/** The whole decision: what the kernel and charon of this node must hold. Throws PlanError. */
+export function plan(cache: NodeCache, attachments: readonly PlannedAttachment[]): Plan {
+  return { policies: planPolicies(cache, attachments), connections: planConnections(cache) };
+}
+
+/** Every XFRM policy of this node, sorted by key, each key once. Throws PlanError. */
+export function planPolicies(cache: NodeCache, attachments: readonly PlannedAttachment[]): XfrmPolicy[] {
+  return sortByKey(planPieces(cache, attachments).flatMap(({ make }) => make()));
+}
+
+/** A part of the plan that comes and goes as a whole. Two of one key, cut from the same ground, make the same policies. */
+export interface PlanPiece {
+  readonly key: string;
+  /** The address of this node that it is about. */
+  readonly served?: string;
+  /** Throws PlanError. */
+  readonly make: () => XfrmPolicy[];
+}
+
+/** Every pod of the node is held against every entry: once, for as long as none of them has changed. */
+const servedBy = memoized(
+  (
+    pods: NodeCache['pods'],
+    entries: NodeCache['entries'],
+    localEndpoints: NodeCache['localEndpoints'],
+    children: NodeCache['children'],
+    childSaScope: NodeCache['childSaScope'],
+    ...attachments: readonly PlannedAttachment[]
+  ) => localAddresses({ pods, entries, localEndpoints, children, childSaScope }, attachments),
+);
+
+/** Where two pieces have a policy of one key, the later piece wins. */
+export function planPieces(cache: NodeCache, attachments: readonly PlannedAttachment[]): PlanPiece[] {
+  const icmp = { key: 'icmp', make: () => icmpPolicies(cache) };
+  if (cache.mesh) {
+    return [icmp, { key: 'mesh', make: () => meshPolicies(cache) }];
+  }
+  const clientPolicies = clientPlanner(cache);
+  return [
+    icmp,
+    ...servedBy(
+      cache.pods,
+      cache.entries,
+      cache.localEndpoints,
+      cache.children,
+      cache.childSaScope,
+      ...attachments,
+    ).map((served) => ({
+      key: `served ${textOf(served)}`,
+      served: served.address,
+      make: () => servingPolicies(cache, served),
+    })),
+    ...cache.endpoints.map((endpoint) => ({
+      key: `client ${textOf(endpoint)}`,
+      make: () => clientPolicies(endpoint),
+    })),
+    { key: 'unlisted', make: () => unlistedPolicies(cache) },
+  ];
+}
+
+/** What of a cache decides only how many pieces there are. */
+const PIECES: ReadonlySet<string> = new Set([
+  'generation',
+  'writtenAt',
+  'pods',
+  'localEndpoints',
+  'endpoints',
+] satisfies (keyof NodeCache)[]);
+
+/** Whether the pieces of two caches with one key are the same: all that they are cut from is one and the same object. */
+export function sameGround(a: NodeCache, b: NodeCache): boolean {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]) as Set<keyof NodeCache>;
+  return [...names].every((name) => PIECES.has(name) || a[name] === b[name]);
+}
+
+/** Sorts by key and drops repetitions. */
+function sortByKey(policies: readonly XfrmPolicy[]): XfrmPolicy[] {
+  const byKey = new Map(policies.map((policy) => [policyKey(policy), policy]));
+  return [...byKey.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, policy]) => policy);
+}

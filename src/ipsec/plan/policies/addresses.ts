@@ -1,0 +1,80 @@
+import type { NodeCache, RemoteEndpoint } from '../../../rundir/schema.ts';
+import { PODS_CHILD } from '../child.ts';
+import { familyOf, hostCidr } from '../ends.ts';
+import type { ServedAddress } from '../served.ts';
+import type { XfrmPolicy } from '../types.ts';
+import { cidrsOf, clientsHere, clientsOn, ownCidrs, peersOf, policyMaker } from './maker.ts';
+import { type PortSelector, portSelectors } from './selectors.ts';
+import { strangerPolicies } from './strict.ts';
+
+/** DESIGN 4, rows of node N: this node serves the address, every peer's pods are its clients. Throws PlanError. */
+export function servingPolicies(cache: NodeCache, served: ServedAddress): XfrmPolicy[] {
+  const family = familyOf(served.address);
+  const own = hostCidr(served.address);
+  const selectors = portSelectors(served.ports, family);
+  if (selectors.length === 0) {
+    return [];
+  }
+  const inbound = served.host ? 'in' : 'fwd';
+  const towardsPeers = peersOf(cache).flatMap((peer) => {
+    const lay = policyMaker(cache, { peer, side: 'ingress', kind: 'address' });
+    return clientsOn(cache, peer, family).flatMap((cidr) =>
+      selectors.flatMap((port) => [
+        ...lay(port, 'out', { src: own, dst: cidr, proto: port.proto, sport: port.port, dport: 0 }),
+        ...lay(port, inbound, { src: cidr, dst: own, proto: port.proto, sport: 0, dport: port.port }),
+      ]),
+    );
+  });
+  return [...towardsPeers, ...strangerPolicies(cache, served, selectors)];
+}
+
+/** DESIGN 4, rows of node Q: this node's pods are clients of a protected address on a peer. What it makes throws PlanError. */
+export function clientPlanner(cache: NodeCache): (endpoint: RemoteEndpoint) => XfrmPolicy[] {
+  const peers = new Map(cache.peers.map((peer) => [peer.name, peer]));
+  return (endpoint) => {
+    const peer = peers.get(endpoint.node);
+    if (peer === undefined) {
+      return [];
+    }
+    const family = familyOf(endpoint.address);
+    const remote = hostCidr(endpoint.address);
+    const lay = policyMaker(cache, { peer, side: 'egress', kind: 'address' });
+    return clientsHere(cache, family).flatMap(({ cidr, inbound }) =>
+      portSelectors(endpoint.ports, family).flatMap((port) => [
+        ...lay(port, 'out', { src: cidr, dst: remote, proto: port.proto, sport: 0, dport: port.port }),
+        ...inbound.flatMap((dir) =>
+          lay(port, dir, { src: remote, dst: cidr, proto: port.proto, sport: port.port, dport: 0 }),
+        ),
+      ]),
+    );
+  };
+}
+
+/** All pod-to-pod traffic: one pair of policies for each pair of pod CIDRs, whatever the pods. Throws PlanError. */
+export function meshPolicies(cache: NodeCache): XfrmPolicy[] {
+  const everything: PortSelector = {
+    proto: 'any',
+    port: 0,
+    child: PODS_CHILD,
+    phase: cache.meshPhase ?? 'require',
+  };
+  return peersOf(cache).flatMap((peer) => {
+    const lay = policyMaker(cache, { peer, side: 'ingress', kind: 'address' });
+    const pair = (own: string, other: string, inbound: readonly ('fwd' | 'in')[]): XfrmPolicy[] => [
+      ...lay(everything, 'out', { src: own, dst: other, proto: 'any', sport: 0, dport: 0 }),
+      ...inbound.flatMap((dir) =>
+        lay(everything, dir, { src: other, dst: own, proto: 'any', sport: 0, dport: 0 }),
+      ),
+    ];
+    return ([4, 6] as const).flatMap((family) => [
+      ...cidrsOf(ownCidrs(cache), family).flatMap((own) =>
+        clientsOn(cache, peer, family).flatMap((other) => pair(own, other, ['fwd'])),
+      ),
+      ...clientsHere(cache, family)
+        .filter(({ inbound }) => inbound.includes('in'))
+        .flatMap(({ cidr, inbound }) =>
+          cidrsOf(peer.podCidrs, family).flatMap((other) => pair(cidr, other, inbound)),
+        ),
+    ]);
+  });
+}

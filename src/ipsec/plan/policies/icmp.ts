@@ -1,0 +1,67 @@
+import type { NodeCache } from '../../../rundir/schema.ts';
+import { compareChildren } from '../child.ts';
+import { hostCidr } from '../ends.ts';
+import { strongest } from '../phase.ts';
+import type { Family, Phase, XfrmPolicy } from '../types.ts';
+import { cidrsOf, ownCidrs, type PlannedPeer, peersOf, policyMaker } from './maker.ts';
+import type { PortSelector } from './selectors.ts';
+
+/**
+ * ICMP errors quote the packet that they are about (RFC 792, RFC 4443), and come from whoever dropped it: a node on the way, with its own address, or a pod
+ * that nobody has read of yet. What a peer's node and pods send to our pods may come as ESP, ours goes as ESP. There are no
+ * ports that tell who serves: the child is the first, of those that are furthest, of the node whose name sorts first.
+ * Throws PlanError.
+ */
+export function icmpPolicies(cache: NodeCache): XfrmPolicy[] {
+  const phases = cache.mesh
+    ? [cache.meshPhase]
+    : cache.entries.flatMap(({ ports }) => ports.map(({ phase }) => phase));
+  const phase = strongest(phases.length === 0 ? ['require'] : phases);
+  const child = firstChild(cache, phase);
+  if (child === undefined) {
+    return [];
+  }
+  return peersOf(cache).flatMap((peer) =>
+    ([4, 6] as const).flatMap((family) => {
+      const proto = family === 4 ? 'icmp' : 'icmpv6';
+      return towards(cache, { peer, family, icmp: { proto, port: 0, child, phase } });
+    }),
+  );
+}
+
+function firstChild({ unlisted = [], children }: NodeCache, phase: Phase): string | undefined {
+  const furthest = unlisted.filter((port) => strongest([port.phase]) === phase).map(({ child }) => child);
+  const names = furthest.length === 0 ? children.map(({ name }) => name) : furthest;
+  return [...names].sort(compareChildren)[0];
+}
+
+interface Place {
+  readonly peer: PlannedPeer;
+  readonly family: Family;
+  readonly icmp: PortSelector;
+}
+
+function towards(cache: NodeCache, { peer, family, icmp }: Place): XfrmPolicy[] {
+  const side = cache.node.name < peer.name ? 'ingress' : 'egress';
+  const lay = policyMaker(cache, { peer, side, kind: 'unlisted' });
+  const selector = (src: string, dst: string): XfrmPolicy['selector'] => ({
+    src,
+    dst,
+    proto: icmp.proto,
+    sport: 0,
+    dport: 0,
+  });
+  const unlisted = (cache.unlisted ?? []).length > 0;
+  const [here, there] = [cidrsOf(ownCidrs(cache), family), cidrsOf(peer.podCidrs, family)];
+  const [us, them] = [cache.node.addresses, peer.addresses].map((addresses) =>
+    cidrsOf(addresses.map(hostCidr), family),
+  );
+  return [
+    ...there.flatMap((dst) =>
+      [...(unlisted ? here : []), ...(us ?? [])].flatMap((src) => lay(icmp, 'out', selector(src, dst))),
+    ),
+    ...here.flatMap((dst) =>
+      [...(unlisted ? there : []), ...(them ?? [])].flatMap((src) => lay(icmp, 'fwd', selector(src, dst))),
+    ),
+  ];
+}

@@ -1,0 +1,48 @@
+import type { ProtectedPort } from '../../../rundir/schema.ts';
+import { compareChildren } from '../child.ts';
+import { strongest } from '../phase.ts';
+import type { Family, Phase, SelectorProtocol } from '../types.ts';
+
+/** What a protected address needs at one of its ports: the protocol and port of the selectors, and the child. */
+export interface PortSelector {
+  readonly proto: SelectorProtocol;
+  readonly port: number;
+  readonly child: string;
+  readonly phase: Phase;
+}
+
+/**
+ * The smallest set of selectors that covers the ports of one protected address. A wider port absorbs the narrower ones, so no
+ * two selectors of one address overlap. ICMP is covered as well: an ICMP error quotes the packet it is about, in the clear
+ * (DESIGN 6). Its child is the first of those that are furthest: one that is being enabled may be unknown to the peer. What is
+ * required of one port is required of whatever absorbs it.
+ */
+export function portSelectors(ports: readonly ProtectedPort[], family: Family): PortSelector[] {
+  const sorted = [...ports].sort((a, b) => compareChildren(a.child, b.child) || a.port - b.port);
+  const everything = sorted.find((port) => port.proto === 'any');
+  if (everything !== undefined) {
+    return [{ proto: 'any', port: 0, child: everything.child, phase: phaseOf(sorted) }];
+  }
+  const selectors = new Map<string, PortSelector>();
+  for (const port of sorted) {
+    const wide =
+      port.port === 0 ? port : sorted.find((other) => other.proto === port.proto && other.port === 0);
+    const { proto, port: number, child } = wide ?? port;
+    if (proto !== 'any') {
+      const key = `${proto}/${number}`;
+      const phase = strongest([port.phase, selectors.get(key)?.phase ?? 'accept']);
+      selectors.set(key, { proto, port: number, child: selectors.get(key)?.child ?? child, phase });
+    }
+  }
+  const chosen = [...selectors.values()].sort((a, b) => compareChildren(a.child, b.child));
+  const phase = phaseOf(chosen);
+  const first = chosen.find((one) => one.phase === phase);
+  if (first === undefined) {
+    return [];
+  }
+  return [...chosen, { proto: family === 4 ? 'icmp' : 'icmpv6', port: 0, child: first.child, phase }];
+}
+
+function phaseOf(ports: readonly { readonly phase?: Phase | undefined }[]): Phase {
+  return strongest(ports.map(({ phase }) => phase));
+}

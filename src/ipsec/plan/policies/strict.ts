@@ -1,0 +1,39 @@
+import type { NodeCache } from '../../../rundir/schema.ts';
+import { familyOf, hostCidr } from '../ends.ts';
+import { isIcmp, PRIORITY_FIRST, REQID_STRANGER } from '../ours.ts';
+import type { ServedAddress } from '../served.ts';
+import type { XfrmPolicy } from '../types.ts';
+import { cidrsOf, KINDS, ownCidrs } from './maker.ts';
+import type { PortSelector } from './selectors.ts';
+
+/**
+ * With `strict`, nobody reaches a protected port in the clear but the pods of this node: what is from no pod CIDR that we know
+ * meets a template that no SA ever satisfies. ICMP stays open, path MTU discovery needs it.
+ */
+export function strangerPolicies(
+  cache: NodeCache,
+  served: ServedAddress,
+  selectors: readonly PortSelector[],
+): XfrmPolicy[] {
+  const family = familyOf(served.address);
+  const [node = ''] = [...cache.node.addresses].sort((a, b) => familyOf(a) - familyOf(b));
+  if (cache.strict !== true || node === '') {
+    return [];
+  }
+  const dst = hostCidr(served.address);
+  const dir = served.host ? 'in' : 'fwd';
+  const policy = ({ proto, port }: PortSelector, src: string, kind: 'own' | 'stranger'): XfrmPolicy => ({
+    dir,
+    selector: { src, dst, proto, sport: 0, dport: port },
+    priority: PRIORITY_FIRST + KINDS[kind],
+    template: { src: node, dst: node, reqid: REQID_STRANGER, level: kind === 'own' ? 'use' : 'required' },
+  });
+  return selectors
+    .filter(({ proto, phase }) => phase === 'require' && !isIcmp(proto))
+    .flatMap((port) => [
+      policy(port, family === 4 ? '0.0.0.0/0' : '::/0', 'stranger'),
+      ...cidrsOf([...ownCidrs(cache), ...cache.node.addresses.map(hostCidr)], family).map((own) =>
+        policy(port, own, 'own'),
+      ),
+    ]);
+}

@@ -1,0 +1,52 @@
+import type { NodeCache } from '../../../rundir/schema.ts';
+import type { Family, XfrmPolicy } from '../types.ts';
+import { cidrsOf, clientsHere, type PlannedPeer, peersOf, policyMaker } from './maker.ts';
+import { type PortSelector, portSelectors } from './selectors.ts';
+
+/**
+ * For endpoints that a peer serves already and this node has not read of yet: what this node's pods send to a protected port number of any pod
+ * of a peer goes as ESP, whoever the pod is, and so does what they answer from one. A pod has its address before ADD comes to
+ * Trapline, and after DEL has been there: then its kernel answers (TCP RST), whatever the tunnel brings it. Inbound
+ * plaintext is let in as well; what may be a request comes before what may be an answer. Ports that are protected as a whole
+ * (`tcp/*`) are not among these: the kernel drops what comes out of a tunnel and no policy lets in. Throws PlanError.
+ */
+export function unlistedPolicies(cache: NodeCache): XfrmPolicy[] {
+  const ports = cache.unlisted ?? [];
+  return ports.length === 0
+    ? []
+    : peersOf(cache).flatMap((peer) =>
+        ([4, 6] as const).flatMap((family) =>
+          portSelectors(ports, family)
+            .filter(({ port }) => port !== 0)
+            .flatMap((port) => portPolicies(cache, { peer, family, port })),
+        ),
+      );
+}
+
+interface Place {
+  readonly peer: PlannedPeer;
+  readonly family: Family;
+  readonly port: PortSelector;
+}
+
+function portPolicies(cache: NodeCache, { peer, family, port }: Place): XfrmPolicy[] {
+  const asClient = policyMaker(cache, { peer, side: 'egress', kind: 'unlisted' });
+  const answer = policyMaker(cache, { peer, side: 'egress', kind: 'unlistedAnswer' });
+  const asServer = policyMaker(cache, { peer, side: 'ingress', kind: 'unlisted' });
+  const answering = policyMaker(cache, { peer, side: 'ingress', kind: 'unlistedAnswer' });
+  const proto = port.proto;
+  return cidrsOf(peer.podCidrs, family).flatMap((there) =>
+    clientsHere(cache, family).flatMap(({ cidr: here, inbound }) => [
+      ...asClient(port, 'out', { src: here, dst: there, proto, sport: 0, dport: port.port }),
+      ...inbound.flatMap((dir) =>
+        answer(port, dir, { src: there, dst: here, proto, sport: port.port, dport: 0 }),
+      ),
+      ...(inbound.includes('in')
+        ? []
+        : [
+            ...asServer(port, 'fwd', { src: there, dst: here, proto, sport: 0, dport: port.port }),
+            ...answering(port, 'out', { src: here, dst: there, proto, sport: port.port, dport: 0 }),
+          ]),
+    ]),
+  );
+}

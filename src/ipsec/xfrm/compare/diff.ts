@@ -1,0 +1,65 @@
+import { policyKey } from '../../plan/ours.ts';
+import type { PolicyKey, XfrmPolicy } from '../../plan/types.ts';
+import type { Conflict } from '../error.ts';
+import { isPlain, type KernelPolicy, ownPolicy, samePolicy } from '../kernel-policy.ts';
+import type { Operation } from '../operation.ts';
+
+export interface PolicyDiff {
+  /** Adds, then updates, both in the order of what is desired, then deletes in the order of the kernel. */
+  readonly operations: readonly Operation[];
+  readonly conflicts: readonly Conflict[];
+}
+
+/** A difference in the making: takes the kernel's policies as they are read, and keeps none that is as it should be. */
+export interface Differ {
+  see(policy: KernelPolicy): void;
+  result(): PolicyDiff;
+}
+
+/**
+ * What makes the kernel's policies of ours equal to `desired`. Nothing to do gives no operation. Another's policy is left alone; where it
+ * holds the place of ours, that is a conflict.
+ */
+export function createDiffer(desired: ReadonlyMap<PolicyKey, XfrmPolicy>): Differ {
+  const missing = new Map(desired);
+  const updates = new Map<PolicyKey, Operation>();
+  const conflicts = new Map<PolicyKey, Conflict>();
+  const deletes: Operation[] = [];
+  const inOrder = <T>(found: ReadonlyMap<PolicyKey, T>): T[] =>
+    found.size === 0 ? [] : [...desired.keys()].flatMap((key) => found.get(key) ?? []);
+  return {
+    see(present) {
+      if (present.kind !== 'policy' || !isPlain(present)) {
+        return;
+      }
+      const key = policyKey(present);
+      const policy = desired.get(key);
+      const previous = ownPolicy(present);
+      if (policy === undefined) {
+        if (previous !== undefined) {
+          deletes.push({ op: 'delete', policy: previous });
+        }
+        return;
+      }
+      missing.delete(key);
+      if (previous === undefined) {
+        conflicts.set(key, { desired: policy, foreign: present });
+      } else if (!samePolicy(policy, previous) || policy.template.spi !== previous.template.spi) {
+        updates.set(key, { op: 'update', policy, previous });
+      }
+    },
+    result() {
+      const adds = [...missing.values()].map((policy): Operation => ({ op: 'add', policy }));
+      return { operations: [...adds, ...inOrder(updates), ...deletes], conflicts: inOrder(conflicts) };
+    },
+  };
+}
+
+/** The difference to a list that is at hand. `desired` holds no key twice. */
+export function diffPolicies(desired: readonly XfrmPolicy[], kernel: readonly KernelPolicy[]): PolicyDiff {
+  const differ = createDiffer(new Map(desired.map((policy) => [policyKey(policy), policy])));
+  for (const policy of kernel) {
+    differ.see(policy);
+  }
+  return differ.result();
+}

@@ -1,0 +1,108 @@
+import type { XfrmPolicy } from '../../plan/types.ts';
+import { conflictError, XfrmError } from '../error.ts';
+import type { Iproute2 } from '../iproute2.ts';
+import { listPolicies } from '../kernel.ts';
+import { byKey } from '../kernel-policy.ts';
+import { inverseAll, type Operation } from '../operation.ts';
+import { runBatch } from './batch.ts';
+import { renderOperation } from './render.ts';
+import { settle } from './settle.ts';
+
+/** How often a batch is fitted to the kernel anew, if others keep changing the table under it. */
+const MAX_ROUNDS = 4;
+
+/** What came of a list of operations: what took effect, in order, and the error that ended it. */
+interface Outcome {
+  readonly done: readonly Operation[];
+  readonly error?: XfrmError;
+  readonly count?: number;
+}
+
+/** What changed in the kernel, in order, and how many policies it has then, whoever wrote them; nobody was asked if nothing was to be done. */
+export interface Applied {
+  readonly done: readonly Operation[];
+  readonly count?: number;
+}
+
+/**
+ * Applies operations, which name no key twice, with one `ip -batch` process; none is no process. An add of what
+ * exists and a delete of what is gone are not errors: only then is the kernel asked what it has, and a second batch
+ * does the rest. If anything fails, what was done is undone before the error is thrown.
+ *
+ * @returns what changed in the kernel, in order
+ * @throws XfrmError `conflict`, `refused`, `undo-failed`, and those of `runIp`
+ */
+export async function applyOperations(
+  iproute2: Iproute2,
+  operations: readonly Operation[],
+): Promise<readonly Operation[]> {
+  return (await applyCounted(iproute2, operations)).done;
+}
+
+/** As `applyOperations`, and counts what the kernel has afterwards. */
+export async function applyCounted(iproute2: Iproute2, operations: readonly Operation[]): Promise<Applied> {
+  const { error, ...applied } = await applyAll(iproute2, operations);
+  const { done } = applied;
+  if (error === undefined) {
+    return applied;
+  }
+  const undo = await applyAll(iproute2, inverseAll(done));
+  if (undo.error !== undefined) {
+    const left = done.slice(0, done.length - undo.done.length);
+    const message = `${error.message}; undoing it failed too: ${undo.error.message}`;
+    throw new XfrmError({ reason: 'undo-failed', left }, message, { cause: error });
+  }
+  throw error;
+}
+
+/** `applyOperations` for policies that should all be there. */
+export async function addPolicies(
+  iproute2: Iproute2,
+  policies: readonly XfrmPolicy[],
+): Promise<readonly Operation[]> {
+  return await applyOperations(
+    iproute2,
+    policies.map((policy) => ({ op: 'add', policy })),
+  );
+}
+
+async function applyAll(iproute2: Iproute2, operations: readonly Operation[]): Promise<Outcome> {
+  const done: Operation[] = [];
+  let pending = operations;
+  try {
+    for (let round = 1; ; round += 1) {
+      const batch = await runBatch(iproute2, pending);
+      done.push(...pending.slice(0, batch.done));
+      const failed = pending[batch.done];
+      if (batch.said === undefined || failed === undefined) {
+        return { done, ...(batch.count === undefined ? {} : { count: batch.count }) };
+      }
+      if (round === MAX_ROUNDS || !isSettleable(failed, batch.said)) {
+        return { done, error: refusedError(failed, batch.said) };
+      }
+      const table = byKey(await listPolicies(iproute2));
+      const settled = settle(pending.slice(batch.done), table);
+      if (settled.conflicts.length > 0) {
+        return { done, error: conflictError(settled.conflicts) };
+      }
+      pending = settled.operations;
+    }
+  } catch (error) {
+    if (error instanceof XfrmError) {
+      return { done, error };
+    }
+    throw error;
+  }
+}
+
+function isSettleable({ op }: Operation, said: string): boolean {
+  return (
+    (op === 'add' && said.includes('File exists')) ||
+    (op === 'delete' && said.includes('No such file or directory'))
+  );
+}
+
+function refusedError(operation: Operation, said: string): XfrmError {
+  const line = renderOperation(operation);
+  return new XfrmError({ reason: 'refused', operation, line, said }, `ip ${line}: ${said}`);
+}

@@ -1,0 +1,88 @@
+import test from 'ava';
+import { isOurReqid, PRIORITY_FIRST, PRIORITY_LAST, REQID_ANY } from '../../../src/ipsec/plan/ours.ts';
+import { planPolicies } from '../../../src/ipsec/plan/plan.ts';
+import type { Phase, XfrmPolicy } from '../../../src/ipsec/plan/types.ts';
+import { ownPolicy, type TablePolicy } from '../../../src/ipsec/xfrm/kernel-policy.ts';
+import type { NodeCache } from '../../../src/rundir/schema.ts';
+import { corednsAttachment, seedCache } from '../../helpers/cache.ts';
+
+/** The seed's cluster in the middle of a change: TCP is in a phase, UDP is required. */
+function inMidst(tcp: Phase): NodeCache {
+  const phased = <T extends { readonly proto: string }>(ports: readonly T[]): (T & { phase: Phase })[] =>
+    ports.map((port) => ({ ...port, phase: port.proto === 'tcp' ? tcp : 'require' }));
+  const cache = seedCache();
+  return {
+    ...cache,
+    entries: cache.entries.map((entry) => ({ ...entry, ports: phased(entry.ports) })),
+    endpoints: cache.endpoints.map((endpoint) => ({ ...endpoint, ports: phased(endpoint.ports) })),
+    unlisted: phased([
+      { proto: 'tcp', port: 53, child: 'tcp_kube-dns' },
+      { proto: 'udp', port: 53, child: 'udp_kube-dns' },
+    ]),
+  };
+}
+
+const icmpOf = (cache: NodeCache): XfrmPolicy[] =>
+  planPolicies(cache, [corednsAttachment]).filter(({ selector }) => selector.proto === 'icmp');
+
+test('ICMP comes in through whichever child of the peer, and is sent through one', (t) => {
+  const policies = icmpOf(inMidst('require'));
+  const [sent, received] = [true, false].map((out) => policies.filter(({ dir }) => (dir === 'out') === out));
+  t.true((sent?.length ?? 0) > 4 && sent?.every(({ template }) => isOurReqid(template.reqid)));
+  t.true((received?.length ?? 0) > 4 && received?.every(({ template }) => template.reqid === REQID_ANY));
+});
+
+for (const [phase, child] of [
+  ['accept', 'udp_kube-dns'],
+  ['send', 'udp_kube-dns'],
+  ['require', 'tcp_kube-dns'],
+] as const) {
+  test(`with TCP in phase ${phase}, and UDP required, ICMP is sent through ${child}`, (t) => {
+    const cache = inMidst(phase);
+    const names = new Map(
+      cache.peers.flatMap(({ reqids }) => Object.entries(reqids).map(([name, reqid]) => [reqid, name])),
+    );
+    const sent = icmpOf(cache).filter(({ dir }) => dir === 'out');
+    const kinds = new Set(sent.map(({ priority }) => (priority < PRIORITY_FIRST + 2 ? 'address' : 'node')));
+    t.is(kinds.size, 2, 'policies of protected addresses, and those for the rest of the node');
+    for (const { template } of sent) {
+      t.true(names.get(template.reqid)?.startsWith(child), names.get(template.reqid));
+    }
+  });
+}
+
+const INBOUND: TablePolicy = {
+  kind: 'policy',
+  dir: 'fwd',
+  selector: { src: '10.2.0.0/24', dst: '10.1.0.3/32', proto: 'icmp', sport: 0, dport: 0 },
+  priority: PRIORITY_FIRST,
+  action: 'allow',
+  templates: [
+    {
+      src: '192.168.0.2',
+      dst: '192.168.0.1',
+      proto: 'esp',
+      spi: 0,
+      reqid: REQID_ANY,
+      mode: 'tunnel',
+      level: 'required',
+    },
+  ],
+  flags: [],
+};
+
+test('a policy of ICMP that comes in is ours by its priority', (t) => {
+  t.truthy(ownPolicy(INBOUND));
+  t.truthy(ownPolicy({ ...INBOUND, dir: 'in', selector: { ...INBOUND.selector, proto: 'icmpv6' } }));
+});
+
+for (const [title, change] of [
+  ['is for what is sent', { dir: 'out' }],
+  ['is for another protocol', { selector: { ...INBOUND.selector, proto: 'udp' } }],
+  ['is for every protocol', { selector: { ...INBOUND.selector, proto: 'any' } }],
+  ['has another priority', { priority: PRIORITY_LAST + 1 }],
+] as const) {
+  test(`a policy without a reqid that ${title} is not ours`, (t) => {
+    t.is(ownPolicy({ ...INBOUND, ...change }), undefined);
+  });
+}
