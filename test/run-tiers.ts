@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { assetsFolder } from './helpers/kube-assets.ts';
-import { netnsUnavailable } from './helpers/netns.ts';
-import { ROOT } from './helpers/root.ts';
+import { assetsFolder } from './helpers/kube/assets.ts';
+import { netnsUnavailable } from './helpers/netns/netns.ts';
+import { ROOT } from './helpers/unit/root.ts';
 
 /** `make test`: every tier that can run here, a line each. `--demand`: a tier that cannot run is a failure. */
 

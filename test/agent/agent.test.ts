@@ -1,8 +1,8 @@
 import test from 'ava';
 import { pino } from 'pino';
 import { REST_MS, runAgent } from '../../src/agent/agent.ts';
-import { harness, snapshot } from '../helpers/agent.ts';
-import { seedCache } from '../helpers/cache.ts';
+import { harness, snapshot } from '../helpers/unit/agent.ts';
+import { seedCache } from '../helpers/unit/cache.ts';
 
 test('the first snapshot is enforced and reported in the heartbeat', async (t) => {
   const { effects, abort, beats, enforced, until } = harness();

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { parseItems } from '../../src/cluster/policies/items.ts';
-import { apiserverTest } from '../helpers/apiserver-test.ts';
-import { ROOT } from '../helpers/root.ts';
+import { apiserverTest } from '../helpers/kube/apiserver-test.ts';
+import { ROOT } from '../helpers/unit/root.ts';
 
 const good = { name: 'web', servicename: 'web', servicens: 'ns', serviceports: 'tcp/80' };
 const policy = (policies: unknown): object => ({

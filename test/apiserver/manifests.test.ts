@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import test from 'ava';
 import { parseAllDocuments } from 'yaml';
 import { run } from '../../src/exec/execa.ts';
-import { assetsFolder } from '../helpers/kube-assets.ts';
-import { must } from '../helpers/netns.ts';
-import { ROOT } from '../helpers/root.ts';
+import { assetsFolder } from '../helpers/kube/assets.ts';
+import { must } from '../helpers/netns/netns.ts';
+import { ROOT } from '../helpers/unit/root.ts';
 
 const assets = assetsFolder();
 /** envtest's folder of binaries has none. */

@@ -3,15 +3,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { cachePath } from '../../src/rundir/paths.ts';
-import { assetsFolder } from '../helpers/kube-assets.ts';
-import { createKubeLab } from '../helpers/kube-lab.ts';
-import { item, policy } from '../helpers/kube-objects.ts';
-import { must, netnsUnavailable } from '../helpers/netns.ts';
+import { assetsFolder } from '../helpers/kube/assets.ts';
+import { createKubeLab } from '../helpers/kube/lab.ts';
+import { item, policy } from '../helpers/kube/objects.ts';
+import { must, netnsUnavailable } from '../helpers/netns/netns.ts';
 
 const assets = assetsFolder();
 const unavailable = 'why' in assets ? assets.why : await netnsUnavailable();
 const [NODES, SERVICES, PROTECTED] = [1_000, 10_000, 100];
-const FILL = join(import.meta.dirname, '../helpers/kube-fill.js');
+const FILL = join(import.meta.dirname, '../helpers/kube/fill.js');
 
 if (unavailable !== undefined) {
   console.error(`SKIPPED: apiserver tier: ${unavailable}`);

@@ -4,8 +4,8 @@ import type { Snapshot } from '../../src/cluster/objects.ts';
 import { kubernetesSource } from '../../src/cluster/sources/kubernetes/source.ts';
 import type { KubeClient, KubeRequest } from '../../src/kube/client.ts';
 import { MERGE_PATCH } from '../../src/kube/client.ts';
-import type { ApiServer } from '../helpers/apiserver.ts';
-import { apiserverTest } from '../helpers/apiserver-test.ts';
+import type { ApiServer } from '../helpers/kube/apiserver.ts';
+import { apiserverTest } from '../helpers/kube/apiserver-test.ts';
 import {
   type Creation,
   createAll,
@@ -16,7 +16,7 @@ import {
   policy,
   service,
   slice,
-} from '../helpers/kube-objects.ts';
+} from '../helpers/kube/objects.ts';
 
 interface Followed {
   /** The newest snapshot. */

@@ -3,12 +3,12 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { assetsFolder } from '../helpers/kube-assets.ts';
-import { attachPod } from '../helpers/kube-attach.ts';
-import { createKubeLab, type KubeLab, type KubeNode, type LabContext } from '../helpers/kube-lab.ts';
-import { item, policy } from '../helpers/kube-objects.ts';
-import { IP, must } from '../helpers/netns.ts';
-import { until } from '../helpers/until.ts';
+import { assetsFolder } from '../helpers/kube/assets.ts';
+import { attachPod } from '../helpers/kube/attach.ts';
+import { createKubeLab, type KubeLab, type KubeNode, type LabContext } from '../helpers/kube/lab.ts';
+import { item, policy } from '../helpers/kube/objects.ts';
+import { IP, must } from '../helpers/netns/netns.ts';
+import { until } from '../helpers/unit/until.ts';
 import type { Row } from './report.ts';
 import { median, percentile } from './statistics.ts';
 
@@ -81,7 +81,7 @@ export async function agentUnderChurn(): Promise<Row[] | undefined> {
 async function fill({ server, wire }: KubeLab): Promise<void> {
   const args = [server.kubeconfig, String(NODES), String(SERVICES), String(PROTECTED)];
   await must(
-    { file: process.execPath, args: [script('../helpers/kube-fill.js'), ...args], timeoutMs: 300_000 },
+    { file: process.execPath, args: [script('../helpers/kube/fill.js'), ...args], timeoutMs: 300_000 },
     wire.run,
   );
   await must(

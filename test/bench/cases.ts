@@ -2,9 +2,9 @@ import { planAttachment } from '../../src/ipsec/plan/plan.ts';
 import type { PlannedAttachment } from '../../src/ipsec/plan/served.ts';
 import { renderOperation } from '../../src/ipsec/xfrm/write/render.ts';
 import type { NodeCache } from '../../src/rundir/schema.ts';
-import { seedCache } from '../helpers/cache.ts';
-import { pluginEnv, podArgs } from '../helpers/cni.ts';
-import { IP } from '../helpers/netns.ts';
+import { IP } from '../helpers/netns/netns.ts';
+import { seedCache } from '../helpers/unit/cache.ts';
+import { pluginEnv, podArgs } from '../helpers/unit/cni.ts';
 import type { Strand, TimedCall } from './rounds.ts';
 
 export const BURST = 30;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createKubeClient, loadKubeConfig } from '../../src/kube/client.ts';
-import { createAll, pod, slice } from '../helpers/kube-objects.ts';
+import { createAll, pod, slice } from '../helpers/kube/objects.ts';
 
 /**
  * Pods that come and go: `node churn.js <kubeconfig> <pods a minute> <minutes> <services>`. Started in the namespace that reaches the API

@@ -2,7 +2,7 @@ import { keepThresholds } from '../../src/agent/host/hash-thresholds.ts';
 import type { Command } from '../../src/exec/types.ts';
 import { planPolicies } from '../../src/ipsec/plan/plan.ts';
 import { applyOperations } from '../../src/ipsec/xfrm/write/apply.ts';
-import { createNamespace, IP, must, type Namespace } from '../helpers/netns.ts';
+import { createNamespace, IP, must, type Namespace } from '../helpers/netns/netns.ts';
 import { largeNode } from './cases.ts';
 import type { Row } from './report.ts';
 import { median, medianRatio } from './statistics.ts';

@@ -1,5 +1,5 @@
 import { createKubeClient, loadKubeConfig } from '../../src/kube/client.ts';
-import { createAll, pod, slice } from '../helpers/kube-objects.ts';
+import { createAll, pod, slice } from '../helpers/kube/objects.ts';
 
 /** Pods of `node-a`: `node local-pods.js <kubeconfig> <pods> <of them, pods of protected services>`. */
 const [kubeconfig = '', ...words] = process.argv.slice(2);

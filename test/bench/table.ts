@@ -3,7 +3,7 @@ import { planAttachment, planPolicies } from '../../src/ipsec/plan/plan.ts';
 import type { XfrmPolicy } from '../../src/ipsec/plan/types.ts';
 import type { Operation } from '../../src/ipsec/xfrm/operation.ts';
 import { renderOperation } from '../../src/ipsec/xfrm/write/render.ts';
-import { createNamespace, IP, must, type Namespace } from '../helpers/netns.ts';
+import { createNamespace, IP, must, type Namespace } from '../helpers/netns/netns.ts';
 import { largeNode } from './cases.ts';
 import type { Row } from './report.ts';
 import { median, medianRatio } from './statistics.ts';

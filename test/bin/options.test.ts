@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { ROOT } from '../helpers/root.ts';
+import { ROOT } from '../helpers/unit/root.ts';
 
 const AGENT = join(ROOT, 'build/bin/trapline-agent.js');
 const REQUIRED = ['--node-name', 'a', '--pki-dir', '/nowhere'];

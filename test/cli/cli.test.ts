@@ -11,9 +11,9 @@ import type { Heartbeat } from '../../src/rundir/heartbeat.ts';
 import { heartbeatPath } from '../../src/rundir/paths.ts';
 import type { NodeCache } from '../../src/rundir/schema.ts';
 import { writeNodeCache } from '../../src/rundir/write.ts';
-import { corednsAttachment, seedCache } from '../helpers/cache.ts';
-import { createFakeKernel, type FakeKernel } from '../helpers/fake-kernel.ts';
-import { golden } from '../helpers/root.ts';
+import { corednsAttachment, seedCache } from '../helpers/unit/cache.ts';
+import { createFakeKernel, type FakeKernel } from '../helpers/unit/fake-kernel.ts';
+import { golden } from '../helpers/unit/root.ts';
 
 const NOW = 1_700_000_003_000;
 const record: Attachment = {

@@ -5,8 +5,8 @@ import { readAttachments } from '../../src/rundir/attachments.ts';
 import { withLock } from '../../src/rundir/lock.ts';
 import { attachmentPath, attachmentsDir } from '../../src/rundir/paths.ts';
 import { writeNodeCache } from '../../src/rundir/write.ts';
-import { seedCache } from '../helpers/cache.ts';
-import { CONTAINER, createNode, errorOf } from '../helpers/plugin.ts';
+import { seedCache } from '../helpers/unit/cache.ts';
+import { CONTAINER, createNode, errorOf } from '../helpers/unit/plugin.ts';
 
 test('a batch that the kernel refuses half-way: all undone, code 100', async (t) => {
   const node = createNode(t);

@@ -4,9 +4,9 @@ import { planAttachment } from '../../src/ipsec/plan/plan.ts';
 import { readAttachments } from '../../src/rundir/attachments.ts';
 import { attachmentsDir } from '../../src/rundir/paths.ts';
 import { writeNodeCache } from '../../src/rundir/write.ts';
-import { corednsAttachment, seedCache } from '../helpers/cache.ts';
-import { sorted } from '../helpers/fake-kernel.ts';
-import { corednsArgs, createNode, errorOf, prevResult, START } from '../helpers/plugin.ts';
+import { corednsAttachment, seedCache } from '../helpers/unit/cache.ts';
+import { sorted } from '../helpers/unit/fake-kernel.ts';
+import { corednsArgs, createNode, errorOf, prevResult, START } from '../helpers/unit/plugin.ts';
 
 const PLANNED = sorted(planAttachment(seedCache(), corednsAttachment));
 const withoutCoredns = seedCache({ pods: seedCache().pods.filter(({ name }) => name !== 'coredns-1') });

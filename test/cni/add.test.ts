@@ -3,9 +3,16 @@ import test from 'ava';
 import { planAttachment } from '../../src/ipsec/plan/plan.ts';
 import { readAttachment, readAttachments } from '../../src/rundir/attachments.ts';
 import { attachmentsDir } from '../../src/rundir/paths.ts';
-import { corednsAttachment, seedCache } from '../helpers/cache.ts';
-import { sorted } from '../helpers/fake-kernel.ts';
-import { CONTAINER, COREDNS_ADDRESS, clientArgs, createNode, prevResult, START } from '../helpers/plugin.ts';
+import { corednsAttachment, seedCache } from '../helpers/unit/cache.ts';
+import { sorted } from '../helpers/unit/fake-kernel.ts';
+import {
+  CONTAINER,
+  COREDNS_ADDRESS,
+  clientArgs,
+  createNode,
+  prevResult,
+  START,
+} from '../helpers/unit/plugin.ts';
 
 const PLANNED = sorted(planAttachment(seedCache(), corednsAttachment));
 

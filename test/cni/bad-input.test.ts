@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import test from 'ava';
 import { cachePath } from '../../src/rundir/paths.ts';
-import { createNode, errorOf } from '../helpers/plugin.ts';
+import { createNode, errorOf } from '../helpers/unit/plugin.ts';
 import { BAD_INPUT } from './bad-input/all.ts';
 
 for (const { title, command, env = {}, config = {}, cache, code, says } of BAD_INPUT) {

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import test from 'ava';
-import { clientArgs, createNode, errorOf, prevResult } from '../helpers/plugin.ts';
+import { clientArgs, createNode, errorOf, prevResult } from '../helpers/unit/plugin.ts';
 
 test('CHECK says nothing when the kernel holds what ADD laid', async (t) => {
   const node = createNode(t);

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import test from 'ava';
 import { attachmentPath, attachmentsDir, cachePath } from '../../src/rundir/paths.ts';
-import { CONTAINER, createNode, errorOf, type FakeNode } from '../helpers/plugin.ts';
+import { CONTAINER, createNode, errorOf, type FakeNode } from '../helpers/unit/plugin.ts';
 
 const attachments = ({ runDir }: FakeNode) => readdirSync(attachmentsDir(runDir));
 

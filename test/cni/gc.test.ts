@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { readAttachments } from '../../src/rundir/attachments.ts';
 import { attachmentsDir } from '../../src/rundir/paths.ts';
-import { createNode, errorOf, type FakeNode, prevResult } from '../helpers/plugin.ts';
+import { createNode, errorOf, type FakeNode, prevResult } from '../helpers/unit/plugin.ts';
 
 const KEY = 'cni.dev/valid-attachments';
 const ENV = { CNI_CONTAINERID: undefined, CNI_NETNS: undefined, CNI_IFNAME: undefined, CNI_ARGS: undefined };

@@ -1,7 +1,7 @@
 import { join, relative } from 'node:path';
 import test from 'ava';
 import { build } from 'esbuild';
-import { ROOT } from '../helpers/root.ts';
+import { ROOT } from '../helpers/unit/root.ts';
 
 /** Everything that the executable of the hot path carries: an import costs every pod's start. */
 const PACKAGES = ['zod'];

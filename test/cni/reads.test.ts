@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import test from 'ava';
 import { cachePath } from '../../src/rundir/paths.ts';
-import { clientArgs, createNode } from '../helpers/plugin.ts';
+import { clientArgs, createNode } from '../helpers/unit/plugin.ts';
 
 /** Counts what is read while `action` runs. */
 async function readsOf(action: () => Promise<unknown>): Promise<string[]> {

@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import test from 'ava';
 import { HEARTBEAT_STALE_MS, type Heartbeat } from '../../src/rundir/heartbeat.ts';
 import { cachePath, heartbeatPath } from '../../src/rundir/paths.ts';
-import { seedCache } from '../helpers/cache.ts';
-import { createNode, errorOf, type FakeNode, START } from '../helpers/plugin.ts';
+import { seedCache } from '../helpers/unit/cache.ts';
+import { createNode, errorOf, type FakeNode, START } from '../helpers/unit/plugin.ts';
 
 const ENV = { CNI_CONTAINERID: undefined, CNI_NETNS: undefined, CNI_IFNAME: undefined, CNI_ARGS: undefined };
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { createNode, errorOf } from '../helpers/plugin.ts';
+import { createNode, errorOf } from '../helpers/unit/plugin.ts';
 
 const SUPPORTED = ['0.3.1', '0.4.0', '1.0.0', '1.1.0'];
 const NO_ENV = {

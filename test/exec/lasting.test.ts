@@ -6,8 +6,8 @@ import test from 'ava';
 import { run } from '../../src/exec/execa.ts';
 import { createLastingRun } from '../../src/exec/lasting.ts';
 import { type Command, type Run, RunError } from '../../src/exec/types.ts';
-import { ROOT } from '../helpers/root.ts';
-import { until } from '../helpers/until.ts';
+import { ROOT } from '../helpers/unit/root.ts';
+import { until } from '../helpers/unit/until.ts';
 
 /** Answers each line with its own pid and the line; some lines do as they say. */
 const PROGRAM =

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { run } from '../../src/exec/execa.ts';
 import { VERSION } from '../../src/version.ts';
-import { ROOT } from '../helpers/root.ts';
+import { ROOT } from '../helpers/unit/root.ts';
 
 /** The container image, built without a registry, and its programs run in it. */
 const TAG = 'localhost/trapline:test';

@@ -18,7 +18,7 @@ import { pino } from 'pino';
 import { insertPlugin, type PluginEntry, removePlugin } from '../../src/install/conflist.ts';
 import { installConflist, installExecutable, uninstall } from '../../src/install/install.ts';
 import { keepInstalled } from '../../src/install/keep.ts';
-import { golden } from '../helpers/root.ts';
+import { golden } from '../helpers/unit/root.ts';
 
 const entry: PluginEntry = { type: 'trapline', runDir: '/run/trapline' };
 const CONFLISTS = ['bridge', 'flannel', 'calico', 'kindnet', 'cilium-chained', 'aws-vpc'];

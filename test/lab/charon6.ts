@@ -1,4 +1,4 @@
-import { charon6Root } from '../helpers/charon6.ts';
+import { charon6Root } from '../helpers/charon/charon6.ts';
 import { runScenario } from './scenario.ts';
 
 /** The main job with Debian 13's charon. */

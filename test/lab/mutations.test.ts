@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { ROOT } from '../helpers/root.ts';
+import { ROOT } from '../helpers/unit/root.ts';
 import { CHAPTERS } from './leaks/chapters.ts';
 import type { MutationOutcome } from './leaks/document.ts';
 import { isCaught, MUTATIONS } from './leaks/mutations.ts';

@@ -1,5 +1,5 @@
-import { charon6Root } from '../helpers/charon6.ts';
-import { assetsFolder } from '../helpers/kube-assets.ts';
+import { charon6Root } from '../helpers/charon/charon6.ts';
+import { assetsFolder } from '../helpers/kube/assets.ts';
 import { runScenario } from './scenario.ts';
 
 /** The cluster tier: the same lab for both scopes, with charon 6.0, and with an API server as the source. */

@@ -4,11 +4,11 @@ import { planAttachment } from '../../src/ipsec/plan/plan.ts';
 import { readAttachments } from '../../src/rundir/attachments.ts';
 import { attachmentsDir, cachePath } from '../../src/rundir/paths.ts';
 import type { NodeCache } from '../../src/rundir/schema.ts';
-import { seedCache } from '../helpers/cache.ts';
-import { type ChainTarget, chainAdd, chainCheck, chainDel, podArgs } from '../helpers/cni.ts';
-import { type CniNode, chainUnavailable, createCniNode } from '../helpers/cni-node.ts';
-import { sorted } from '../helpers/fake-kernel.ts';
-import { netnsTest } from '../helpers/netns-test.ts';
+import { type CniNode, chainUnavailable, createCniNode } from '../helpers/netns/cni-node.ts';
+import { netnsTest } from '../helpers/netns/netns-test.ts';
+import { seedCache } from '../helpers/unit/cache.ts';
+import { type ChainTarget, chainAdd, chainCheck, chainDel, podArgs } from '../helpers/unit/cni.ts';
+import { sorted } from '../helpers/unit/fake-kernel.ts';
 
 const seed = seedCache();
 /** The seed's cluster with pods of both families. */

@@ -1,8 +1,8 @@
 import type { Charon, Updown } from '../../src/ipsec/charon/charon.ts';
 import { parseKeyId } from '../../src/ipsec/charon/replies.ts';
-import { createTestCa } from '../helpers/certificates.ts';
-import { type CharonNode, charonTest, pair, trigger } from '../helpers/charon-test.ts';
-import { until } from '../helpers/until.ts';
+import { createTestCa } from '../helpers/charon/certificates.ts';
+import { type CharonNode, charonTest, pair, trigger } from '../helpers/charon/charon-test.ts';
+import { until } from '../helpers/unit/until.ts';
 
 const NOTHING = { loaded: [], connections: [], ikeSas: [], childSas: [], traps: [], missingTraps: [] };
 

@@ -2,9 +2,9 @@ import test from 'ava';
 import { createCharon } from '../../src/ipsec/charon/client.ts';
 import { assertSupported } from '../../src/ipsec/charon/supported.ts';
 import { connectVici } from '../../src/ipsec/vici/session.ts';
-import { startCharon } from '../helpers/charon.ts';
-import { charon6Root } from '../helpers/charon6.ts';
-import { createNamespace, netnsUnavailable } from '../helpers/netns.ts';
+import { startCharon } from '../helpers/charon/charon.ts';
+import { charon6Root } from '../helpers/charon/charon6.ts';
+import { createNamespace, netnsUnavailable } from '../helpers/netns/netns.ts';
 
 const unavailable = await netnsUnavailable();
 const six = charon6Root();

@@ -1,9 +1,9 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cachePath } from '../../src/rundir/paths.ts';
 import { BAD_INPUT } from '../cni/bad-input/all.ts';
-import { createCniNode } from '../helpers/cni-node.ts';
-import { netnsTest } from '../helpers/netns-test.ts';
-import { corednsArgs, prevResult } from '../helpers/plugin.ts';
+import { createCniNode } from '../helpers/netns/cni-node.ts';
+import { netnsTest } from '../helpers/netns/netns-test.ts';
+import { corednsArgs, prevResult } from '../helpers/unit/plugin.ts';
 
 netnsTest(
   'the executable refuses bad input by code, field and value, and leaves nothing behind',

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { createDeadPeers, type DeadPeers } from '../../src/agent/charon/dead-peers.ts';
 import { UNANSWERED_MS } from '../../src/ipsec/charon/log/liveness.ts';
-import { type CharonNode, charonTest, pair, trigger } from '../helpers/charon-test.ts';
-import { until } from '../helpers/until.ts';
+import { type CharonNode, charonTest, pair, trigger } from '../helpers/charon/charon-test.ts';
+import { until } from '../helpers/unit/until.ts';
 
 /** What charon takes to send a request again, and we to look. */
 const SLACK_MS = 4_000;

@@ -6,11 +6,11 @@ import { renderOperation } from '../../src/ipsec/xfrm/write/render.ts';
 import { readAttachments } from '../../src/rundir/attachments.ts';
 import { attachmentsDir, cachePath } from '../../src/rundir/paths.ts';
 import type { NodeCache } from '../../src/rundir/schema.ts';
-import { corednsAttachment, seedCache } from '../helpers/cache.ts';
-import type { PluginOutput } from '../helpers/cni.ts';
-import { type CniNode, createCniNode } from '../helpers/cni-node.ts';
-import { netnsTest } from '../helpers/netns-test.ts';
-import { corednsArgs, prevResult } from '../helpers/plugin.ts';
+import { type CniNode, createCniNode } from '../helpers/netns/cni-node.ts';
+import { netnsTest } from '../helpers/netns/netns-test.ts';
+import { corednsAttachment, seedCache } from '../helpers/unit/cache.ts';
+import type { PluginOutput } from '../helpers/unit/cni.ts';
+import { corednsArgs, prevResult } from '../helpers/unit/plugin.ts';
 
 interface Call {
   readonly env?: Readonly<Record<string, string>>;

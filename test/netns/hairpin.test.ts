@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { listPolicies } from '../../src/ipsec/xfrm/kernel.ts';
-import { createNamespace, IP, must, type Namespace } from '../helpers/netns.ts';
-import { netnsTest } from '../helpers/netns-test.ts';
+import { createNamespace, IP, must, type Namespace } from '../helpers/netns/netns.ts';
+import { netnsTest } from '../helpers/netns/netns-test.ts';
 
 const NFT = '/usr/sbin/nft';
-const INSIDE = join(import.meta.dirname, '../helpers/hairpin-inside.js');
+const INSIDE = join(import.meta.dirname, '../helpers/netns/hairpin-inside.js');
 const PEER = ['10.2.0.0/24', 'fd00:2::/64'];
 
 const keep = async ({ run }: Namespace, podCidrs: readonly string[]): Promise<void> =>

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { keepThresholds, planThresholds, restoreThresholds } from '../../src/agent/host/hash-thresholds.ts';
-import { seedCache } from '../helpers/cache.ts';
-import { createNamespace, IP, netnsUnavailable } from '../helpers/netns.ts';
+import { createNamespace, IP, netnsUnavailable } from '../helpers/netns/netns.ts';
+import { seedCache } from '../helpers/unit/cache.ts';
 
 const unavailable = await netnsUnavailable();
 const seed = seedCache();

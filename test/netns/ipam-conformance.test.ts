@@ -10,8 +10,8 @@ import {
   type IpamAnswer,
   type IpamCall,
   ipamFolder,
-} from '../helpers/ipam.ts';
-import { ipamTest } from '../helpers/ipam-test.ts';
+} from '../helpers/netns/ipam.ts';
+import { ipamTest } from '../helpers/netns/ipam-test.ts';
 
 const RESOLV = 'nameserver 10.96.0.10\nsearch a.local b.local\ndomain a.local\noptions ndots:5\n';
 const four = (more: object = {}): object => ({ subnet: '10.1.2.0/29', ...more });

@@ -1,12 +1,27 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { writeNodeCache } from '../../src/rundir/write.ts';
-import { seedCache } from '../helpers/cache.ts';
-import { type Conflist, chainAdd, chainCheck, chainDel, type ExecPlugin, podArgs } from '../helpers/cni.ts';
-import { add, callIpamPlugin, check, del, HOST_LOCAL, type IpamAnswer, ipamFolder } from '../helpers/ipam.ts';
-import { ipamTest } from '../helpers/ipam-test.ts';
-import { createNamespace, must, withEnv } from '../helpers/netns.ts';
-import { ROOT } from '../helpers/root.ts';
+import {
+  add,
+  callIpamPlugin,
+  check,
+  del,
+  HOST_LOCAL,
+  type IpamAnswer,
+  ipamFolder,
+} from '../helpers/netns/ipam.ts';
+import { ipamTest } from '../helpers/netns/ipam-test.ts';
+import { createNamespace, must, withEnv } from '../helpers/netns/netns.ts';
+import { seedCache } from '../helpers/unit/cache.ts';
+import {
+  type Conflist,
+  chainAdd,
+  chainCheck,
+  chainDel,
+  type ExecPlugin,
+  podArgs,
+} from '../helpers/unit/cni.ts';
+import { ROOT } from '../helpers/unit/root.ts';
 
 ipamTest('a node is switched over with its pods: what host-local gave out stays theirs', async (t) => {
   const { base, plugin } = ipamFolder(t);

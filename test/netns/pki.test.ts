@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import test from 'ava';
 import { run } from '../../src/exec/execa.ts';
-import { pkiFolder } from '../helpers/pki-folder.ts';
+import { pkiFolder } from '../helpers/unit/pki-folder.ts';
 
 const OPENSSL = '/usr/bin/openssl';
 const onOpenssl = existsSync(OPENSSL) ? test : test.skip;

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { keepRoutes, planRoutes, removeRoutes } from '../../src/agent/host/routes.ts';
 import type { CachePeer } from '../../src/rundir/schema.ts';
-import { createNamespace, IP, netnsUnavailable } from '../helpers/netns.ts';
+import { createNamespace, IP, netnsUnavailable } from '../helpers/netns/netns.ts';
 
 const unavailable = await netnsUnavailable();
 const peer = (name: string, podCidrs: string[], addresses: string[]): CachePeer => ({

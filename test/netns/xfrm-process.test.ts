@@ -8,8 +8,8 @@ import { XfrmError } from '../../src/ipsec/xfrm/error.ts';
 import { listPolicies, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
 import type { Operation } from '../../src/ipsec/xfrm/operation.ts';
 import { applyOperations } from '../../src/ipsec/xfrm/write/apply.ts';
-import { IP, inNamespace } from '../helpers/netns.ts';
-import { netnsTest } from '../helpers/netns-test.ts';
+import { IP, inNamespace } from '../helpers/netns/netns.ts';
+import { netnsTest } from '../helpers/netns/netns-test.ts';
 import { policy, selector } from '../ipsec/xfrm/policies.ts';
 
 const adds = [1, 2, 3, 4].map(

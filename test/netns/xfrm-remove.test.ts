@@ -4,8 +4,8 @@ import type { XfrmPolicy } from '../../src/ipsec/plan/types.ts';
 import { listPolicies, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
 import { addPolicies } from '../../src/ipsec/xfrm/write/apply.ts';
 import { removePolicies } from '../../src/ipsec/xfrm/write/remove.ts';
-import { IP, type Namespace } from '../helpers/netns.ts';
-import { netnsTest } from '../helpers/netns-test.ts';
+import { IP, type Namespace } from '../helpers/netns/netns.ts';
+import { netnsTest } from '../helpers/netns/netns-test.ts';
 import { policy, selector } from '../ipsec/xfrm/policies.ts';
 
 const COUNT = 300;

@@ -11,8 +11,8 @@ import { deleteState, listPolicies, listStates, ownPolicies } from '../../src/ip
 import type { Operation } from '../../src/ipsec/xfrm/operation.ts';
 import { applyOperations } from '../../src/ipsec/xfrm/write/apply.ts';
 import { standingPolicies } from '../../src/ipsec/xfrm/write/standing.ts';
-import { IP, type Namespace } from '../helpers/netns.ts';
-import { netnsTest } from '../helpers/netns-test.ts';
+import { IP, type Namespace } from '../helpers/netns/netns.ts';
+import { netnsTest } from '../helpers/netns/netns-test.ts';
 import { policy, policyList, selector } from '../ipsec/xfrm/policies.ts';
 
 /** The real `ip` in a namespace, and every process that was started. */

@@ -4,7 +4,7 @@ import { decodeCertificates, fingerprint } from '../../src/pki/certificate.ts';
 import { exportPrivateKey, generateKeys, KEY_TYPES, type KeyType, x509 } from '../../src/pki/crypto.ts';
 import { PkiError } from '../../src/pki/error.ts';
 import { checkIdentity } from '../../src/pki/identity.ts';
-import { operatorsCa } from '../helpers/operators-ca.ts';
+import { operatorsCa } from '../helpers/unit/operators-ca.ts';
 
 const NOW = new Date('2026-01-02T03:04:05Z');
 const LIFE = { days: 10, now: NOW };

@@ -4,7 +4,7 @@ import { initCa, issueNode } from '../../src/pki/ca.ts';
 import { x509 } from '../../src/pki/crypto.ts';
 import { PkiError } from '../../src/pki/error.ts';
 import { readIdentity } from '../../src/pki/identity.ts';
-import { type PkiFolder, pkiFolder } from '../helpers/pki-folder.ts';
+import { type PkiFolder, pkiFolder } from '../helpers/unit/pki-folder.ts';
 
 const NOW = new Date('2026-01-02T03:04:05Z');
 const DAY_MS = 86_400_000;

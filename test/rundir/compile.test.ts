@@ -6,7 +6,7 @@ import { attachmentSchema } from '../../src/rundir/attachment.ts';
 import { compile } from '../../src/rundir/compile.ts';
 import { heartbeatSchema } from '../../src/rundir/heartbeat.ts';
 import { nodeCacheSchema } from '../../src/rundir/schema.ts';
-import { corednsAttachment, seedCache } from '../helpers/cache.ts';
+import { corednsAttachment, seedCache } from '../helpers/unit/cache.ts';
 
 const attachment = {
   schema: 1,

@@ -22,7 +22,7 @@ import {
 import { attachmentsDir, cachePath } from '../../src/rundir/paths.ts';
 import { readNodeCache } from '../../src/rundir/read.ts';
 import { writeFileAtomic, writeNodeCache } from '../../src/rundir/write.ts';
-import { seedCache } from '../helpers/cache.ts';
+import { seedCache } from '../helpers/unit/cache.ts';
 
 function folder(t: ExecutionContext): string {
   const path = mkdtempSync(join(tmpdir(), 'trapline-cache-'));

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { bringUp } from '../../../src/agent/charon/background.ts';
-import { fakeCharon } from '../../helpers/fake-charon.ts';
+import { fakeCharon } from '../../helpers/charon/fake-charon.ts';
 
 const EVENT_REGISTER = 3;
 const EVENT_UNREGISTER = 4;

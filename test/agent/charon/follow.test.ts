@@ -6,7 +6,7 @@ import type { Charon } from '../../../src/ipsec/charon/charon.ts';
 import type { Failure } from '../../../src/ipsec/charon/log/failures.ts';
 import type { ConnectionConfig } from '../../../src/ipsec/plan/types.ts';
 import type { ViciMessage } from '../../../src/ipsec/vici/message.ts';
-import { ikeSa } from '../../helpers/charon-values.ts';
+import { ikeSa } from '../../helpers/charon/values.ts';
 
 const line = (msg: string): ViciMessage => ({
   'ikesa-name': 'k8s-node-b',

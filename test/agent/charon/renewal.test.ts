@@ -2,7 +2,7 @@ import test from 'ava';
 import { paceOf } from '../../../src/agent/charon/pace.ts';
 import { dueConnections, renewStale } from '../../../src/agent/charon/renewal.ts';
 import { ViciError } from '../../../src/ipsec/vici/error.ts';
-import { childSa, connection, ikeSa } from '../../helpers/charon-values.ts';
+import { childSa, connection, ikeSa } from '../../helpers/charon/values.ts';
 
 const config = connection('b');
 const [first] = config.children;

@@ -5,7 +5,7 @@ import { createRenewer } from '../../../src/agent/charon/renewer.ts';
 import type { Charon } from '../../../src/ipsec/charon/charon.ts';
 import type { IkeSa } from '../../../src/ipsec/charon/replies.ts';
 import { ViciError } from '../../../src/ipsec/vici/error.ts';
-import { childSa, connection, ikeSa } from '../../helpers/charon-values.ts';
+import { childSa, connection, ikeSa } from '../../helpers/charon/values.ts';
 
 /** charon with two peers, one of which refuses every new IKE_SA. Time goes by as fast as it can. */
 function harness(refusing: string) {

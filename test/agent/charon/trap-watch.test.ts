@@ -4,7 +4,7 @@ import { createTrapWatch, replaceGhosts } from '../../../src/agent/charon/trap-w
 import type { ChildSa, IkeSa } from '../../../src/ipsec/charon/replies.ts';
 import type { KernelSa } from '../../../src/ipsec/charon/sas/orphans.ts';
 import type { ViciMessage } from '../../../src/ipsec/vici/message.ts';
-import { childSa, connection, ikeSa } from '../../helpers/charon-values.ts';
+import { childSa, connection, ikeSa } from '../../helpers/charon/values.ts';
 
 /** Longer than the watch waits before it looks. */
 const LOOKED_MS = 500;

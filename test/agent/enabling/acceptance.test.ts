@@ -1,6 +1,6 @@
 import test from 'ava';
 import { createAcceptance } from '../../../src/agent/enabling/acceptance.ts';
-import { seedCache } from '../../helpers/cache.ts';
+import { seedCache } from '../../helpers/unit/cache.ts';
 
 const signal = new AbortController().signal;
 const policy = { name: 'p', uid: 'u', generation: 1 };

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { childrenInUse } from '../../../src/agent/enabling/first-use.ts';
 import { parsePolicies } from '../../../src/ipsec/xfrm/parse/policy.ts';
-import { seedCache } from '../../helpers/cache.ts';
+import { seedCache } from '../../helpers/unit/cache.ts';
 
 /** As `ip -s xfrm policy` prints a policy of ours. */
 function printed(

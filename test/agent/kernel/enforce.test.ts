@@ -8,8 +8,8 @@ import { CELLS } from '../../../src/ipsec/xfrm/compare/sums.ts';
 import type { TablePolicy } from '../../../src/ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../../../src/ipsec/xfrm/operation.ts';
 import type { Attachment } from '../../../src/rundir/attachment.ts';
-import { corednsAttachment, seedCache } from '../../helpers/cache.ts';
-import { IN_STEP } from '../../helpers/enforced.ts';
+import { corednsAttachment, seedCache } from '../../helpers/unit/cache.ts';
+import { IN_STEP } from '../../helpers/unit/enforced.ts';
 
 const attachment: Attachment = {
   schema: 1,

@@ -10,7 +10,7 @@ import type { XfrmPolicy } from '../../../src/ipsec/plan/types.ts';
 import { XfrmError } from '../../../src/ipsec/xfrm/error.ts';
 import type { Attachment } from '../../../src/rundir/attachment.ts';
 import type { NodeCache } from '../../../src/rundir/schema.ts';
-import { corednsAttachment, seedCache } from '../../helpers/cache.ts';
+import { corednsAttachment, seedCache } from '../../helpers/unit/cache.ts';
 
 /** A kernel that takes nothing twice, and the plugin beside the agent. */
 function createNode() {

@@ -8,8 +8,8 @@ import { createRecordReader } from '../../../src/agent/kernel/records.ts';
 import { planAttachment, planPolicies } from '../../../src/ipsec/plan/plan.ts';
 import { applyOperations } from '../../../src/ipsec/xfrm/write/apply.ts';
 import { writeAttachment } from '../../../src/rundir/attachments.ts';
-import { corednsAttachment, seedCache } from '../../helpers/cache.ts';
-import { createFakeKernel } from '../../helpers/fake-kernel.ts';
+import { corednsAttachment, seedCache } from '../../helpers/unit/cache.ts';
+import { createFakeKernel } from '../../helpers/unit/fake-kernel.ts';
 
 function folder(t: ExecutionContext): string {
   const path = mkdtempSync(join(tmpdir(), 'trapline-node-'));

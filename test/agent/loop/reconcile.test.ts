@@ -1,9 +1,9 @@
 import test from 'ava';
 import { type AgentEffects, runAgent } from '../../../src/agent/agent.ts';
 import type { CharonLink } from '../../../src/agent/charon/link.ts';
-import { coming, harness, snapshot } from '../../helpers/agent.ts';
-import { seedCache } from '../../helpers/cache.ts';
-import { IN_STEP } from '../../helpers/enforced.ts';
+import { coming, harness, snapshot } from '../../helpers/unit/agent.ts';
+import { seedCache } from '../../helpers/unit/cache.ts';
+import { IN_STEP } from '../../helpers/unit/enforced.ts';
 
 test('a step that fails is retried, and said in the heartbeat until it succeeds', async (t) => {
   let failures = 2;

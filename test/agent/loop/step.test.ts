@@ -3,8 +3,8 @@ import type { Enforced } from '../../../src/agent/kernel/enforce.ts';
 import { createStepper, nextCache, type StepEffects, type Stepper } from '../../../src/agent/loop/step.ts';
 import type { ConnectionConfig } from '../../../src/ipsec/plan/types.ts';
 import type { NodeCacheContent } from '../../../src/rundir/schema.ts';
-import { seedCache } from '../../helpers/cache.ts';
-import { IN_STEP } from '../../helpers/enforced.ts';
+import { seedCache } from '../../helpers/unit/cache.ts';
+import { IN_STEP } from '../../helpers/unit/enforced.ts';
 
 interface Recorder {
   readonly calls: string[];

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { parseItems } from '../../../src/cluster/policies/items.ts';
 import { parseFile } from '../../../src/cluster/sources/parse-file.ts';
-import { golden, ROOT } from '../../helpers/root.ts';
+import { golden, ROOT } from '../../helpers/unit/root.ts';
 
 const example = test.macro<[name: string, specs: readonly string[]]>({
   exec(t, name, specs) {

@@ -1,4 +1,4 @@
-import { corednsArgs } from '../../helpers/plugin.ts';
+import { corednsArgs } from '../../helpers/unit/plugin.ts';
 import { type BadInput, literal } from './types.ts';
 
 const REQUIRED: Readonly<Record<string, readonly string[]>> = {

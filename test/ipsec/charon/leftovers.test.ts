@@ -1,7 +1,7 @@
 import test from 'ava';
 import { type CharonState, findLeftovers, type Leftovers } from '../../../src/ipsec/charon/leftovers.ts';
 import type { ChildSa, IkeSa } from '../../../src/ipsec/charon/replies.ts';
-import { childSa, connection, ikeSa } from '../../helpers/charon-values.ts';
+import { childSa, connection, ikeSa } from '../../helpers/charon/values.ts';
 
 const NOTHING: Leftovers = { connections: [], ikeSas: [], childSas: [], traps: [], missingTraps: [] };
 

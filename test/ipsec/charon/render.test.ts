@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { PROFILES, type Profile } from '../../../src/ipsec/charon/profile.ts';
 import { pairLabel, renderConnection, renderIke } from '../../../src/ipsec/charon/render.ts';
-import { connection } from '../../helpers/charon-values.ts';
-import { golden } from '../../helpers/root.ts';
+import { connection } from '../../helpers/charon/values.ts';
+import { golden } from '../../helpers/unit/root.ts';
 
 for (const profile of Object.keys(PROFILES) as Profile[]) {
   test(`a connection in the ${profile} profile`, (t) => {

@@ -12,7 +12,7 @@ import {
 } from '../../../src/ipsec/charon/replies.ts';
 import type { ViciMessage } from '../../../src/ipsec/vici/message.ts';
 import { decodePacket, type ServerPacket } from '../../../src/ipsec/vici/packet.ts';
-import { golden } from '../../helpers/root.ts';
+import { golden } from '../../helpers/unit/root.ts';
 
 function packets(file: string): ServerPacket[] {
   const lines = readFileSync(golden(`ipsec/vici/golden/${file}.hex`), 'utf8')

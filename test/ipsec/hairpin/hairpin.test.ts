@@ -2,7 +2,7 @@ import test from 'ava';
 import { planHairpin } from '../../../src/ipsec/hairpin/plan.ts';
 import { renderTable } from '../../../src/ipsec/hairpin/render.ts';
 import type { NodeCache } from '../../../src/rundir/schema.ts';
-import { seedCache } from '../../helpers/cache.ts';
+import { seedCache } from '../../helpers/unit/cache.ts';
 
 const child = 'udp_kube-dns';
 const OWN = { 4: seedCache().node.podCidrs, 6: [] };

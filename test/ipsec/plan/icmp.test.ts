@@ -4,7 +4,7 @@ import { planPolicies } from '../../../src/ipsec/plan/plan.ts';
 import type { Phase, XfrmPolicy } from '../../../src/ipsec/plan/types.ts';
 import { ownPolicy, type TablePolicy } from '../../../src/ipsec/xfrm/kernel-policy.ts';
 import type { NodeCache } from '../../../src/rundir/schema.ts';
-import { corednsAttachment, seedCache } from '../../helpers/cache.ts';
+import { corednsAttachment, seedCache } from '../../helpers/unit/cache.ts';
 
 /** The seed's cluster in the middle of a change: TCP is in a phase, UDP is required. */
 function inMidst(tcp: Phase): NodeCache {

@@ -4,8 +4,8 @@ import { policyKey } from '../../../src/ipsec/plan/ours.ts';
 import { PlanError, plan, planAttachment, planPolicies } from '../../../src/ipsec/plan/plan.ts';
 import type { XfrmPolicy } from '../../../src/ipsec/plan/types.ts';
 import type { NodeCache } from '../../../src/rundir/schema.ts';
-import { corednsAttachment, seedCache } from '../../helpers/cache.ts';
-import { golden } from '../../helpers/root.ts';
+import { corednsAttachment, seedCache } from '../../helpers/unit/cache.ts';
+import { golden } from '../../helpers/unit/root.ts';
 
 function line(policy: XfrmPolicy): string {
   const { src, dst, reqid, level } = policy.template;

@@ -6,7 +6,7 @@ import { encodeMessage } from '../../../src/ipsec/vici/encode.ts';
 import type { ViciError } from '../../../src/ipsec/vici/error.ts';
 import type { ViciMessage } from '../../../src/ipsec/vici/message.ts';
 import { decodePacket, encodePacket } from '../../../src/ipsec/vici/packet.ts';
-import { golden } from '../../helpers/root.ts';
+import { golden } from '../../helpers/unit/root.ts';
 
 const hex = (text: string): Uint8Array => Buffer.from(text.replaceAll(' ', ''), 'hex');
 

@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import type { ViciError, ViciReason } from '../../../src/ipsec/vici/error.ts';
 import { connectVici, type ViciSession } from '../../../src/ipsec/vici/session.ts';
-import { type FakeScript, fakeCharon } from '../../helpers/fake-charon.ts';
+import { type FakeScript, fakeCharon } from '../../helpers/charon/fake-charon.ts';
 
 const REQUEST = 0;
 

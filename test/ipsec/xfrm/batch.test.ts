@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { Operation } from '../../../src/ipsec/xfrm/operation.ts';
 import { runBatch } from '../../../src/ipsec/xfrm/write/batch.ts';
-import { createFakeKernel } from '../../helpers/fake-kernel.ts';
+import { createFakeKernel } from '../../helpers/unit/fake-kernel.ts';
 import { policy, selector } from './policies.ts';
 
 const add = (sport: number): Operation => ({ op: 'add', policy: policy({ selector: selector({ sport }) }) });

@@ -6,7 +6,7 @@ import { eachPolicy } from '../../../src/ipsec/xfrm/kernel.ts';
 import { byKey, type KernelPolicy, ownPolicies } from '../../../src/ipsec/xfrm/kernel-policy.ts';
 import { parsePolicies } from '../../../src/ipsec/xfrm/parse/policy.ts';
 import { parseStates } from '../../../src/ipsec/xfrm/parse/state.ts';
-import { golden } from '../../helpers/root.ts';
+import { golden } from '../../helpers/unit/root.ts';
 
 function read(name: string): string {
   return readFileSync(golden(`ipsec/xfrm/golden/${name}`), 'utf8');

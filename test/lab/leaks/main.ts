@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ROOT } from '../../helpers/root.ts';
+import { ROOT } from '../../helpers/unit/root.ts';
 import { hasEsp } from '../vm/esp.ts';
 import { runWithEsp } from '../vm/scenario.ts';
 import { CHAPTERS } from './chapters.ts';

@@ -1,6 +1,6 @@
 import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from '../../helpers/root.ts';
+import { ROOT } from '../../helpers/unit/root.ts';
 import { CONF, type Mutation } from './mutations.ts';
 
 export const PROGRAMS = ['trapline', 'trapline-agent', 'traplinectl'];

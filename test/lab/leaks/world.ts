@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from '../../helpers/root.ts';
+import { ROOT } from '../../helpers/unit/root.ts';
 import {
   attachAll,
   createLab,

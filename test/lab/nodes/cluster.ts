@@ -1,10 +1,10 @@
 import { copyFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '../../../src/exec/execa.ts';
-import { type ApiServer, applyCrds, startApiServer } from '../../helpers/apiserver.ts';
-import { inNamespace } from '../../helpers/netns.ts';
-import { ROOT } from '../../helpers/root.ts';
-import { kubeconfigOf } from '../../helpers/service-account.ts';
+import { type ApiServer, applyCrds, startApiServer } from '../../helpers/kube/apiserver.ts';
+import { kubeconfigOf } from '../../helpers/kube/service-account.ts';
+import { inNamespace } from '../../helpers/netns/netns.ts';
+import { ROOT } from '../../helpers/unit/root.ts';
 import { executable } from './node.ts';
 import { type Daemon, startIn } from './process.ts';
 import { NODES } from './topology.ts';

@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ENTER_ROOT } from '../../helpers/charon6.ts';
-import { ROOT } from '../../helpers/root.ts';
+import { ENTER_ROOT } from '../../helpers/charon/charon6.ts';
+import { ROOT } from '../../helpers/unit/root.ts';
 import { type Daemon, type Entrance, mustIn, runIn, startIn, until } from './process.ts';
 import { CERT_IP, DNS_BACKEND, DNS_IP, NODES, type NodeSpec, PODS } from './topology.ts';
 

@@ -7,8 +7,8 @@ import {
   chainDel,
   type ExecPlugin,
   podArgs,
-} from '../../helpers/cni.ts';
-import { ROOT } from '../../helpers/root.ts';
+} from '../../helpers/unit/cni.ts';
+import { ROOT } from '../../helpers/unit/root.ts';
 import { executable, type LabNode } from './node.ts';
 import { type Entrance, mustIn, runIn } from './process.ts';
 import type { PodSpec } from './topology.ts';

@@ -1,4 +1,4 @@
-import { createNamespace } from '../../helpers/netns.ts';
+import { createNamespace } from '../../helpers/netns/netns.ts';
 
 /** Whether this kernel can do ESP at all: tried in a throwaway namespace. */
 export async function hasEsp(): Promise<boolean> {

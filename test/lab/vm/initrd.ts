@@ -1,6 +1,6 @@
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { must } from '../../helpers/netns.ts';
+import { must } from '../../helpers/netns/netns.ts';
 import type { GuestKernel } from './kernel.ts';
 
 const BUSYBOX = '/bin/busybox';

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { must } from '../../helpers/netns.ts';
+import { must } from '../../helpers/netns/netns.ts';
 
 /** A Debian kernel, unpacked: what QEMU boots, and its modules. */
 export interface GuestKernel {

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { ROOT } from '../../helpers/root.ts';
+import { ROOT } from '../../helpers/unit/root.ts';
 import { runInGuest } from './boot.ts';
 import { hasEsp } from './esp.ts';
 

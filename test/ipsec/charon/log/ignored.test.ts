@@ -1,6 +1,6 @@
 import test from 'ava';
 import { ignoredIn, stateOfTrap } from '../../../../src/ipsec/charon/log/ignored.ts';
-import { childSa, ikeSa } from '../../../helpers/charon-values.ts';
+import { childSa, ikeSa } from '../../../helpers/charon/values.ts';
 
 const DUPLICATE =
   'not establishing CHILD_SA udp_dns_egress{9} due to existing duplicate {7} with SPIs c1_i c2_o and TS 10.1.0.0/24 === 10.2.0.0/24';

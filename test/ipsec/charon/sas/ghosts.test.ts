@@ -1,7 +1,7 @@
 import test from 'ava';
 import { findGhosts } from '../../../../src/ipsec/charon/sas/ghosts.ts';
 import type { KernelSa } from '../../../../src/ipsec/charon/sas/orphans.ts';
-import { childSa, ikeSa } from '../../../helpers/charon-values.ts';
+import { childSa, ikeSa } from '../../../helpers/charon/values.ts';
 
 const kernelSa = (more: Pick<KernelSa, 'src' | 'dst' | 'spi'>): KernelSa => ({
   reqid: 10_000_000,

@@ -2,7 +2,7 @@ import test from 'ava';
 import { findOrphans, type KernelSa } from '../../../../src/ipsec/charon/sas/orphans.ts';
 import { replaceOrphans } from '../../../../src/ipsec/charon/sas/replace-orphans.ts';
 import { ViciError } from '../../../../src/ipsec/vici/error.ts';
-import { childSa, connection, ikeSa } from '../../../helpers/charon-values.ts';
+import { childSa, connection, ikeSa } from '../../../helpers/charon/values.ts';
 
 const kernelSa = (overrides: Partial<KernelSa> = {}): KernelSa => ({
   src: '192.0.2.2',

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { isAnnouncement, pin, pinsFor } from '../../../../src/ipsec/charon/sas/pins.ts';
 import { samePolicy } from '../../../../src/ipsec/xfrm/kernel-policy.ts';
-import { childSa, ikeSa } from '../../../helpers/charon-values.ts';
+import { childSa, ikeSa } from '../../../helpers/charon/values.ts';
 import { policy } from '../../xfrm/policies.ts';
 
 const REQID = 10_000_001;

@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { IPAM_NAME } from '../../src/ipam/name.ts';
-import { ROOT } from './root.ts';
+import { IPAM_NAME } from '../../../src/ipam/name.ts';
+import { ROOT } from '../unit/root.ts';
 
 export const HOST_LOCAL = '/usr/lib/cni/host-local';
 

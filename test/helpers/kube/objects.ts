@@ -1,5 +1,5 @@
-import type { KubeClient } from '../../src/kube/client.ts';
-import { isConflict } from '../../src/kube/error.ts';
+import type { KubeClient } from '../../../src/kube/client.ts';
+import { isConflict } from '../../../src/kube/error.ts';
 
 /** Kubernetes objects as tests create them, by raw requests: thousands in a second. */
 

@@ -1,5 +1,5 @@
-import type { NodeCache, NodeCacheContent } from '../../src/rundir/schema.ts';
-import { CACHE_SCHEMA } from '../../src/rundir/schema.ts';
+import type { NodeCache, NodeCacheContent } from '../../../src/rundir/schema.ts';
+import { CACHE_SCHEMA } from '../../../src/rundir/schema.ts';
 
 /**
  * The seed's cluster as controller-1 sees it: it serves kube-dns from one pod, controller-0 has another kube-dns pod,

@@ -1,8 +1,8 @@
-import type { Command, Run, RunResult, RunStream } from '../../src/exec/types.ts';
-import { policyKey } from '../../src/ipsec/plan/ours.ts';
-import type { XfrmPolicy } from '../../src/ipsec/plan/types.ts';
-import { ownPolicies } from '../../src/ipsec/xfrm/kernel-policy.ts';
-import { parsePolicies } from '../../src/ipsec/xfrm/parse/policy.ts';
+import type { Command, Run, RunResult, RunStream } from '../../../src/exec/types.ts';
+import { policyKey } from '../../../src/ipsec/plan/ours.ts';
+import type { XfrmPolicy } from '../../../src/ipsec/plan/types.ts';
+import { ownPolicies } from '../../../src/ipsec/xfrm/kernel-policy.ts';
+import { parsePolicies } from '../../../src/ipsec/xfrm/parse/policy.ts';
 
 /** A policy table behind a `Run` that understands what our wrapper says to `ip`, for tests without root. */
 export interface FakeKernel {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { pluginEnv, podArgs } from './cni.ts';
-import type { KubeNode, LabContext } from './kube-lab.ts';
-import { createNamespace, must, withEnv } from './netns.ts';
+import { createNamespace, must, withEnv } from '../netns/netns.ts';
+import { pluginEnv, podArgs } from '../unit/cni.ts';
+import type { KubeNode, LabContext } from './lab.ts';
 
 /** ADD by the plugin that the agent has installed, for a pod with a namespace of its own. */
 export async function attachPod(

@@ -1,6 +1,6 @@
-import { createHairpin, removeHairpin } from '../../src/agent/host/hairpin.ts';
-import { run } from '../../src/exec/execa.ts';
-import { seedCache } from './cache.ts';
+import { createHairpin, removeHairpin } from '../../../src/agent/host/hairpin.ts';
+import { run } from '../../../src/exec/execa.ts';
+import { seedCache } from '../unit/cache.ts';
 import { IP } from './netns.ts';
 
 /**

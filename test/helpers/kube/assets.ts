@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { env } from 'node:process';
-import { ROOT } from './root.ts';
+import { ROOT } from '../unit/root.ts';
 
 /** The folder with the binaries, or why there is none. */
 export function assetsFolder(): { readonly folder: string } | { readonly why: string } {

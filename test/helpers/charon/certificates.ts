@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
-import type { Identity } from '../../src/ipsec/charon/identity.ts';
+import type { Identity } from '../../../src/ipsec/charon/identity.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 

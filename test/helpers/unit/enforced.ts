@@ -1,4 +1,4 @@
-import type { Enforced } from '../../src/agent/kernel/enforce.ts';
+import type { Enforced } from '../../../src/agent/kernel/enforce.ts';
 
 /** What a comparison finds that finds nothing. */
 export const IN_STEP: Enforced = {

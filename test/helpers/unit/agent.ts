@@ -1,9 +1,9 @@
 import { pino } from 'pino';
-import { type AgentEffects, REST_MS } from '../../src/agent/agent.ts';
-import type { CharonLink } from '../../src/agent/charon/link.ts';
-import type { Snapshot } from '../../src/cluster/objects.ts';
-import type { NodeCache } from '../../src/rundir/schema.ts';
-import { createWake } from '../../src/util/wake.ts';
+import { type AgentEffects, REST_MS } from '../../../src/agent/agent.ts';
+import type { CharonLink } from '../../../src/agent/charon/link.ts';
+import type { Snapshot } from '../../../src/cluster/objects.ts';
+import type { NodeCache } from '../../../src/rundir/schema.ts';
+import { createWake } from '../../../src/util/wake.ts';
 import { seedCache } from './cache.ts';
 import { IN_STEP } from './enforced.ts';
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { initCa, issueNode } from '../../src/pki/ca.ts';
+import { initCa, issueNode } from '../../../src/pki/ca.ts';
 
 export interface PkiFolder {
   readonly ca: string;

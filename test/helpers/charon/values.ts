@@ -1,5 +1,5 @@
-import type { ChildSa, IkeSa } from '../../src/ipsec/charon/replies.ts';
-import type { ConnectionConfig } from '../../src/ipsec/plan/types.ts';
+import type { ChildSa, IkeSa } from '../../../src/ipsec/charon/replies.ts';
+import type { ConnectionConfig } from '../../../src/ipsec/plan/types.ts';
 
 /** Node a's connection to a peer, with one entry `udp_dns` of both sides. Reqids start at `reqid`. */
 export function connection(peer: string, reqid = 10_000_000): ConnectionConfig {

@@ -2,15 +2,15 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { XfrmPolicy } from '../../src/ipsec/plan/types.ts';
-import { listPolicies, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
-import { initCa, issueNode } from '../../src/pki/ca.ts';
-import { readNodeCache } from '../../src/rundir/read.ts';
-import type { NodeCache } from '../../src/rundir/schema.ts';
+import type { XfrmPolicy } from '../../../src/ipsec/plan/types.ts';
+import { listPolicies, ownPolicies } from '../../../src/ipsec/xfrm/kernel.ts';
+import { initCa, issueNode } from '../../../src/pki/ca.ts';
+import { readNodeCache } from '../../../src/rundir/read.ts';
+import type { NodeCache } from '../../../src/rundir/schema.ts';
+import { type CharonProcess, startCharon } from '../charon/charon.ts';
+import { createNamespace, IP, type Namespace } from '../netns/netns.ts';
+import { golden, ROOT } from '../unit/root.ts';
 import { type ApiServer, applyCrds, startApiServer } from './apiserver.ts';
-import { type CharonProcess, startCharon } from './charon.ts';
-import { createNamespace, IP, type Namespace } from './netns.ts';
-import { golden, ROOT } from './root.ts';
 import { kubeconfigOf } from './service-account.ts';
 
 /** What of a test the lab needs. */

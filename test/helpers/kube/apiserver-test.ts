@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { type ApiServer, applyCrds, startApiServer } from './apiserver.ts';
-import { assetsFolder } from './kube-assets.ts';
+import { assetsFolder } from './assets.ts';
 
 const assets = assetsFolder();
 if ('why' in assets) {

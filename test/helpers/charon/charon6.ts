@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { ROOT } from './root.ts';
+import { ROOT } from '../unit/root.ts';
 
 /** The root with Debian's strongSwan 6.0 that scripts/charon6.sh makes, or why there is none. */
 export function charon6Root(): { readonly root: string } | { readonly why: string } {

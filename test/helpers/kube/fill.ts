@@ -1,5 +1,5 @@
-import { createKubeClient, loadKubeConfig } from '../../src/kube/client.ts';
-import { createAll, namespace, node, service, slice } from './kube-objects.ts';
+import { createKubeClient, loadKubeConfig } from '../../../src/kube/client.ts';
+import { createAll, namespace, node, service, slice } from './objects.ts';
 
 /**
  * Fills an API server: `node kube-fill.js <kubeconfig> <nodes> <services> <of them with endpoints>`. Started in the namespace that

@@ -1,4 +1,4 @@
-import type { PemPair } from '../../src/pki/authority.ts';
+import type { PemPair } from '../../../src/pki/authority.ts';
 import {
   exportPrivateKey,
   generateKeys,
@@ -7,7 +7,7 @@ import {
   serialNumber,
   validFor,
   x509,
-} from '../../src/pki/crypto.ts';
+} from '../../../src/pki/crypto.ts';
 
 /** An intermediate CA as an operator has it, and its root; PEM. */
 export async function operatorsCa(type: KeyType, now: Date): Promise<{ root: string; below: PemPair }> {

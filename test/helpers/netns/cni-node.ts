@@ -11,14 +11,14 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { env as environment } from 'node:process';
-import type { XfrmPolicy } from '../../src/ipsec/plan/types.ts';
-import { listPolicies, ownPolicies } from '../../src/ipsec/xfrm/kernel.ts';
-import type { NodeCache } from '../../src/rundir/schema.ts';
-import { writeNodeCache } from '../../src/rundir/write.ts';
-import type { Conflist, ExecPlugin, PluginOutput } from './cni.ts';
-import { sorted } from './fake-kernel.ts';
+import type { XfrmPolicy } from '../../../src/ipsec/plan/types.ts';
+import { listPolicies, ownPolicies } from '../../../src/ipsec/xfrm/kernel.ts';
+import type { NodeCache } from '../../../src/rundir/schema.ts';
+import { writeNodeCache } from '../../../src/rundir/write.ts';
+import type { Conflist, ExecPlugin, PluginOutput } from '../unit/cni.ts';
+import { sorted } from '../unit/fake-kernel.ts';
+import { ROOT } from '../unit/root.ts';
 import { createNamespace, IP, type Namespace, withEnv } from './netns.ts';
-import { ROOT } from './root.ts';
 
 const PLUGINS = '/usr/lib/cni';
 

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { getuid, pid } from 'node:process';
 import { threadId } from 'node:worker_threads';
-import { run } from '../../src/exec/execa.ts';
-import type { Command, Run, RunResult } from '../../src/exec/types.ts';
+import { run } from '../../../src/exec/execa.ts';
+import type { Command, Run, RunResult } from '../../../src/exec/types.ts';
 
 /** Absolute path of iproute2's `ip`; both places exist on a merged-usr system. */
 export const IP = ['/usr/sbin/ip', '/sbin/ip', '/usr/bin/ip', '/bin/ip'].find(existsSync) ?? '/usr/sbin/ip';

@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { env } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
-import { run } from '../../src/exec/execa.ts';
-import { createKubeClient, type KubeClient, loadKubeConfig } from '../../src/kube/client.ts';
-import { assetsFolder } from './kube-assets.ts';
-import type { Namespace } from './netns.ts';
-import { ROOT } from './root.ts';
+import { run } from '../../../src/exec/execa.ts';
+import { createKubeClient, type KubeClient, loadKubeConfig } from '../../../src/kube/client.ts';
+import type { Namespace } from '../netns/netns.ts';
+import { ROOT } from '../unit/root.ts';
+import { assetsFolder } from './assets.ts';
 
 /** A real kube-apiserver with RBAC and a real etcd, on loopback, without controllers or a scheduler. */
 export interface ApiServer {

@@ -1,14 +1,14 @@
 import { existsSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
-import type { Charon } from '../../src/ipsec/charon/charon.ts';
-import { createCharon } from '../../src/ipsec/charon/client.ts';
-import type { Identity } from '../../src/ipsec/charon/identity.ts';
-import type { ConnectionConfig } from '../../src/ipsec/plan/types.ts';
-import { connectVici, type ViciSession } from '../../src/ipsec/vici/session.ts';
+import type { Charon } from '../../../src/ipsec/charon/charon.ts';
+import { createCharon } from '../../../src/ipsec/charon/client.ts';
+import type { Identity } from '../../../src/ipsec/charon/identity.ts';
+import type { ConnectionConfig } from '../../../src/ipsec/plan/types.ts';
+import { connectVici, type ViciSession } from '../../../src/ipsec/vici/session.ts';
+import { createNamespace, type Namespace } from '../netns/netns.ts';
+import { netnsTest } from '../netns/netns-test.ts';
 import { createTestCa } from './certificates.ts';
 import { CHARON, type CharonProcess, startCharon } from './charon.ts';
-import { createNamespace, type Namespace } from './netns.ts';
-import { netnsTest } from './netns-test.ts';
 
 /** A node of a test: a namespace with a charon in it. */
 export interface CharonNode {

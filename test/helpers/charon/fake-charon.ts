@@ -3,10 +3,10 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
-import { decodeMessage } from '../../src/ipsec/vici/decode.ts';
-import { encodeFrame, FrameReader } from '../../src/ipsec/vici/frame.ts';
-import type { ViciMessage } from '../../src/ipsec/vici/message.ts';
-import { encodePacket, type ServerPacket } from '../../src/ipsec/vici/packet.ts';
+import { decodeMessage } from '../../../src/ipsec/vici/decode.ts';
+import { encodeFrame, FrameReader } from '../../../src/ipsec/vici/frame.ts';
+import type { ViciMessage } from '../../../src/ipsec/vici/message.ts';
+import { encodePacket, type ServerPacket } from '../../../src/ipsec/vici/packet.ts';
 
 /** One accepted client of the fake: what it sent, and what it is sent. */
 export interface FakeClient {

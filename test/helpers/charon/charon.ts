@@ -4,9 +4,9 @@ import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { IP, type Namespace } from '../netns/netns.ts';
+import { ROOT } from '../unit/root.ts';
 import { ENTER_ROOT } from './charon6.ts';
-import { IP, type Namespace } from './netns.ts';
-import { ROOT } from './root.ts';
 
 export const CHARON = '/usr/lib/ipsec/charon';
 
