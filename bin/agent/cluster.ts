@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
-import { sleep } from '../../src/agent/kernel/node.ts';
 import { fileKeys } from '../../src/agent/keys/files.ts';
 import type { Keys } from '../../src/agent/keys/keys.ts';
 import { createPublisher, type Publisher } from '../../src/agent/report/publish.ts';
@@ -9,6 +8,7 @@ import { directorySource } from '../../src/cluster/sources/directory.ts';
 import { kubernetesSource } from '../../src/cluster/sources/kubernetes/source.ts';
 import type { Removal } from '../../src/install/removal.ts';
 import type { KubeClient } from '../../src/kube/client.ts';
+import { sleep } from '../../src/util/sleep.ts';
 import { VERSION } from '../../src/version.ts';
 import type { RunFlags } from './flags.ts';
 

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { type Command, Option } from 'commander';
-import { sleep } from '../../src/agent/kernel/node.ts';
 import { parseDays } from '../../src/pki/cli.ts';
+import { sleep } from '../../src/util/sleep.ts';
 import { VERSION } from '../../src/version.ts';
 import { loggerOf, parseSeconds, stopSignal } from './process.ts';
 

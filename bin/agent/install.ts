@@ -1,6 +1,5 @@
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
-import { sleep } from '../../src/agent/kernel/node.ts';
 import {
   type InstallOptions,
   installConflist,
@@ -8,6 +7,7 @@ import {
   uninstall,
 } from '../../src/install/install.ts';
 import { DEFAULT_RUN_DIR } from '../../src/rundir/paths.ts';
+import { sleep } from '../../src/util/sleep.ts';
 import { stopSignal } from './process.ts';
 
 export const CNI_BIN_DIR = '/opt/cni/bin';

@@ -13,7 +13,7 @@ import { removeHairpin } from './host/hairpin.ts';
 import { restoreThresholds } from './host/hash-thresholds.ts';
 import { removeRoutes } from './host/routes.ts';
 import { restoreSysctls } from './host/sysctl.ts';
-import { LOCK } from './kernel/node.ts';
+import { LOCK } from './kernel/node-kernel.ts';
 
 export interface CleanupOptions {
   readonly runDir: string;
@@ -39,8 +39,9 @@ export class CleanupError extends Error {
 }
 
 /**
- * Removes all that is ours from charon, kernel and run directory, and nothing else: connections, policies, SAs, files, kernel settings. Traffic is
- * in the clear afterwards. charon goes first, so that it brings nothing back. Throws CleanupError while an agent is alive.
+ * Removes all that is ours from charon, kernel and run directory, and nothing else: connections, policies,
+ * SAs, files, kernel settings. Traffic is in the clear afterwards. charon goes first, so that it brings
+ * nothing back. Throws CleanupError while an agent is alive.
  */
 export async function cleanup(options: CleanupOptions): Promise<CleanedUp> {
   const { runDir, iproute2 } = options;

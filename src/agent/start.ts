@@ -1,36 +1,30 @@
 import { mkdirSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type { Source } from '../cluster/objects.ts';
-import type { KnownItems } from '../cluster/policies/items.ts';
 import type { Profile } from '../ipsec/charon/profile.ts';
 import type { StreamingIproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { listUsedPolicies } from '../ipsec/xfrm/kernel.ts';
 import type { Heartbeat } from '../rundir/heartbeat.ts';
 import { attachmentsDir, heartbeatPath } from '../rundir/paths.ts';
 import { readNodeCache } from '../rundir/read.ts';
-import type { NodeCache, NodeCacheContent } from '../rundir/schema.ts';
+import type { NodeCacheContent } from '../rundir/schema.ts';
 import { writeFileAtomic } from '../rundir/write.ts';
-import { memoized } from '../util/memo.ts';
+import { sleep } from '../util/sleep.ts';
 import { createWake } from '../util/wake.ts';
 import { watchFolder } from '../util/watch-folder.ts';
-import { type AgentEffects, runAgent } from './agent.ts';
+import { runAgent } from './agent.ts';
 import { createCharonLink } from './charon/link.ts';
 import { paceOf } from './charon/pace.ts';
 import type { Service } from './charon/renewal.ts';
 import { openCharonSession } from './charon/session.ts';
-import { createEnabling } from './enabling/enabling.ts';
+import type { AgentEffects } from './effects.ts';
 import { childrenInUse } from './enabling/first-use.ts';
-import { createHairpin, type HairpinOptions } from './host/hairpin.ts';
-import { keepThresholds, planThresholds } from './host/hash-thresholds.ts';
-import { keepRoutes } from './host/routes.ts';
+import { createNetworkKeeper } from './host/network.ts';
 import { applySysctls } from './host/sysctl.ts';
-import { createNodeEnforcer, sleep } from './kernel/node.ts';
+import { createNodeKernel } from './kernel/node-kernel.ts';
 import type { Keys } from './keys/keys.ts';
-import { buildNodeCache } from './model/model.ts';
+import { createModeller } from './model/modeller.ts';
 import type { Publisher } from './report/publish.ts';
-
-/** How often the kernel's thresholds are looked at. */
-const THRESHOLDS_MS = 60_000;
 
 export interface AgentOptions {
   readonly nodeName: string;
@@ -65,7 +59,10 @@ export interface AgentOptions {
   readonly log: Logger;
 }
 
-/** Runs the watcher on this node until the signal aborts. Throws if the source or the kernel settings are out of reach. */
+/**
+ * Runs the agent of this node with its real effects until the signal aborts. Throws if the source or the
+ * kernel settings are out of reach.
+ */
 export async function startAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
   const { runDir, iproute2, log } = options;
   mkdirSync(attachmentsDir(runDir), { recursive: true, mode: 0o700 });
@@ -75,6 +72,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     log.warn({ problem: initial.message }, 'node cache not read, starting without');
   }
   const wake = createWake();
+  const news = createWake();
   const charon = createCharonLink({
     open: (aborted) =>
       openCharonSession(
@@ -87,7 +85,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
           phaseLimitMs: 1_000 * options.phaseLimitS,
           readIdentity: options.keys.identity,
           onDown: () => wake.notify('charon'),
-          onFailures: () => wake.notify('change'),
+          onFailures: () => news.notify(),
           onPins: () => wake.notify('change'),
           onOrphans: (replaced) => log.info({ replaced }, 'SAs of a former charon replaced'),
           onError: (error) => log.warn({ err: error }, 'charon not brought in step'),
@@ -97,16 +95,14 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     onChange: () => wake.notify('charon'),
     sleep,
   });
-  const kernel = createNodeEnforcer(runDir, iproute2, log);
   const effects: AgentEffects = {
     source: options.source,
     wake,
+    news,
     charon,
-    model: modeller(options, initial.kind === 'ok'),
-    enforce: kernel.enforce,
-    undisturbed: kernel.undisturbed,
-    intact: kernel.intact,
-    keepNetwork: networkKeeper(options),
+    model: createModeller(options, initial.kind === 'ok'),
+    kernel: createNodeKernel(runDir, iproute2, log),
+    keepNetwork: createNetworkKeeper(options),
     publish: (report) => options.publisher?.publish(report),
     warmUp: async (cache) => {
       const bringUp = async (): Promise<void> =>
@@ -134,48 +130,4 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     stop.abort();
     await Promise.all([publishing, keeping]);
   }
-}
-
-function networkKeeper(options: AgentOptions): AgentEffects['keepNetwork'] {
-  const keepHairpin = createHairpin(hairpinOptions(options), Date.now);
-  const thresholdsOf = memoized((peers: NodeCache['peers']): string =>
-    JSON.stringify([planThresholds({ peers }, 4), planThresholds({ peers }, 6)]),
-  );
-  let looked = { key: '', at: 0 };
-  return async (cache) => {
-    if (options.routes) {
-      await keepRoutes(options.iproute2, cache);
-    }
-    const key = thresholdsOf(cache.peers);
-    if (options.hashThresholds && (key !== looked.key || Date.now() - looked.at > THRESHOLDS_MS)) {
-      await keepThresholds(options.iproute2, { runDir: options.runDir, cache });
-      looked = { key, at: Date.now() };
-    }
-    await keepHairpin(cache);
-  };
-}
-
-function hairpinOptions({ iproute2, nft, sysctlRoot }: AgentOptions): HairpinOptions {
-  return { ...iproute2, nft, sysctlRoot };
-}
-
-/** Remembers the last good form of every item, so that an edit that breaks one does not unprotect it. */
-function modeller(options: AgentOptions, remembers: boolean): AgentEffects['model'] {
-  const { nodeName, childSaScope, nodeTraffic, strict, protectUnlisted } = options;
-  const enabling = createEnabling(remembers, 1_000 * options.phaseLimitS, Date.now);
-  let knownItems: KnownItems = new Map();
-  return (snapshot, previous: NodeCache | null) => {
-    const phases = enabling.phases(snapshot.objects.policies);
-    const settings = { nodeName, childSaScope, nodeTraffic, strict, protectUnlisted };
-    const model = buildNodeCache({
-      ...settings,
-      objects: snapshot.objects,
-      previous,
-      knownItems,
-      phases,
-      now: Date.now(),
-    });
-    knownItems = model.knownItems;
-    return { ...model, phases };
-  };
 }

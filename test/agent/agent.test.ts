@@ -136,3 +136,17 @@ test('news in quick succession are told of together', async (t) => {
   rests.shift()?.();
   await running;
 });
+
+test('news are told of at once, and cost the kernel no step', async (t) => {
+  const { effects, abort, beats, enforced, until } = harness();
+  const running = runAgent(effects, null, abort.signal);
+  await until(1);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const [told, steps] = [beats.length, enforced.length];
+  effects.news.notify();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  t.true(beats.length > told);
+  t.is(enforced.length, steps);
+  abort.abort();
+  await running;
+});

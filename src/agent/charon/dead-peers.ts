@@ -1,7 +1,7 @@
 import type { Charon } from '../../ipsec/charon/charon.ts';
 import { createLiveness } from '../../ipsec/charon/log/liveness.ts';
 import type { ViciMessage } from '../../ipsec/vici/message.ts';
-import { sleep } from '../kernel/node.ts';
+import { sleep } from '../../util/sleep.ts';
 import { sasOf } from './sas-of.ts';
 
 export interface DeadPeersOptions {

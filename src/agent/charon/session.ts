@@ -8,7 +8,7 @@ import { connectVici } from '../../ipsec/vici/session.ts';
 import type { Iproute2 } from '../../ipsec/xfrm/iproute2.ts';
 import { listStates } from '../../ipsec/xfrm/kernel.ts';
 import type { NodeIdentity } from '../../pki/identity.ts';
-import { sleep } from '../kernel/node.ts';
+import { sleep } from '../../util/sleep.ts';
 import { adoptOrphans, bringUp } from './background.ts';
 import { follow } from './follow.ts';
 import type { CharonSession } from './link.ts';

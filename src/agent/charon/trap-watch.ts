@@ -5,8 +5,8 @@ import { findGhosts } from '../../ipsec/charon/sas/ghosts.ts';
 import type { KernelSa } from '../../ipsec/charon/sas/orphans.ts';
 import type { ConnectionConfig } from '../../ipsec/plan/types.ts';
 import type { ViciMessage } from '../../ipsec/vici/message.ts';
+import { sleep } from '../../util/sleep.ts';
 import type { ChildRef } from '../enabling/first-use.ts';
-import { sleep } from '../kernel/node.ts';
 import { sasOf } from './sas-of.ts';
 
 export interface RepairEffects {

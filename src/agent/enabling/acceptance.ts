@@ -1,7 +1,7 @@
 import type { NodeCache } from '../../rundir/schema.ts';
 import type { PolicyRef } from '../report/publish.ts';
 
-/** How long plaintext is watched before it is known what is live. */
+/** How long plaintext is watched until it is clear which flows are live. */
 const OBSERVE_MS = 1_000;
 
 export interface AcceptanceEffects {
@@ -10,11 +10,20 @@ export interface AcceptanceEffects {
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/** Which policies this node has accepted in full: their children are loaded, and those of live traffic are up. */
+/**
+ * Which policies this node has accepted in full: charon has their children, and those that live traffic will
+ * need are up (docs/design.md, Phases).
+ */
 export interface Acceptance {
-  /** Called when policies of phase `accept` are in force; resolves to whether there was anything to do, when it is done. */
+  /**
+   * Call it when policies of phase `accept` are in force. Resolves once their children are up; to false if
+   * there was nothing to do.
+   */
   prepare(cache: NodeCache, policies: readonly PolicyRef[], signal: AbortSignal): Promise<boolean>;
-  /** The policies as others may know them: without the phase while the others must not send yet. */
+  /**
+   * The policies as the cluster may know them: without a phase as long as the other nodes must not send ESP
+   * yet.
+   */
   told(policies: readonly PolicyRef[]): PolicyRef[];
 }
 

@@ -1,7 +1,10 @@
 import type { IPsecPolicy } from '../../cluster/objects.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';
 
-/** For this many of the controller's limits new ports of a policy wait for its word: protection must not depend on it. Two are its own two steps. */
+/**
+ * How many of the controller's limits new ports of a policy wait for its word. Then they are required without
+ * it: protection must not depend on the controller. Two of the limits are the controller's own two steps.
+ */
 const LIMITS = 3;
 
 /** `status.phase` of an IPsecPolicy. */
@@ -16,9 +19,11 @@ export interface Enabling {
 }
 
 /**
- * Follows the phases in which a policy is enabled on live traffic, as the controller tells them in the status. What has no uid comes from
- * files: nobody coordinates the nodes, and it is required at once. So is what a node finds at its start, when it has protected
- * nothing yet (`remembers` is false). `phaseLimitMs`: for which the controller waits for a node.
+ * Follows the phases in which a policy is enabled on live traffic, as the controller writes them into the
+ * policy's status (docs/design.md, Phases). A policy without a uid comes from a file: nobody coordinates the
+ * nodes then, and it is required at once. So is a policy that a node finds at its start, if no earlier agent
+ * has left a node cache (`remembers` is false): that node has protected nothing yet, and no live traffic can
+ * be lost. `phaseLimitMs`: how long the controller waits for a node.
  */
 export function createEnabling(remembers: boolean, phaseLimitMs: number, now: () => number): Enabling {
   let since: Map<string, number> | undefined;

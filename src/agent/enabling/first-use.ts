@@ -12,9 +12,10 @@ export interface ChildRef {
 }
 
 /**
- * The children through which live traffic will go once it is sent as ESP: plaintext has come in by their policies while those let it.
- * Without SAs the kernel would hold back a hundred packets of each flow and drop the rest, and where both ends begin at once, one could
- * send through an SA that the other has not yet. Throws PlanError.
+ * The children through which live traffic will go once it is sent as ESP. Live is what has come in as
+ * plaintext by a policy of level `use` of that child. They are brought up beforehand: without SAs the kernel
+ * would queue a hundred packets of each flow and drop the rest, and where both ends begin at once, one of
+ * them could send through an SA that the other does not have yet. Throws PlanError.
  */
 export function childrenInUse(cache: NodeCache, kernel: readonly KernelPolicy[]): ChildRef[] {
   const live = kernel.flatMap((policy) => {
@@ -28,7 +29,7 @@ export function childrenInUse(cache: NodeCache, kernel: readonly KernelPolicy[])
   );
 }
 
-/** Policies by which ICMP comes in name no child; those by which it is sent the other way do. */
+/** An ICMP policy for what comes in names no child. The policy for what is sent the other way does. */
 function reqidsOfAnswers(cache: NodeCache, inbound: readonly Selector[]): number[] {
   const wanted = new Set(inbound.map(({ src, dst, proto }) => `${dst} ${src} ${proto}`));
   return wanted.size === 0

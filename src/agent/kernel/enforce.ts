@@ -8,22 +8,24 @@ import { type KernelPolicy, ownPolicy } from '../../ipsec/xfrm/kernel-policy.ts'
 import { inOrder, type Operation } from '../../ipsec/xfrm/operation.ts';
 import type { Attachment } from '../../rundir/attachment.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
-import { changeOf, type Laid, lay, type Wanted } from './laid.ts';
-import { digestOf, type KnownAttachment, sameDigest } from './records.ts';
+import { changeOf, type InForce, type Wanted, wholePlan } from './in-force.ts';
+import { digestOf, type RememberedRecord, sameDigest } from './records.ts';
 
 /** The kernel and the attachment records, as the enforcer reaches them. */
 export interface EnforceEffects {
-  /** At leisure everything else comes first. */
+  /**
+   * Shows each policy of the kernel. `at leisure`: slowly, so that everything else of the node comes first.
+   */
   eachPolicy(take: (policy: KernelPolicy) => void, pace?: 'at leisure'): Promise<void>;
-  /** Waits for as long as a step takes that was under way. */
+  /** Waits as long as a step may take that was under way. */
   grace(): Promise<void>;
   /** Applies all operations or none. */
   apply(operations: readonly Operation[]): Promise<void>;
   /**
-   * A record that has not changed is the same object. `complete` is false if one could not be read: what it protects is not known, so nothing
-   * may be deleted.
+   * A record that has not changed is the same object. `complete` is false if one could not be read: nobody
+   * can tell what it protects, so nothing may be deleted.
    */
-  readAttachments(): { readonly records: readonly KnownAttachment[]; readonly complete: boolean };
+  readAttachments(): { readonly records: readonly RememberedRecord[]; readonly complete: boolean };
   writeAttachment(attachment: Attachment): void;
 }
 
@@ -43,28 +45,34 @@ export interface Enforced {
 
 export interface EnforceOptions {
   readonly pins?: Pins;
-  /** Trust what was laid last, and apply only what has changed since. */
+  /** True: take for granted that the kernel has what was laid last, and apply only what has changed since. */
   readonly trusting?: boolean;
 }
 
-/** Brings the kernel in step with the plan, then the attachment records in step with the kernel. A second call changes nothing. */
+/**
+ * Brings the kernel in step with the plan, then the attachment records in step with the kernel. A second call
+ * changes nothing.
+ */
 export interface Enforcer {
   /** The caller holds the lock. Throws PlanError, XfrmError; the kernel is then as it was before. */
   enforce(cache: NodeCache, options?: EnforceOptions): Promise<Enforced>;
-  /** Whether the kernel has what was laid, each policy as it was laid. Needs no lock, and steps go on meanwhile. Throws XfrmError. */
+  /**
+   * Whether the kernel has each policy as it was laid. Needs no lock; steps go on meanwhile. Throws
+   * XfrmError.
+   */
   intact(): Promise<boolean>;
 }
 
-/** How often the kernel is read while steps go on at what was off. */
+/** How often the kernel is read at most, while steps go on changing what was off. */
 const READINGS = 5;
 
-/** Remembers what it laid: a change that concerns a few of 100,000 policies costs no look at the others. */
+/** It remembers what it laid: a change of a few of 100,000 policies costs no look at the others. */
 export function createEnforcer(effects: EnforceEffects): Enforcer {
-  let laid: Laid | undefined;
-  const checked = new WeakMap<KnownAttachment, { readonly cache: NodeCache; readonly addresses: string }>();
+  let inForce: InForce | undefined;
+  const checked = new WeakMap<RememberedRecord, { readonly cache: NodeCache; readonly addresses: string }>();
 
   const change = async (wanted: Wanted): Promise<Enforced | undefined> => {
-    const found = laid === undefined ? undefined : changeOf(laid, wanted);
+    const found = inForce === undefined ? undefined : changeOf(inForce, wanted);
     if (found === undefined) {
       return undefined;
     }
@@ -72,14 +80,14 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
       await effects.apply(inOrder(found.operations));
     } catch (error) {
       if (error instanceof XfrmError) {
-        // The kernel is not what we took it for.
+        // The kernel has other policies than we remember: compare() will see.
         return undefined;
       }
       throw error;
     }
-    laid = found.settle();
+    inForce = found.done();
     return {
-      planned: laid.keys.size,
+      planned: inForce.keys.size,
       ...count(found.operations),
       conflicts: [],
       compared: false,
@@ -88,14 +96,14 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
   };
 
   const compare = async (wanted: Wanted, complete: boolean): Promise<Enforced> => {
-    laid = undefined;
-    const next = lay(wanted);
+    inForce = undefined;
+    const next = wholePlan(wanted);
     const differ = createDiffer(next.policies);
     await effects.eachPolicy(differ.see);
     const { operations: all, conflicts } = differ.result();
     const operations = inOrder(complete ? all : all.filter(({ op }) => op !== 'delete'));
     await effects.apply(operations);
-    laid = complete && conflicts.length === 0 ? next.laid : undefined;
+    inForce = complete && conflicts.length === 0 ? next.inForce : undefined;
     return {
       planned: next.policies.size,
       ...count(operations),
@@ -105,8 +113,8 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
     };
   };
 
-  /** Whether it had to be written anew. */
-  const keepRecord = (cache: NodeCache, record: KnownAttachment): boolean => {
+  /** True if the record had to be written anew. */
+  const keepRecord = (cache: NodeCache, record: RememberedRecord): boolean => {
     const addresses = JSON.stringify(attachedAddresses(cache, record));
     const before = checked.get(record);
     checked.set(record, { cache, addresses });
@@ -114,21 +122,23 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
       return false;
     }
     const policies = planAttachment(cache, record);
-    if (sameDigest(digestOf(policies), record.laid)) {
+    if (sameDigest(digestOf(policies), record.digest)) {
       return false;
     }
     checked.delete(record);
-    const { laid: _, ...rest } = record;
+    const { digest: _, ...rest } = record;
     effects.writeAttachment({ ...rest, policies });
     return true;
   };
 
-  /** What DEL finds in them must be what is laid for them. */
-  const keepRecords = (cache: NodeCache, records: readonly KnownAttachment[]): void => {
+  /**
+   * Keeps the policies that each record names equal to what is laid for it: DEL removes what it finds there.
+   */
+  const keepRecords = (cache: NodeCache, records: readonly RememberedRecord[]): void => {
     const written = records.map((record) => keepRecord(cache, record)).includes(true);
-    if (written && laid !== undefined) {
+    if (written && inForce !== undefined) {
       const again = effects.readAttachments();
-      laid = again.complete ? { ...laid, records: again.records } : undefined;
+      inForce = again.complete ? { ...inForce, records: again.records } : undefined;
     }
   };
 
@@ -144,11 +154,14 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
     return enforced;
   };
 
-  /** What is off may be work of ADD or of a step that was not done yet. If it is off again, and no step was at it, it is somebody else's. */
+  /**
+   * A cell of the checksums that is off may be the work of an ADD or a step that is not done yet. If it is
+   * off again in the next reading, and no step has changed it since, somebody else was at it.
+   */
   const intact = async (): Promise<boolean> => {
     const suspects = new Set<number>();
     for (let reading = 1; reading <= READINGS; reading += 1) {
-      const sums = laid?.sums;
+      const sums = inForce?.sums;
       if (sums === undefined) {
         return false;
       }
@@ -160,8 +173,8 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
         }
       };
       await effects.eachPolicy(see, 'at leisure');
-      if (laid?.sums !== sums) {
-        return laid !== undefined;
+      if (inForce?.sums !== sums) {
+        return inForce !== undefined;
       }
       const { off, changed } = comparison.result();
       if ([...off].some((cell) => suspects.has(cell))) {

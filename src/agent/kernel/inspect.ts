@@ -1,21 +1,27 @@
 import type { Wake } from '../../util/wake.ts';
+import type { NodeKernel } from './node-kernel.ts';
 
-/** How often each policy of the kernel is looked at: more seldom if that takes longer than a five-hundredth of the time. */
+/**
+ * How often each policy of the kernel is looked at; less often where that takes more than a five-hundredth of
+ * the time.
+ */
 const FIRST_MS = 30_000;
 const FACTOR = 500;
 const LATEST_MS = 300_000;
 
 export interface InspectEffects {
-  /** False if the kernel has not what was laid. */
-  readonly intact: () => Promise<boolean>;
+  readonly kernel: Pick<NodeKernel, 'intact'>;
   readonly wake: Wake;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   readonly now: () => number;
 }
 
-/** Has everything compared when somebody else was at the kernel's policies. Events go on meanwhile. Runs until the signal aborts. */
+/**
+ * Looks at each policy of the kernel from time to time, and wakes the loop for a whole comparison if somebody
+ * has changed one. Events go on meanwhile. Runs until the signal aborts.
+ */
 export async function keepInspecting(
-  { intact, wake, sleep, now }: InspectEffects,
+  { kernel, wake, sleep, now }: InspectEffects,
   signal: AbortSignal,
 ): Promise<void> {
   let tookMs = 0;
@@ -25,7 +31,7 @@ export async function keepInspecting(
       return;
     }
     const started = now();
-    if (!(await intact().catch(() => false))) {
+    if (!(await kernel.intact().catch(() => false))) {
       wake.notify('all');
     }
     tookMs = now() - started;

@@ -8,19 +8,23 @@ import { attachmentsDir } from '../../rundir/paths.ts';
 import { type ReadResult, readJson } from '../../rundir/read.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 
-/** What is told by policies without keeping them: a pod can have thousands, and they can be planned again. */
+/**
+ * Tells a list of policies from another without keeping either: a pod can have thousands of them, and they
+ * can be planned again.
+ */
 export interface Digest {
   readonly count: number;
   readonly sum: number;
 }
 
 /** An attachment record as the agent remembers it. */
-export interface KnownAttachment extends Omit<Attachment, 'policies'> {
-  readonly laid: Digest;
+export interface RememberedRecord extends Omit<Attachment, 'policies'> {
+  /** Of the policies that the record names. */
+  readonly digest: Digest;
 }
 
-export interface KnownAttachments {
-  readonly records: readonly KnownAttachment[];
+export interface RememberedRecords {
+  readonly records: readonly RememberedRecord[];
   /** A message for each record that cannot be read. */
   readonly problems: readonly string[];
 }
@@ -36,19 +40,22 @@ export function sameDigest(a: Digest, b: Digest): boolean {
   return a.count === b.count && a.sum === b.sum;
 }
 
-export function known({ policies, ...rest }: Attachment): KnownAttachment {
-  return { ...rest, laid: digestOf(policies) };
+export function remembered({ policies, ...rest }: Attachment): RememberedRecord {
+  return { ...rest, digest: digestOf(policies) };
 }
 
-/** The policies that records name: what one of the caches plans for them. Undefined if none does. Throws PlanError. */
+/**
+ * The policies that records name, planned again from one of the caches. Undefined if a record names others
+ * than any of the caches plans. Throws PlanError.
+ */
 export function policiesNamed(
-  records: readonly KnownAttachment[],
+  records: readonly RememberedRecord[],
   caches: readonly NodeCache[],
 ): XfrmPolicy[] | undefined {
   const found = records.map((record) => {
     for (const cache of caches) {
       const policies = planAttachment(cache, record);
-      if (sameDigest(digestOf(policies), record.laid)) {
+      if (sameDigest(digestOf(policies), record.digest)) {
         return policies;
       }
     }
@@ -57,11 +64,14 @@ export function policiesNamed(
   return found.includes(undefined) ? undefined : found.flatMap((policies) => policies ?? []);
 }
 
-/** Reads all records; a file that is the same as in the call before is not read again: its record is the same object. */
-export function createRecordReader(runDir: string): () => KnownAttachments {
+/**
+ * Makes a function that reads all records. A file that is the same as in the call before is not read again,
+ * and its record is the same object.
+ */
+export function createRecordReader(runDir: string): () => RememberedRecords {
   type Found = {
     readonly stamp: string;
-    readonly record: KnownAttachment | undefined;
+    readonly record: RememberedRecord | undefined;
     readonly problem: string;
   };
   let before = new Map<string, Found>();
@@ -75,7 +85,7 @@ export function createRecordReader(runDir: string): () => KnownAttachments {
           name,
           stamp !== '' && former?.stamp === stamp
             ? former
-            : { stamp, ...knownOf(readJson(path, attachmentFormat)) },
+            : { stamp, ...foundIn(readJson(path, attachmentFormat)) },
         ];
       }),
     );
@@ -88,14 +98,17 @@ export function createRecordReader(runDir: string): () => KnownAttachments {
   };
 }
 
-function knownOf(read: ReadResult<Attachment>): { record: KnownAttachment | undefined; problem: string } {
+function foundIn(read: ReadResult<Attachment>): { record: RememberedRecord | undefined; problem: string } {
   return {
-    record: read.kind === 'ok' ? known(read.value) : undefined,
+    record: read.kind === 'ok' ? remembered(read.value) : undefined,
     problem: read.kind === 'ok' || read.kind === 'missing' ? '' : read.message,
   };
 }
 
-/** Records are never written in place: another content is another inode. Empty if there is no such file. */
+/**
+ * Tells whether a file has changed: records are never written in place, so another content is another inode.
+ * Empty without a file.
+ */
 function stampOf(path: string): string {
   const found = statSync(path, { bigint: true, throwIfNoEntry: false });
   return found === undefined ? '' : `${found.ino} ${found.mtimeNs} ${found.size}`;

@@ -4,7 +4,10 @@ import type { AgentState } from '../state.ts';
 /** How often charon is compared with the plan, whatever events say. */
 const CHARON_MS = 30_000;
 
-/** What has not been looked at for long, or did not end well. */
+/**
+ * What the next step has to take in although no event asks for it: everything after a step that failed,
+ * charon if it was not compared for CHARON_MS. Undefined: nothing.
+ */
 export function dueScope(
   { reconcileError, charonAt }: Pick<AgentState, 'reconcileError' | 'charonAt'>,
   now: number,

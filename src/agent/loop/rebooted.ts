@@ -1,7 +1,7 @@
 import type { Node } from '../../cluster/objects.ts';
 import { memoized } from '../../util/memo.ts';
 
-/** Node to boot ID, of those that tell it. */
+/** Boot ID by node name; a Node that tells none is left out. */
 export type BootIds = ReadonlyMap<string, string>;
 
 export const bootIdsOf = memoized(
@@ -14,7 +14,7 @@ export const bootIdsOf = memoized(
     ),
 );
 
-/** Nodes that have booted in between: they know nothing any more of the SAs that others have with them. */
+/** Names of nodes that have booted in between. They have lost the SAs that others have with them. */
 export function rebooted(before: BootIds, now: BootIds): string[] {
   if (before === now) {
     return [];

@@ -1,11 +1,21 @@
+/**
+ * When the node is brought in step. `reconcile` is the loop: it waits for a reason and runs one step after
+ * the other. A step (step.ts) takes one cache to kernel and charon; it calls `enforce` of the kernel room for
+ * the XFRM policies. follow.ts turns snapshots of the cluster into the cache that the next step takes. This
+ * room decides when, never what: it imports the rooms model, kernel, charon and enabling of the agent, and
+ * the plan.
+ */
+
 import { sameGround } from '../../ipsec/plan/plan.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
-import { type Scope, widest } from '../../util/wake.ts';
-import type { AgentEffects } from '../agent.ts';
+import { messageOf } from '../../util/message-of.ts';
+import type { Scope } from '../../util/wake.ts';
+import { widest } from '../../util/wake.ts';
+import type { AgentEffects } from '../effects.ts';
 import type { Acceptance } from '../enabling/acceptance.ts';
 import type { Enforced } from '../kernel/enforce.ts';
 import type { PolicyRef } from '../report/publish.ts';
-import { type AgentState, messageOf } from '../state.ts';
+import type { AgentState } from '../state.ts';
 import { dueScope } from './due.ts';
 import { createStepper } from './step.ts';
 
@@ -17,34 +27,32 @@ export interface ReconcileOptions {
   readonly effects: AgentEffects;
   readonly state: AgentState;
   readonly acceptance: Acceptance;
-  /** A step begins: whatever else keeps up with the cache may, too. */
+  /** Called when a step begins: whatever else keeps up with the cache begins now as well. */
   readonly onStep: () => void;
-  /** There is news for the heartbeat. */
-  readonly onNews: () => void;
 }
 
 /**
- * Keeps kernel and charon in step with the state's cache until the signal aborts. Only the kernel is waited for: what is slow beside it
- * holds back no event.
+ * Keeps kernel and charon in step with the state's cache until the signal aborts. The loop waits for the
+ * kernel alone: charon, which can be slow, holds back no event.
  */
 export async function reconcile(options: ReconcileOptions, signal: AbortSignal): Promise<void> {
-  const { effects, state, acceptance, onStep, onNews } = options;
-  const { charon, wake, log } = effects;
+  const { effects, state, acceptance, onStep } = options;
+  const { charon, kernel, wake, news, log } = effects;
   const stepper = createStepper({
     loadConnections: charon.load,
     pruneConnections: charon.prune,
     sleep: effects.sleep,
   });
 
-  /** Everything, if somebody else was at the kernel's policies. */
+  /** `all` if somebody else has changed the kernel's policies. */
   const verify = async (): Promise<Scope | undefined> =>
-    (await effects.undisturbed().catch(() => false)) ? undefined : 'all';
+    (await kernel.undisturbed().catch(() => false)) ? undefined : 'all';
 
-  const once = async (cache: NodeCache, policies: readonly PolicyRef[], scope: Scope): Promise<void> => {
+  const runStep = async (cache: NodeCache, policies: readonly PolicyRef[], scope: Scope): Promise<void> => {
     const fresh = state.sourceError === '' ? { ...cache, writtenAt: effects.now() } : cache;
     const kernelOnly = scope === 'change' && state.ground !== null && sameGround(state.ground, cache);
     const enforce = (next: NodeCache): Promise<Enforced> =>
-      effects.enforce(next, { pins: charon.pins(), trusting: scope !== 'all' });
+      kernel.enforce(next, { pins: charon.pins(), trusting: scope !== 'all' });
     state.ground = null;
     onStep();
     const started = effects.now();
@@ -53,20 +61,20 @@ export async function reconcile(options: ReconcileOptions, signal: AbortSignal):
       state.ground = cache;
       state.charonAt = kernelOnly ? state.charonAt : effects.now();
       state.planned = done.planned;
-      report(done, { generation: cache.generation, ms: effects.now() - started });
+      noteEnforced(done, { generation: cache.generation, ms: effects.now() - started });
       stepper.charon().then(
-        (mine) => (mine ? settle(cache, policies) : undefined),
+        (mine) => (mine ? noteInStep(cache, policies) : undefined),
         (error) => (kernelOnly ? undefined : charonFailed(error)),
       );
     } catch (error) {
       state.reconcileError = messageOf(error);
       log.error({ err: error, generation: cache.generation }, 'reconcile failed');
-      onNews();
+      news.notify();
     }
   };
 
   /** `ms`: from the beginning of the step until the kernel was done. */
-  const report = (done: Enforced, step: { readonly generation: number; readonly ms: number }): void => {
+  const noteEnforced = (done: Enforced, step: { readonly generation: number; readonly ms: number }): void => {
     state.reconcileError =
       done.conflicts.length === 0
         ? ''
@@ -77,22 +85,22 @@ export async function reconcile(options: ReconcileOptions, signal: AbortSignal):
   };
 
   /** Kernel and charon have it: the cluster may know. */
-  const settle = (cache: NodeCache, policies: readonly PolicyRef[]): void => {
+  const noteInStep = (cache: NodeCache, policies: readonly PolicyRef[]): void => {
     state.charonError = '';
     state.enforcedGeneration = cache.generation;
     state.enforcedPolicies = policies;
     acceptance
       .prepare(cache, policies, signal)
-      .then((news) => (news ? onNews() : undefined))
+      .then((changed) => (changed ? news.notify() : undefined))
       .catch((error) => log.error({ err: error }, 'acceptance not told'));
-    onNews();
+    news.notify();
   };
 
   const charonFailed = (error: unknown): void => {
     state.charonError = messageOf(error);
     state.ground = null;
     log.error({ err: error }, 'charon not brought in step');
-    onNews();
+    news.notify();
     void effects.sleep(RETRY_MS, signal).then(() => wake.notify('charon'));
   };
 
@@ -101,7 +109,7 @@ export async function reconcile(options: ReconcileOptions, signal: AbortSignal):
     if (state.cache !== null && !signal.aborted) {
       const scope = widest(woken, dueScope(state, effects.now())) ?? (await verify());
       if (scope !== undefined) {
-        await once(state.cache, state.policies, scope);
+        await runStep(state.cache, state.policies, scope);
       }
     }
   }

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { createEnforcer, type EnforceEffects } from '../../../src/agent/kernel/enforce.ts';
-import { known } from '../../../src/agent/kernel/records.ts';
+import { remembered } from '../../../src/agent/kernel/records.ts';
 import { planAttachment, planPolicies } from '../../../src/ipsec/plan/plan.ts';
 import type { XfrmPolicy } from '../../../src/ipsec/plan/types.ts';
 import { cellOf } from '../../../src/ipsec/xfrm/compare/checksum.ts';
@@ -44,7 +44,7 @@ function node(
     eachPolicy: async (take) => policies.map(inKernel).forEach(take),
     grace: async () => undefined,
     apply: async (operations) => void applied.push(...operations),
-    readAttachments: () => ({ records: records.map(known), complete }),
+    readAttachments: () => ({ records: records.map(remembered), complete }),
     writeAttachment: (record) => void written.push(record),
   };
   return { applied, written, effects };

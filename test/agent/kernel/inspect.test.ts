@@ -11,13 +11,15 @@ async function inspections(
   const left = [...answers];
   let now = 0;
   const inspecting = {
-    intact: async () => {
-      now += tookMs;
-      const answer = left.shift();
-      if (answer instanceof Error) {
-        throw answer;
-      }
-      return answer ?? true;
+    kernel: {
+      intact: async () => {
+        now += tookMs;
+        const answer = left.shift();
+        if (answer instanceof Error) {
+          throw answer;
+        }
+        return answer ?? true;
+      },
     },
     wake: { notify: (scope?: string) => void woken.push(scope), wait: async () => undefined },
     sleep: async (ms: number) => {

@@ -1,6 +1,7 @@
 import test from 'ava';
-import { type AgentEffects, runAgent } from '../../../src/agent/agent.ts';
+import { runAgent } from '../../../src/agent/agent.ts';
 import type { CharonLink } from '../../../src/agent/charon/link.ts';
+import type { AgentEffects } from '../../../src/agent/effects.ts';
 import { coming, harness, snapshot } from '../../helpers/unit/agent.ts';
 import { seedCache } from '../../helpers/unit/cache.ts';
 import { IN_STEP } from '../../helpers/unit/enforced.ts';
@@ -15,12 +16,15 @@ test('a step that fails is retried, and said in the heartbeat until it succeeds'
         notify: () => undefined,
         wait: async () => new Promise((next) => setTimeout(() => next('all'), 1)),
       },
-      async enforce() {
-        if (failures-- > 0) {
-          throw new Error('no XFRM here');
-        }
-        resolve();
-        return IN_STEP;
+      kernel: {
+        ...effects.kernel,
+        async enforce() {
+          if (failures-- > 0) {
+            throw new Error('no XFRM here');
+          }
+          resolve();
+          return IN_STEP;
+        },
       },
     };
     void runAgent(failing, null, abort.signal);
@@ -45,7 +49,7 @@ test('a policy of somebody else in the way is an error that names it', async (t)
             resolve();
           }
         },
-        enforce: async () => ({ ...IN_STEP, conflicts: [key] }),
+        kernel: { ...effects.kernel, enforce: async () => ({ ...IN_STEP, conflicts: [key] }) },
       },
       null,
       abort.signal,
@@ -80,10 +84,13 @@ test('pods that come and go elsewhere cost charon nothing, and no look at the wh
       },
       model: () => ({ content: contents[asked.length] ?? content, problems: [], phases: new Map() }),
       charon: { ...effects.charon, load: async () => void loads.push(asked.length) },
-      async enforce(_cache, { trusting }) {
-        asked.push(trusting);
-        setImmediate(next);
-        return IN_STEP;
+      kernel: {
+        ...effects.kernel,
+        async enforce(_cache, { trusting }) {
+          asked.push(trusting);
+          setImmediate(next);
+          return IN_STEP;
+        },
       },
     };
     void runAgent(following, null, abort.signal);
@@ -106,13 +113,16 @@ test('a kernel with another number of policies than before is compared at once',
         wait: () =>
           new Promise((proceed) => setTimeout(() => proceed(asked.length === 0 ? 'all' : undefined), 1)),
       },
-      undisturbed: async () => answers.shift() ?? true,
-      async enforce(_cache, { trusting }) {
-        asked.push(trusting);
-        if (asked.length === 2) {
-          resolve();
-        }
-        return IN_STEP;
+      kernel: {
+        ...effects.kernel,
+        undisturbed: async () => answers.shift() ?? true,
+        async enforce(_cache, { trusting }) {
+          asked.push(trusting);
+          if (asked.length === 2) {
+            resolve();
+          }
+          return IN_STEP;
+        },
       },
     };
     void runAgent(watching, null, abort.signal);
@@ -203,9 +213,12 @@ test('a step whose part of charon was left to a later one is told with that one'
       ...effects.charon,
       prune: () => new Promise((resolve) => prunes.push(() => resolve(undefined))),
     },
-    async enforce() {
-      setTimeout(proceed, 5);
-      return IN_STEP;
+    kernel: {
+      ...effects.kernel,
+      async enforce() {
+        setTimeout(proceed, 5);
+        return IN_STEP;
+      },
     },
   };
   void runAgent(following, null, abort.signal);

@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { Enforced } from '../../../src/agent/kernel/enforce.ts';
-import { createStepper, nextCache, type StepEffects, type Stepper } from '../../../src/agent/loop/step.ts';
+import { createStepper, type StepEffects, type Stepper } from '../../../src/agent/loop/step.ts';
+import { nextCache } from '../../../src/agent/model/next-cache.ts';
 import type { ConnectionConfig } from '../../../src/ipsec/plan/types.ts';
 import type { NodeCacheContent } from '../../../src/rundir/schema.ts';
 import { seedCache } from '../../helpers/unit/cache.ts';

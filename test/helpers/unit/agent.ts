@@ -1,6 +1,7 @@
 import { pino } from 'pino';
-import { type AgentEffects, REST_MS } from '../../../src/agent/agent.ts';
+import { REST_MS } from '../../../src/agent/agent.ts';
 import type { CharonLink } from '../../../src/agent/charon/link.ts';
+import type { AgentEffects } from '../../../src/agent/effects.ts';
 import type { Snapshot } from '../../../src/cluster/objects.ts';
 import type { NodeCache } from '../../../src/rundir/schema.ts';
 import { createWake } from '../../../src/util/wake.ts';
@@ -50,16 +51,19 @@ export function harness(overrides: Partial<AgentEffects> = {}): Harness {
     },
     charon,
     wake: createWake(),
+    news: createWake(),
     model: () => ({ content, problems: [], phases: new Map() }),
-    async enforce(cache) {
-      enforced.push(cache);
-      for (const waiter of waiters.filter(({ count }) => enforced.length >= count)) {
-        waiter.resolve();
-      }
-      return IN_STEP;
+    kernel: {
+      async enforce(cache) {
+        enforced.push(cache);
+        for (const waiter of waiters.filter(({ count }) => enforced.length >= count)) {
+          waiter.resolve();
+        }
+        return IN_STEP;
+      },
+      undisturbed: async () => true,
+      intact: async () => true,
     },
-    undisturbed: async () => true,
-    intact: async () => true,
     keepNetwork: async () => undefined,
     warmUp: async () => undefined,
     watchAttachments: () => undefined,
@@ -113,9 +117,12 @@ export function coming(
       problems: [],
       phases: new Map(),
     }),
-    async enforce() {
-      setImmediate(proceed);
-      return IN_STEP;
+    kernel: {
+      ...effects.kernel,
+      async enforce() {
+        setImmediate(proceed);
+        return IN_STEP;
+      },
     },
   };
   return { effects: following, done };

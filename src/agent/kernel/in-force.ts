@@ -6,22 +6,22 @@ import { createSums, type Sums } from '../../ipsec/xfrm/compare/sums.ts';
 import { samePolicy } from '../../ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../../ipsec/xfrm/operation.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
-import { type KnownAttachment, policiesNamed } from './records.ts';
+import { policiesNamed, type RememberedRecord } from './records.ts';
 
-/** Each key once, whatever SA the policies are held to. */
+/** Policies by key, pinned to an SA or not. */
 type Policies = ReadonlyMap<PolicyKey, XfrmPolicy>;
 
-/** What the kernel has of ours when a step has ended well. */
-export interface Laid {
+/** What the kernel has of ours, and what that was made from, as the last step that ended well left it. */
+export interface InForce {
   readonly cache: NodeCache;
   readonly pins: Pins;
-  readonly records: readonly KnownAttachment[];
-  /** What they make is not kept: it can be made again, from the same ground. */
+  readonly records: readonly RememberedRecord[];
+  /** The plan's pieces by key. Their policies are not kept: a piece makes the same ones again. */
   readonly pieces: ReadonlyMap<string, PlanPiece>;
   readonly keys: Set<PolicyKey>;
   /** Keys that are in more than one piece. */
   readonly shared: ReadonlySet<PolicyKey>;
-  /** Of all policies. The same object as long as nothing else than changes has happened. */
+  /** Checksums of all policies. Another object after the kernel was compared as a whole. */
   readonly sums: Sums;
 }
 
@@ -29,13 +29,16 @@ export interface Laid {
 export interface Wanted {
   readonly cache: NodeCache;
   readonly pins: Pins;
-  readonly records: readonly KnownAttachment[];
+  readonly records: readonly RememberedRecord[];
   readonly pieces: readonly PlanPiece[];
 }
 
-/** The whole plan, each key once; where two pieces have it, the later one's policy. Throws PlanError. */
-export function lay({ pieces, ...wanted }: Wanted): { laid: Laid; policies: Policies } {
-  const laid = new Map<string, PlanPiece>();
+/**
+ * All policies that are wanted, by key, and what is in force once the kernel has them. Where two pieces have
+ * a policy of one key, the later piece wins. Throws PlanError.
+ */
+export function wholePlan({ pieces, ...wanted }: Wanted): { inForce: InForce; policies: Policies } {
+  const byKey = new Map<string, PlanPiece>();
   const policies = new Map<PolicyKey, XfrmPolicy>();
   const shared = new Set<PolicyKey>();
   for (const piece of pieces) {
@@ -46,10 +49,10 @@ export function lay({ pieces, ...wanted }: Wanted): { laid: Laid; policies: Poli
       }
       policies.set(key, pin(policy, wanted.pins));
     }
-    laid.set(piece.key, piece);
+    byKey.set(piece.key, piece);
   }
   const sums = createSums(policies.values());
-  return { laid: { ...wanted, pieces: laid, keys: new Set(policies.keys()), shared, sums }, policies };
+  return { inForce: { ...wanted, pieces: byKey, keys: new Set(policies.keys()), shared, sums }, policies };
 }
 
 function policiesOf({ make }: PlanPiece): Policies {
@@ -59,30 +62,33 @@ function policiesOf({ make }: PlanPiece): Policies {
 export interface Change {
   /** Adds and updates, then deletes. */
   readonly operations: readonly Operation[];
-  /** Policies that ADD has laid, less those that DEL has removed. */
+  /** How many policies ADD has laid, less those that DEL has removed. */
   readonly byPlugin: number;
-  /** What is laid when they are done. It takes over what it was made from, which is of no more use. */
-  readonly settle: () => Laid;
+  /**
+   * Call it once the operations took effect: returns what is in force then. It reuses the sets of the value
+   * before, which must not be used any more.
+   */
+  readonly done: () => InForce;
 }
 
-/** Pieces and records by what becomes of them. */
+/** Pieces of the plan and attachment records, by what becomes of them. */
 interface Arrangement {
   readonly staying: ReadonlyMap<string, PlanPiece>;
   readonly leaving: readonly PlanPiece[];
   readonly arriving: ReadonlyMap<PlanPiece, Policies>;
-  readonly gone: readonly KnownAttachment[];
-  readonly come: readonly KnownAttachment[];
+  readonly gone: readonly RememberedRecord[];
+  readonly come: readonly RememberedRecord[];
 }
 
-/** What is at the address of a record that came or went begins anew. */
-function arrange(laid: Laid, { pieces, records }: Pick<Wanted, 'pieces' | 'records'>): Arrangement {
-  const gone = without(laid.records, records);
-  const come = without(records, laid.records);
+/** A piece about the address of a record that came or went counts as new: ADD or DEL was at its policies. */
+function arrange(inForce: InForce, { pieces, records }: Pick<Wanted, 'pieces' | 'records'>): Arrangement {
+  const gone = without(inForce.records, records);
+  const come = without(records, inForce.records);
   const touched = new Set([...gone, ...come].flatMap(({ addresses }) => addresses));
   const next = new Set(pieces.map(({ key }) => key));
   const stays = ({ key, served = '' }: PlanPiece): boolean => next.has(key) && !touched.has(served);
-  const staying = new Map([...laid.pieces].filter(([, piece]) => stays(piece)));
-  const leaving = [...laid.pieces.values()].filter((piece) => !stays(piece));
+  const staying = new Map([...inForce.pieces].filter(([, piece]) => stays(piece)));
+  const leaving = [...inForce.pieces.values()].filter((piece) => !stays(piece));
   const arriving = new Map(
     pieces.filter(({ key }) => !staying.has(key)).map((piece) => [piece, policiesOf(piece)]),
   );
@@ -90,16 +96,17 @@ function arrange(laid: Laid, { pieces, records }: Pick<Wanted, 'pieces' | 'recor
 }
 
 /**
- * From what is laid to what is wanted, without a look at the kernel: DEL has removed the policies of records that are gone, ADD has laid those
- * of records that have come. Undefined if that cannot be told: the ground has changed, two pieces share a key, or a record names other
- * policies than either cache plans. Throws PlanError.
+ * The operations that lead from what is in force to what is wanted, without a look at the kernel: DEL has
+ * removed the policies of records that are gone, ADD has laid those of records that have come. Undefined if
+ * that cannot be told: the ground has changed, two pieces share a key, or a record names other policies than
+ * either cache plans. Throws PlanError.
  */
-export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | undefined {
-  if (!sameGround(laid.cache, wanted.cache)) {
+export function changeOf(inForce: InForce, { pieces, ...wanted }: Wanted): Change | undefined {
+  if (!sameGround(inForce.cache, wanted.cache)) {
     return undefined;
   }
-  const { staying, leaving, arriving, gone, come } = arrange(laid, { ...wanted, pieces });
-  const caches = [laid.cache, wanted.cache];
+  const { staying, leaving, arriving, gone, come } = arrange(inForce, { ...wanted, pieces });
+  const caches = [inForce.cache, wanted.cache];
   const [removed, added] = [policiesNamed(gone, caches), policiesNamed(come, caches)];
   if (removed === undefined || added === undefined) {
     return undefined;
@@ -115,28 +122,28 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     }
   };
 
-  const moved = repinned(laid.pins, wanted.pins);
+  const moved = repinned(inForce.pins, wanted.pins);
   for (const [key, policy] of moved.size === 0 ? [] : policiesIn([...staying.values()].map(policiesOf))) {
     if (moved.has(policy.template.reqid)) {
-      if (laid.shared.has(key)) {
+      if (inForce.shared.has(key)) {
         return undefined;
       }
-      const [next, previous] = [pin(policy, wanted.pins), pin(policy, laid.pins)];
+      const [next, previous] = [pin(policy, wanted.pins), pin(policy, inForce.pins)];
       put(next, previous);
       unsummed.push(previous);
       summed.push(next);
     }
   }
 
-  // The set of all keys is not copied for the few that change.
+  // Only the keys that change are noted: a copy of the set of all keys would cost more than the rest.
   const changed = new Map<PolicyKey, boolean>();
-  const held = (key: PolicyKey): boolean => changed.get(key) ?? laid.keys.has(key);
+  const isKept = (key: PolicyKey): boolean => changed.get(key) ?? inForce.keys.has(key);
   const present = new Map<PolicyKey, XfrmPolicy>();
   for (const [key, policy] of policiesIn(leaving.map(policiesOf))) {
-    if (laid.shared.has(key)) {
+    if (inForce.shared.has(key)) {
       return undefined;
     }
-    const previous = pin(policy, laid.pins);
+    const previous = pin(policy, inForce.pins);
     changed.set(key, false);
     present.set(key, previous);
     unsummed.push(previous);
@@ -148,7 +155,7 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     present.set(policyKey(policy), policy);
   }
   for (const [key, policy] of policiesIn(arriving.values())) {
-    if (held(key)) {
+    if (isKept(key)) {
       return undefined;
     }
     const next = pin(policy, wanted.pins);
@@ -158,14 +165,14 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     summed.push(next);
   }
   for (const [key, policy] of present) {
-    if (held(key)) {
+    if (isKept(key)) {
       return undefined;
     }
     operations.push({ op: 'delete', policy });
   }
 
-  const settle = (): Laid => {
-    const { keys, shared, sums } = laid;
+  const done = (): InForce => {
+    const { keys, shared, sums } = inForce;
     for (const [key, is] of changed) {
       if (is) {
         keys.add(key);
@@ -175,16 +182,20 @@ export function changeOf(laid: Laid, { pieces, ...wanted }: Wanted): Change | un
     }
     unsummed.forEach(sums.remove);
     summed.forEach(sums.add);
-    // The new ones, so that no former cache is kept for the sake of an old one.
+    // The new pieces, although they make the same: an old one would keep the cache alive that it was made
+    // from.
     const next = new Map(pieces.map((piece) => [piece.key, piece]));
     return { ...wanted, pieces: next, keys, shared, sums };
   };
-  return { operations, byPlugin: added.length - removed.length, settle };
+  return { operations, byPlugin: added.length - removed.length, done };
 }
 
-function without(records: readonly KnownAttachment[], others: readonly KnownAttachment[]): KnownAttachment[] {
-  const known = new Set(others);
-  return records.filter((record) => !known.has(record));
+function without(
+  records: readonly RememberedRecord[],
+  others: readonly RememberedRecord[],
+): RememberedRecord[] {
+  const excluded = new Set(others);
+  return records.filter((record) => !excluded.has(record));
 }
 
 function policiesIn(pieces: Iterable<Policies>): [PolicyKey, XfrmPolicy][] {

@@ -2,7 +2,7 @@ import { deepStrictEqual, strictEqual } from 'node:assert';
 import test from 'ava';
 import fc from 'fast-check';
 import { createEnforcer } from '../../../src/agent/kernel/enforce.ts';
-import { type KnownAttachment, known } from '../../../src/agent/kernel/records.ts';
+import { type RememberedRecord, remembered } from '../../../src/agent/kernel/records.ts';
 import { type Pins, pin } from '../../../src/ipsec/charon/sas/pins.ts';
 import { policyKey } from '../../../src/ipsec/plan/ours.ts';
 import { planAttachment, planPolicies } from '../../../src/ipsec/plan/plan.ts';
@@ -16,9 +16,9 @@ import { corednsAttachment, seedCache } from '../../helpers/unit/cache.ts';
 function createNode() {
   const kernel = new Map<string, XfrmPolicy>();
   let records: Attachment[] = [];
-  const memory = new WeakMap<Attachment, KnownAttachment>();
-  const remembered = (record: Attachment): KnownAttachment => {
-    const found = memory.get(record) ?? known(record);
+  const memory = new WeakMap<Attachment, RememberedRecord>();
+  const remember = (record: Attachment): RememberedRecord => {
+    const found = memory.get(record) ?? remembered(record);
     memory.set(record, found);
     return found;
   };
@@ -50,7 +50,7 @@ function createNode() {
         }
       }
     },
-    readAttachments: () => ({ records: records.map(remembered), complete: true }),
+    readAttachments: () => ({ records: records.map(remember), complete: true }),
     writeAttachment: (record) => {
       records = records.map((one) => (one.containerId === record.containerId ? record : one));
     },
@@ -219,13 +219,13 @@ test('a kernel that is not what was trusted is compared as a whole', async (t) =
 test('a record with policies that no cache plans is compared as a whole, whether it comes or goes', async (t) => {
   const ids = { schema: 1, ifName: 'eth0', netns: '', network: 'pods', createdAt: 1 } as const;
   const [strange] = planPolicies(seed, []);
-  const record = known({
+  const record = remembered({
     ...ids,
     ...corednsAttachment,
     containerId: 'a',
     policies: strange === undefined ? [] : [strange],
   });
-  let records: KnownAttachment[] = [];
+  let records: RememberedRecord[] = [];
   const enforcer = createEnforcer({
     eachPolicy: async () => undefined,
     grace: async () => undefined,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { pino } from 'pino';
-import { createNodeEnforcer } from '../../../src/agent/kernel/node.ts';
+import { createNodeKernel } from '../../../src/agent/kernel/node-kernel.ts';
 import { createRecordReader } from '../../../src/agent/kernel/records.ts';
 import { planAttachment, planPolicies } from '../../../src/ipsec/plan/plan.ts';
 import { applyOperations } from '../../../src/ipsec/xfrm/write/apply.ts';
@@ -19,7 +19,7 @@ function folder(t: ExecutionContext): string {
 
 test('a policy that somebody else removed is noticed by the next small step, and by a look', async (t) => {
   const kernel = createFakeKernel();
-  const node = createNodeEnforcer(folder(t), { ...kernel, ip: '/ip' }, pino({ level: 'silent' }));
+  const node = createNodeKernel(folder(t), { ...kernel, ip: '/ip' }, pino({ level: 'silent' }));
   const cache = seedCache();
   await node.enforce(cache, {});
   t.true(await node.undisturbed());
@@ -43,7 +43,7 @@ test('a policy that somebody else changed in its place is seen by an inspection,
     return await kernel.stream(command, take);
   };
   const iproute2 = { run: kernel.run, stream, ip: '/ip' };
-  const node = createNodeEnforcer(folder(t), iproute2, pino({ level: 'silent' }));
+  const node = createNodeKernel(folder(t), iproute2, pino({ level: 'silent' }));
   t.false(await node.intact(), 'nothing is laid');
   const cache = seedCache();
   await node.enforce(cache, {});
@@ -81,7 +81,7 @@ test('what the plugin lays while the kernel is inspected is no disturbance once 
     return await kernel.stream(command, take);
   };
   const iproute2 = { run: kernel.run, stream, ip: '/ip' };
-  const node = createNodeEnforcer(runDir, iproute2, pino({ level: 'silent' }));
+  const node = createNodeKernel(runDir, iproute2, pino({ level: 'silent' }));
   const cache = seedCache();
   await node.enforce(cache, {});
 

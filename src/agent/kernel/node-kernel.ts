@@ -1,4 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
+/**
+ * The XFRM policies of this node. NodeKernel is the whole of this room to the others: bring the kernel to
+ * what is wanted, ask whether anybody else was at it, ask whether each policy is as it was laid. Behind it:
+ * enforce.ts compares or applies what has changed, in-force.ts remembers what the kernel has, records.ts
+ * reads what ADD did, inspect.ts looks now and then. It imports ipsec and rundir, and nothing of the agent's
+ * other rooms.
+ */
 import type { Logger } from 'pino';
 import type { StreamingIproute2 } from '../../ipsec/xfrm/iproute2.ts';
 import { countPolicies, type EachOptions, eachPolicy } from '../../ipsec/xfrm/kernel.ts';
@@ -7,21 +13,24 @@ import { deleteAttachment, writeAttachment } from '../../rundir/attachments.ts';
 import { type LockOptions, withLock } from '../../rundir/lock.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 import { writeNodeCache } from '../../rundir/write.ts';
+import { sleep } from '../../util/sleep.ts';
 import { createEnforcer, type Enforced, type EnforceOptions } from './enforce.ts';
-import { createRecordReader, type KnownAttachment, type KnownAttachments } from './records.ts';
-
-/** Waits without failing: an abort ends the wait. */
-export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
-  await delay(ms, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
-}
+import { createRecordReader, type RememberedRecord, type RememberedRecords } from './records.ts';
 
 /** ADD and DEL hold the lock for milliseconds; a batch of 100,000 policies holds it for seconds. */
 export const LOCK: LockOptions = { timeoutMs: 60_000, sleep, now: Date.now };
 
-export interface NodeEnforcer {
-  /** Writes the cache and brings the kernel in step, under the lock: an ADD sees the new cache, or we see its record. */
+/** The kernel's policies of this node, and all that is remembered of them. */
+export interface NodeKernel {
+  /**
+   * Writes the node cache and brings the kernel in step with it, under the lock: an ADD that comes meanwhile
+   * either reads the new cache, or its record is seen here. Throws PlanError, XfrmError, LockError.
+   */
   enforce(cache: NodeCache, options: EnforceOptions): Promise<Enforced>;
-  /** False if the kernel has not as many policies as when `enforce` ended: somebody else was at it. Throws XfrmError. */
+  /**
+   * False if the kernel has another number of policies than after `enforce`: somebody else was at it. Throws
+   * XfrmError.
+   */
   undisturbed(): Promise<boolean>;
   /** False if one of the kernel's policies is not as it was laid. Holds up nobody. Throws XfrmError. */
   intact(): Promise<boolean>;
@@ -30,10 +39,12 @@ export interface NodeEnforcer {
 /** Reading at leisure takes a quarter of the time. */
 const LEISURE: EachOptions = { pause: (tookMs) => sleep(3 * tookMs), timeoutMs: 300_000 };
 
-/** From ADD's policies in the kernel to the agent's knowledge of them. */
+/**
+ * How long it takes from ADD's policies in the kernel until the agent has read ADD's record; milliseconds.
+ */
 const GRACE_MS = 2_000;
 
-export function createNodeEnforcer(runDir: string, iproute2: StreamingIproute2, log: Logger): NodeEnforcer {
+export function createNodeKernel(runDir: string, iproute2: StreamingIproute2, log: Logger): NodeKernel {
   const read = createRecordReader(runDir);
   const enforcer = createEnforcer({
     eachPolicy: (take, pace) => eachPolicy(iproute2, take, pace === undefined ? {} : LEISURE),
@@ -41,13 +52,14 @@ export function createNodeEnforcer(runDir: string, iproute2: StreamingIproute2, 
     apply: async (operations) => {
       counted = (await applyCounted(iproute2, operations)).count;
     },
-    readAttachments: () => currentAttachments(runDir, read(), log),
+    readAttachments: () => currentRecords(runDir, read(), log),
     writeAttachment: (attachment) => writeAttachment(runDir, attachment),
   });
+  /** How many policies the kernel had after the last `enforce`, whoever wrote them. */
   let count: number | undefined;
-  /** By the batch of the current step. */
+  /** As the batch of the current pass has counted them. */
   let counted: number | undefined;
-  const step = async (cache: NodeCache, options: EnforceOptions): Promise<Enforced> => {
+  const pass = async (cache: NodeCache, options: EnforceOptions): Promise<Enforced> => {
     counted = undefined;
     const enforced = await enforcer.enforce(cache, options);
     count = counted ?? (await countPolicies(iproute2).catch(() => undefined));
@@ -59,28 +71,28 @@ export function createNodeEnforcer(runDir: string, iproute2: StreamingIproute2, 
         const before = count;
         count = undefined;
         writeNodeCache(runDir, cache);
-        const enforced = await step(cache, options);
+        const enforced = await pass(cache, options);
         const { compared, added, deleted, byPlugin } = enforced;
         const expected = before === undefined ? undefined : before + added - deleted + byPlugin;
         return compared || (expected !== undefined && count === expected)
           ? enforced
-          : await step(cache, { ...options, trusting: false });
+          : await pass(cache, { ...options, trusting: false });
       }),
     undisturbed: async () => count !== undefined && (await countPolicies(iproute2)) === count,
     intact: enforcer.intact,
   };
 }
 
-/** All records; where two hold one address, the earlier one's DEL was lost and it is dropped. */
-function currentAttachments(
+/** All records. Where two hold one address, the earlier one's DEL was lost, and its record is deleted. */
+function currentRecords(
   runDir: string,
-  { records, problems }: KnownAttachments,
+  { records, problems }: RememberedRecords,
   log: Logger,
-): { records: KnownAttachment[]; complete: boolean } {
+): { records: RememberedRecord[]; complete: boolean } {
   for (const problem of problems) {
     log.warn({ problem }, 'attachment record not read');
   }
-  const holders = new Map<string, KnownAttachment>();
+  const holders = new Map<string, RememberedRecord>();
   for (const record of [...records].sort((a, b) => a.createdAt - b.createdAt)) {
     for (const address of record.addresses) {
       holders.set(address, record);
