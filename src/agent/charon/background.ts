@@ -7,7 +7,7 @@ import type { ConnectionConfig } from '../../ipsec/plan/types.ts';
 import { connectVici } from '../../ipsec/vici/session.ts';
 import { deleteState, listStates } from '../../ipsec/xfrm/kernel.ts';
 import type { ChildRef } from '../enabling/first-use.ts';
-import { type CharonSessionOptions, CONNECT_MS } from './session.ts';
+import { type CharonSessionOptions, CONNECT_MS } from './session-options.ts';
 
 const INITIATE_MS = 15_000;
 const AT_ONCE = 8;

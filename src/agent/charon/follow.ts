@@ -5,7 +5,7 @@ import { isAnnouncement, pinsFor } from '../../ipsec/charon/sas/pins.ts';
 import type { ConnectionConfig } from '../../ipsec/plan/types.ts';
 import { createDeadPeers } from './dead-peers.ts';
 import type { Pinning } from './pinning.ts';
-import type { CharonSessionOptions } from './session.ts';
+import type { CharonSessionOptions } from './session-options.ts';
 import { createTrapWatch, type RepairEffects } from './trap-watch.ts';
 
 export interface FollowOptions extends Pick<CharonSessionOptions, 'onDown' | 'onFailures' | 'onError'> {

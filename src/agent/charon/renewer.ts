@@ -2,7 +2,7 @@ import type { Charon } from '../../ipsec/charon/charon.ts';
 import type { ConnectionConfig } from '../../ipsec/plan/types.ts';
 import type { NodeIdentity } from '../../pki/identity.ts';
 import { dueConnections, type RenewalEffects, renewStale, type Service } from './renewal.ts';
-import type { CharonSessionOptions } from './session.ts';
+import type { CharonSessionOptions } from './session-options.ts';
 
 export interface RenewerOptions
   extends Pick<CharonSessionOptions, 'rekeyAfter' | 'onFailures'>,

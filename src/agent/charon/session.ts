@@ -1,45 +1,19 @@
 import { createCharon } from '../../ipsec/charon/client.ts';
 import type { Failure } from '../../ipsec/charon/log/failures.ts';
-import type { Profile } from '../../ipsec/charon/profile.ts';
 import { assertSupported } from '../../ipsec/charon/supported.ts';
 import { CONNECTION_PREFIX } from '../../ipsec/plan/connections.ts';
 import type { ConnectionConfig } from '../../ipsec/plan/types.ts';
 import { connectVici } from '../../ipsec/vici/session.ts';
-import type { Iproute2 } from '../../ipsec/xfrm/iproute2.ts';
 import { listStates } from '../../ipsec/xfrm/kernel.ts';
-import type { NodeIdentity } from '../../pki/identity.ts';
 import { sleep } from '../../util/sleep.ts';
 import { adoptOrphans, bringUp } from './background.ts';
 import { follow } from './follow.ts';
 import type { CharonSession } from './link.ts';
-import type { Pace } from './pace.ts';
 import { createPinning } from './pinning.ts';
-import type { Service } from './renewal.ts';
 import { createRenewer } from './renewer.ts';
+import { type CharonSessionOptions, CONNECT_MS } from './session-options.ts';
 import { type RepairEffects, replaceGhosts } from './trap-watch.ts';
 
-export interface CharonSessionOptions {
-  /** charon's VICI socket. */
-  readonly path: string;
-  readonly profile: Profile;
-  readonly iproute2: Iproute2;
-  /** What a CHILD_SA serves before it is replaced. */
-  readonly rekeyAfter: Service;
-  readonly pace: Pace;
-  /** For which the controller waits for a node that is to bring up what live traffic will need. */
-  readonly phaseLimitMs: number;
-  readonly readIdentity: () => Promise<NodeIdentity>;
-  /** An SA went down: with an older agent's configuration its trap may have come back. */
-  readonly onDown: () => void;
-  /** A negotiation failed, or one that had failed succeeded. */
-  readonly onFailures: () => void;
-  /** What policies are held to has changed. */
-  readonly onPins: () => void;
-  readonly onOrphans: (replaced: number) => void;
-  readonly onError: (error: unknown) => void;
-}
-
-export const CONNECT_MS = 5_000;
 /** For a child that packets wait for. */
 const ASKED_FOR_MS = 5_000;
 /** How often charon's SAs are looked for in the kernel, whether that asks for one or not. */
