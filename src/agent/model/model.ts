@@ -1,10 +1,9 @@
 import { parseNodes } from '../../cluster/nodes.ts';
 import type { ClusterObjects, ObjectProblem } from '../../cluster/objects.ts';
 import { resolveEntries } from '../../cluster/policies/entries.ts';
-import { type KnownItems, parseItems } from '../../cluster/policies/items.ts';
+import { parseItems } from '../../cluster/policies/items.ts';
 import { configNames, PODS_CHILD } from '../../ipsec/plan/child.ts';
 import { tunnelEnds } from '../../ipsec/plan/ends.ts';
-import type { Phase } from '../../ipsec/plan/types.ts';
 import type { CacheChild, CacheNode, CachePeer, NodeCacheContent } from '../../rundir/schema.ts';
 import { memoized, steady } from '../../util/memo.ts';
 import { buildChildren, unlistedPorts } from './children.ts';
@@ -13,34 +12,7 @@ import { placeEndpoints } from './endpoints.ts';
 import { phaseLookup, phaseOfMesh } from './phases.ts';
 import { podsOf, podsOfCluster } from './pods.ts';
 import { assignReqids } from './reqids.ts';
-
-export interface ModelInput {
-  readonly objects: ClusterObjects;
-  readonly nodeName: string;
-  readonly childSaScope: NodeCacheContent['childSaScope'];
-  /** Node addresses are clients too (`nodeTraffic`). */
-  readonly nodeTraffic?: boolean;
-  readonly strict?: boolean;
-  /** False: what goes to endpoints that this node has not read of yet goes in the clear. */
-  readonly protectUnlisted?: boolean;
-  /** How far each IPsecPolicy's new ports are; a policy that is missing here is required. */
-  readonly phases?: ReadonlyMap<string, Phase>;
-  /** What was computed before: it keeps reqids stable, and what was required once stays required. */
-  readonly previous: Pick<
-    NodeCacheContent,
-    'peers' | 'departed' | 'node' | 'entries' | 'mesh' | 'meshPhase'
-  > | null;
-  /** Milliseconds since the epoch. */
-  readonly now: number;
-  /** What was accepted before: it stays in force if an edit breaks it. */
-  readonly knownItems: KnownItems;
-}
-
-export interface Model {
-  readonly content: NodeCacheContent;
-  readonly knownItems: KnownItems;
-  readonly problems: readonly ObjectProblem[];
-}
+import type { Model, ModelInput } from './types.ts';
 
 /** This node is not among the nodes, or has no address or pod CIDR yet: nothing can be decided. */
 export class ModelError extends Error {

@@ -4,7 +4,7 @@ import { strongest } from '../../ipsec/plan/phase.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';
 import type { CacheEntry } from '../../rundir/schema.ts';
 import { memoized } from '../../util/memo.ts';
-import type { ModelInput } from './model.ts';
+import type { ModelInput } from './types.ts';
 
 type PhaseInput = Pick<ModelInput, 'phases' | 'previous'>;
 

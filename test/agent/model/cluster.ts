@@ -1,4 +1,5 @@
-import { buildNodeCache, type Model, type ModelInput } from '../../../src/agent/model/model.ts';
+import { buildNodeCache } from '../../../src/agent/model/model.ts';
+import type { Model, ModelInput } from '../../../src/agent/model/types.ts';
 import type {
   ClusterObjects,
   EndpointSlice,

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { DEPARTED_MS } from '../../../src/agent/model/departed.ts';
-import type { Model } from '../../../src/agent/model/model.ts';
+import type { Model } from '../../../src/agent/model/types.ts';
 import { planPolicies } from '../../../src/ipsec/plan/plan.ts';
 import { build, item, node, policy, service, slice } from './cluster.ts';
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Model } from '../../../src/agent/model/model.ts';
+import type { Model } from '../../../src/agent/model/types.ts';
 import type { Phase } from '../../../src/ipsec/plan/types.ts';
 import { build, item, policy, service, slice } from './cluster.ts';
 
