@@ -45,7 +45,7 @@ async function replaceWith(
       await setTimeout(pace.holdMs);
     },
     initiate: (connection, child) => charon.initiate(connection, child, INITIATE_MS),
-    settle: () => setTimeout(pace.inFlightMs),
+    drain: () => setTimeout(pace.inFlightMs),
     deleteKernel: (sa) => deleteState(iproute2, sa),
   });
 }

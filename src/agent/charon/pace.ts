@@ -3,7 +3,7 @@ export interface Pace {
   /** For the peer's agent to see an announcement, and to hold its policies to the SAs that it sends through. */
   readonly holdMs: number;
   /** For the initiator of a CHILD_SA to have it, once the responder has. */
-  readonly settleMs: number;
+  readonly installMs: number;
   /** For the peer's agent to let go again. */
   readonly inFlightMs: number;
   /** For our own policies to be let go, and what was sent through the old SAs to arrive. */
@@ -14,5 +14,5 @@ export interface Pace {
 
 export function paceOf(holdS: number): Pace {
   const holdMs = holdS * 1_000;
-  return { holdMs, settleMs: holdMs / 2, inFlightMs: 2 * holdMs, releaseMs: holdMs, lastMs: 6 * holdMs };
+  return { holdMs, installMs: holdMs / 2, inFlightMs: 2 * holdMs, releaseMs: holdMs, lastMs: 6 * holdMs };
 }

@@ -13,7 +13,7 @@ export interface Pinning {
 }
 
 export function createPinning(
-  { settleMs, lastMs }: Pick<Pace, 'settleMs' | 'lastMs'>,
+  { installMs, lastMs }: Pick<Pace, 'installMs' | 'lastMs'>,
   onChange: () => void,
 ): Pinning {
   const held = new Map<number, { readonly spi: number; timer: NodeJS.Timeout }>();
@@ -36,7 +36,7 @@ export function createPinning(
       const pin = held.get(reqid);
       if (pin !== undefined) {
         clearTimeout(pin.timer);
-        pin.timer = setTimeout(release(reqid), settleMs);
+        pin.timer = setTimeout(release(reqid), installMs);
       }
     },
     letGo(reqid, spi) {

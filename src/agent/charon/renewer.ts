@@ -29,16 +29,16 @@ export interface Renewer {
 export function createRenewer(charon: Charon, options: RenewerOptions): Renewer {
   const { planned, inTurn, sleep, signal, rekeyAfter, onFailures, onError } = options;
   let again = false;
-  let settling: Promise<void> | undefined;
+  let running: Promise<void> | undefined;
 
   /** What is stale is replaced, again and again until it is. What becomes stale meanwhile is not kept waiting by a peer that refuses. */
-  const settle = (): Promise<void> => {
+  const demandRenewal = (): Promise<void> => {
     again = true;
-    settling ??= settleAll();
-    return settling;
+    running ??= renewUntilNoneIsStale();
+    return running;
   };
 
-  const settleAll = async (): Promise<void> => {
+  const renewUntilNoneIsStale = async (): Promise<void> => {
     while (again && !signal.aborted) {
       again = false;
       const failed = await renewStale(charon, planned(), options).catch((error) => {
@@ -51,7 +51,7 @@ export function createRenewer(charon: Charon, options: RenewerOptions): Renewer 
       }
       again ||= failed > 0;
     }
-    settling = undefined;
+    running = undefined;
     charon.renewing(false);
   };
 
@@ -64,7 +64,7 @@ export function createRenewer(charon: Charon, options: RenewerOptions): Renewer 
       charon.renewing(true);
       charon.replace(due);
       await inTurn(() => charon.load(planned()));
-      void settle();
+      void demandRenewal();
     }
   };
 
@@ -93,7 +93,7 @@ export function createRenewer(charon: Charon, options: RenewerOptions): Renewer 
       charon.renewing(true);
       await inTurn(() => loadAnew(former, next));
       onFailures();
-      await settle();
+      await demandRenewal();
     },
   };
 }

@@ -46,7 +46,7 @@ async function following(t: ExecutionContext) {
   } as unknown as Charon;
   await follow(charon, {
     failures,
-    pinning: createPinning({ settleMs: 20, lastMs: 20 }, () => undefined),
+    pinning: createPinning({ installMs: 20, lastMs: 20 }, () => undefined),
     repair: {
       charon,
       listKernel: async () => [],

@@ -6,7 +6,7 @@ const REQID = 10_000_001;
 
 test('held until the child has come up and the initiator has it, too', async (t) => {
   let changes = 0;
-  const pinning = createPinning({ settleMs: 20, lastMs: 10_000 }, () => {
+  const pinning = createPinning({ installMs: 20, lastMs: 10_000 }, () => {
     changes += 1;
   });
   pinning.add(new Map([[REQID, 0xc1]]));
@@ -20,7 +20,7 @@ test('held until the child has come up and the initiator has it, too', async (t)
 });
 
 test('a hold ends by itself, with the SA, and with the session', async (t) => {
-  const pinning = createPinning({ settleMs: 20, lastMs: 20 }, () => undefined);
+  const pinning = createPinning({ installMs: 20, lastMs: 20 }, () => undefined);
   pinning.add(new Map([[REQID, 0xc1]]));
   await sleep(60);
   t.is(pinning.pins().size, 0);

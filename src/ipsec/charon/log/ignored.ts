@@ -42,6 +42,6 @@ export function stateOfTrap(sas: readonly IkeSa[], reqid: number): 'up' | 'pendi
   if (children.some((child) => child.reqid === reqid && isStanding(child))) {
     return 'up';
   }
-  const settled = sas.every(({ state, negotiating }) => state === 'ESTABLISHED' && !negotiating);
-  return sas.length > 0 && settled ? 'stuck' : 'pending';
+  const idle = sas.every(({ state, negotiating }) => state === 'ESTABLISHED' && !negotiating);
+  return sas.length > 0 && idle ? 'stuck' : 'pending';
 }

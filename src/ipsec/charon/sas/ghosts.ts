@@ -10,7 +10,7 @@ export interface Ghost {
 }
 
 /** Younger ones may not be in the kernel's list yet. Seconds. */
-export const SETTLED_S = 5;
+export const GHOST_MIN_AGE_S = 5;
 
 /** List charon's SAs first, then the kernel's. */
 export function findGhosts(sas: readonly IkeSa[], kernel: readonly KernelSa[]): Ghost[] {
@@ -21,7 +21,7 @@ export function findGhosts(sas: readonly IkeSa[], kernel: readonly KernelSa[]): 
         ({ state, reqid, installedFor = 0, spiIn = 0, spiOut = 0 }) =>
           state === 'INSTALLED' &&
           isOurReqid(reqid) &&
-          installedFor >= SETTLED_S &&
+          installedFor >= GHOST_MIN_AGE_S &&
           !(present.has(`${sa.localHost} ${spiIn}`) && present.has(`${sa.remoteHost} ${spiOut}`)),
       )
       .map(({ name, uniqueId }) => ({ connection: sa.connection, child: name, uniqueId })),

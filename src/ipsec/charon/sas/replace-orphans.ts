@@ -11,7 +11,7 @@ export interface OrphanEffects {
   /** @throws ViciError if the CHILD_SA does not come up */
   initiate(connection: string, child: string): Promise<void>;
   /** Waits until the peer sends through what is new, and what it has sent through an orphan has come in. */
-  settle(): Promise<void>;
+  drain(): Promise<void>;
   /** An SA that is gone is not an error. */
   deleteKernel(sa: KernelSa): Promise<void>;
 }
@@ -44,7 +44,7 @@ export async function replaceOrphans(
     }),
   );
   if (orphans.length > 0) {
-    await effects.settle();
+    await effects.drain();
   }
   for (const orphan of orphans) {
     await effects.deleteKernel(orphan);

@@ -5,8 +5,8 @@ import { listPolicies } from '../kernel.ts';
 import { byKey } from '../kernel-policy.ts';
 import { inverseAll, type Operation } from '../operation.ts';
 import { runBatch } from './batch.ts';
+import { fit } from './fit.ts';
 import { renderOperation } from './render.ts';
-import { settle } from './settle.ts';
 
 /** How often a batch is fitted to the kernel anew, if others keep changing the table under it. */
 const MAX_ROUNDS = 4;
@@ -77,15 +77,15 @@ async function applyAll(iproute2: Iproute2, operations: readonly Operation[]): P
       if (batch.said === undefined || failed === undefined) {
         return { done, ...(batch.count === undefined ? {} : { count: batch.count }) };
       }
-      if (round === MAX_ROUNDS || !isSettleable(failed, batch.said)) {
+      if (round === MAX_ROUNDS || !canBeFitted(failed, batch.said)) {
         return { done, error: refusedError(failed, batch.said) };
       }
       const table = byKey(await listPolicies(iproute2));
-      const settled = settle(pending.slice(batch.done), table);
-      if (settled.conflicts.length > 0) {
-        return { done, error: conflictError(settled.conflicts) };
+      const fitted = fit(pending.slice(batch.done), table);
+      if (fitted.conflicts.length > 0) {
+        return { done, error: conflictError(fitted.conflicts) };
       }
-      pending = settled.operations;
+      pending = fitted.operations;
     }
   } catch (error) {
     if (error instanceof XfrmError) {
@@ -95,7 +95,7 @@ async function applyAll(iproute2: Iproute2, operations: readonly Operation[]): P
   }
 }
 
-function isSettleable({ op }: Operation, said: string): boolean {
+function canBeFitted({ op }: Operation, said: string): boolean {
   return (
     (op === 'add' && said.includes('File exists')) ||
     (op === 'delete' && said.includes('No such file or directory'))

@@ -45,7 +45,7 @@ test('new SAs first, then the orphans go; what cannot be brought up goes as well
         throw new ViciError('refused', 'no answer');
       }
     },
-    settle: async () => void calls.push('settle'),
+    drain: async () => void calls.push('drain'),
     deleteKernel: async (sa) => void calls.push(`delete ${sa.spi}`),
   });
   t.is(count, 3);
@@ -53,7 +53,7 @@ test('new SAs first, then the orphans go; what cannot be brought up goes as well
     'announce k8s-node-b',
     'initiate k8s-node-b udp_dns_egress',
     'initiate k8s-node-b udp_dns_ingress',
-    'settle',
+    'drain',
     'delete 1',
     'delete 2',
     'delete 4',
@@ -67,7 +67,7 @@ test('a child that runs already is not brought up twice', async (t) => {
     listSas: async () => running,
     announce: async () => void calls.push('announce'),
     initiate: async () => void calls.push('initiate'),
-    settle: async () => undefined,
+    drain: async () => undefined,
     deleteKernel: async (sa) => void calls.push(`delete ${sa.spi}`),
   });
   t.deepEqual(calls, ['delete 1']);
@@ -82,7 +82,7 @@ test('orphans stay if charon dies meanwhile', async (t) => {
     initiate: async () => {
       throw new ViciError('closed', 'charon closed the connection');
     },
-    settle: async () => undefined,
+    drain: async () => undefined,
     deleteKernel: async (sa) => void deleted.push(sa.spi),
   });
   await t.throwsAsync(work, { message: /closed/ });
@@ -99,7 +99,7 @@ test('a peer that does not answer is asked once, and its orphans go', async (t) 
       throw new ViciError('refused', 'no answer');
     },
     initiate: async () => void calls.push('initiate'),
-    settle: async () => undefined,
+    drain: async () => undefined,
     deleteKernel: async (sa) => void calls.push(`delete ${sa.spi}`),
   });
   t.deepEqual(calls, ['announce', 'delete 1']);

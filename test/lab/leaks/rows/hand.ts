@@ -1,4 +1,4 @@
-import { SETTLED_S } from '../../../../src/ipsec/charon/sas/ghosts.ts';
+import { GHOST_MIN_AGE_S } from '../../../../src/ipsec/charon/sas/ghosts.ts';
 import { nodeOf } from '../../nodes/lab.ts';
 import { mustSwanctl, swanctl } from '../../nodes/node.ts';
 import { sasOf } from '../../nodes/probe.ts';
@@ -32,7 +32,7 @@ export const handRows: readonly Row[] = [
     async prepare(world) {
       await haveOneIkeSa(world);
       // Those of a few seconds ago are looked at once more, and take as much longer.
-      await sleep(1_000 * SETTLED_S);
+      await sleep(1_000 * GHOST_MIN_AGE_S);
     },
     async event({ lab }) {
       const node = nodeOf(lab, 'worker-0');

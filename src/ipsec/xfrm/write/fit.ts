@@ -5,7 +5,7 @@ import { ownPolicy, samePolicy, type TablePolicy } from '../kernel-policy.ts';
 import type { Operation } from '../operation.ts';
 
 /** What is left to do, given what stands in the kernel, and where another's policy is in the way. */
-export interface Settled {
+export interface Fitted {
   readonly operations: readonly Operation[];
   readonly conflicts: readonly Conflict[];
 }
@@ -14,10 +14,7 @@ export interface Settled {
  * Fits operations to what the kernel has: an add of what exists becomes an update, or nothing if it is equal; a delete
  * of what is gone, or of a place that another has taken, becomes nothing. No key may come twice.
  */
-export function settle(
-  operations: readonly Operation[],
-  table: ReadonlyMap<PolicyKey, TablePolicy>,
-): Settled {
+export function fit(operations: readonly Operation[], table: ReadonlyMap<PolicyKey, TablePolicy>): Fitted {
   const conflicts: Conflict[] = [];
   const left = operations.flatMap((operation): Operation[] => {
     const { op, policy } = operation;
@@ -33,8 +30,8 @@ export function settle(
       conflicts.push({ desired: policy, foreign: present });
       return [];
     }
-    const settled = samePolicy(policy, own) && (op === 'add' || policy.template.spi === own.template.spi);
-    return settled ? [] : [{ op: 'update', policy, previous: own }];
+    const asWanted = samePolicy(policy, own) && (op === 'add' || policy.template.spi === own.template.spi);
+    return asWanted ? [] : [{ op: 'update', policy, previous: own }];
   });
   return { operations: left, conflicts };
 }
