@@ -1,6 +1,6 @@
 import { rmSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import { LONGEST_SERVICE } from '../../src/agent/charon/renewal.ts';
+import { LONGEST_LIFETIME } from '../../src/agent/charon/renewal.ts';
 import { cleanup } from '../../src/agent/cleanup.ts';
 import { startAgent } from '../../src/agent/start.ts';
 import { run } from '../../src/exec/execa.ts';
@@ -91,14 +91,14 @@ export function registerRun(program: Command): void {
     .option(
       '--rekey-after <seconds>',
       'replace a CHILD_SA at this age',
-      parseUpTo(LONGEST_SERVICE.seconds, 'seconds'),
+      parseUpTo(LONGEST_LIFETIME.seconds, 'seconds'),
       3_600,
     )
     .option(
       '--rekey-after-packets <number>',
       'replace a CHILD_SA that has carried as many, in either direction',
-      parseUpTo(LONGEST_SERVICE.packets, 'packets'),
-      LONGEST_SERVICE.packets,
+      parseUpTo(LONGEST_LIFETIME.packets, 'packets'),
+      LONGEST_LIFETIME.packets,
     )
     .option(
       '--renewal-hold <seconds>',

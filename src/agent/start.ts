@@ -15,7 +15,7 @@ import { watchFolder } from '../util/watch-folder.ts';
 import { runAgent } from './agent.ts';
 import { createCharonLink } from './charon/link.ts';
 import { paceOf } from './charon/pace.ts';
-import type { Service } from './charon/renewal.ts';
+import type { Lifetime } from './charon/renewal.ts';
 import { openCharonSession } from './charon/session.ts';
 import type { AgentEffects } from './effects.ts';
 import { childrenInUse } from './enabling/first-use.ts';
@@ -34,7 +34,7 @@ export interface AgentOptions {
   readonly vici: string;
   readonly keys: Keys;
   /** What a CHILD_SA serves before it is replaced. */
-  readonly rekeyAfter: Service;
+  readonly rekeyAfter: Lifetime;
   /** Seconds that the ends of a renewal wait for each other. */
   readonly renewalHoldS: number;
   /** Seconds for which the controller waits for a node while a policy is being enabled. */

@@ -65,14 +65,14 @@ function renewalOf(
 }
 
 /** How long a CHILD_SA serves: until the first of both. */
-export interface Service {
+export interface Lifetime {
   readonly seconds: number;
   /** In either direction. */
   readonly packets: number;
 }
 
 /** Agents must come before charon's own rekeying. With one key AES-GCM should not go on for ever (SP 800-38D 8.3). */
-export const LONGEST_SERVICE: Service = { seconds: 5_400, packets: 2 ** 31 };
+export const LONGEST_LIFETIME: Lifetime = { seconds: 5_400, packets: 2 ** 31 };
 
 /**
  * Connections with CHILD_SAs that have served their time, where this node is the initiator of their IKE_SA: the other one does the same for its
@@ -81,7 +81,7 @@ export const LONGEST_SERVICE: Service = { seconds: 5_400, packets: 2 ** 31 };
 export function dueConnections(
   sas: readonly IkeSa[],
   stale: ReadonlySet<number>,
-  { seconds, packets }: Service,
+  { seconds, packets }: Lifetime,
 ): string[] {
   const due = sas.filter(
     ({ uniqueId, initiator, state, children }) =>

@@ -1,7 +1,7 @@
 import type { Charon } from '../../ipsec/charon/charon.ts';
 import type { ConnectionConfig } from '../../ipsec/plan/types.ts';
 import type { NodeIdentity } from '../../pki/identity.ts';
-import { dueConnections, type RenewalEffects, renewStale, type Service } from './renewal.ts';
+import { dueConnections, type Lifetime, type RenewalEffects, renewStale } from './renewal.ts';
 import type { CharonSessionOptions } from './session-options.ts';
 
 export interface RenewerOptions
@@ -55,9 +55,9 @@ export function createRenewer(charon: Charon, options: RenewerOptions): Renewer 
     charon.renewing(false);
   };
 
-  const replaceDue = async (service: Service): Promise<void> => {
+  const replaceDue = async (lifetime: Lifetime): Promise<void> => {
     const ours = new Set(planned().map(({ name }) => name));
-    const due = dueConnections(await charon.listSas(), charon.stale(), service).filter((name) =>
+    const due = dueConnections(await charon.listSas(), charon.stale(), lifetime).filter((name) =>
       ours.has(name),
     );
     if (due.length > 0) {

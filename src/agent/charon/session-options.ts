@@ -2,7 +2,7 @@ import type { Profile } from '../../ipsec/charon/profile.ts';
 import type { Iproute2 } from '../../ipsec/xfrm/iproute2.ts';
 import type { NodeIdentity } from '../../pki/identity.ts';
 import type { Pace } from './pace.ts';
-import type { Service } from './renewal.ts';
+import type { Lifetime } from './renewal.ts';
 
 export interface CharonSessionOptions {
   /** charon's VICI socket. */
@@ -10,7 +10,7 @@ export interface CharonSessionOptions {
   readonly profile: Profile;
   readonly iproute2: Iproute2;
   /** What a CHILD_SA serves before it is replaced. */
-  readonly rekeyAfter: Service;
+  readonly rekeyAfter: Lifetime;
   readonly pace: Pace;
   /** For which the controller waits for a node that is to bring up what live traffic will need. */
   readonly phaseLimitMs: number;

@@ -8,7 +8,7 @@ const DPD_DELAY = '10s';
 /** Seconds. charon takes a connection with another one for another connection, and brings up an IKE_SA beside the one that is there. */
 export const IKE_REKEY_S = [14_400, 14_401] as const;
 /**
- * Agents replace CHILD_SAs before that (`LONGEST_SERVICE`), without losing what is on its way. charon's own rekeying is for a node whose agent
+ * Agents replace CHILD_SAs before that (`LONGEST_LIFETIME`), without losing what is on its way. charon's own rekeying is for a node whose agent
  * is away; it begins up to a tenth sooner (swanctl.conf(5), rand_time).
  */
 const CHILD_REKEY = '2h';
