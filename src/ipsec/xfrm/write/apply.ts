@@ -5,7 +5,7 @@ import { listPolicies } from '../kernel.ts';
 import { byKey } from '../kernel-policy.ts';
 import { inverseAll, type Operation } from '../operation.ts';
 import { runBatch } from './batch.ts';
-import { fit } from './fit.ts';
+import { fitToKernel } from './fit.ts';
 import { renderOperation } from './render.ts';
 
 /** How often a batch is fitted to the kernel anew, if others keep changing the table under it. */
@@ -81,7 +81,7 @@ async function applyAll(iproute2: Iproute2, operations: readonly Operation[]): P
         return { done, error: refusedError(failed, batch.said) };
       }
       const table = byKey(await listPolicies(iproute2));
-      const fitted = fit(pending.slice(batch.done), table);
+      const fitted = fitToKernel(pending.slice(batch.done), table);
       if (fitted.conflicts.length > 0) {
         return { done, error: conflictError(fitted.conflicts) };
       }

@@ -14,7 +14,10 @@ export interface Fitted {
  * Fits operations to what the kernel has: an add of what exists becomes an update, or nothing if it is equal; a delete
  * of what is gone, or of a place that another has taken, becomes nothing. No key may come twice.
  */
-export function fit(operations: readonly Operation[], table: ReadonlyMap<PolicyKey, TablePolicy>): Fitted {
+export function fitToKernel(
+  operations: readonly Operation[],
+  table: ReadonlyMap<PolicyKey, TablePolicy>,
+): Fitted {
   const conflicts: Conflict[] = [];
   const left = operations.flatMap((operation): Operation[] => {
     const { op, policy } = operation;
