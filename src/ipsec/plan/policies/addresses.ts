@@ -17,11 +17,11 @@ export function servingPolicies(cache: NodeCache, served: ServedAddress): XfrmPo
   }
   const inbound = served.host ? 'in' : 'fwd';
   const towardsPeers = peersOf(cache).flatMap((peer) => {
-    const lay = policyMaker(cache, { peer, side: 'ingress', kind: 'address' });
+    const make = policyMaker(cache, { peer, side: 'ingress', kind: 'address' });
     return clientsOn(cache, peer, family).flatMap((cidr) =>
       selectors.flatMap((port) => [
-        ...lay(port, 'out', { src: own, dst: cidr, proto: port.proto, sport: port.port, dport: 0 }),
-        ...lay(port, inbound, { src: cidr, dst: own, proto: port.proto, sport: 0, dport: port.port }),
+        ...make(port, 'out', { src: own, dst: cidr, proto: port.proto, sport: port.port, dport: 0 }),
+        ...make(port, inbound, { src: cidr, dst: own, proto: port.proto, sport: 0, dport: port.port }),
       ]),
     );
   });
@@ -38,12 +38,12 @@ export function clientPlanner(cache: NodeCache): (endpoint: RemoteEndpoint) => X
     }
     const family = familyOf(endpoint.address);
     const remote = hostCidr(endpoint.address);
-    const lay = policyMaker(cache, { peer, side: 'egress', kind: 'address' });
+    const make = policyMaker(cache, { peer, side: 'egress', kind: 'address' });
     return clientsHere(cache, family).flatMap(({ cidr, inbound }) =>
       portSelectors(endpoint.ports, family).flatMap((port) => [
-        ...lay(port, 'out', { src: cidr, dst: remote, proto: port.proto, sport: 0, dport: port.port }),
+        ...make(port, 'out', { src: cidr, dst: remote, proto: port.proto, sport: 0, dport: port.port }),
         ...inbound.flatMap((dir) =>
-          lay(port, dir, { src: remote, dst: cidr, proto: port.proto, sport: port.port, dport: 0 }),
+          make(port, dir, { src: remote, dst: cidr, proto: port.proto, sport: port.port, dport: 0 }),
         ),
       ]),
     );
@@ -59,11 +59,11 @@ export function meshPolicies(cache: NodeCache): XfrmPolicy[] {
     phase: cache.meshPhase ?? 'require',
   };
   return peersOf(cache).flatMap((peer) => {
-    const lay = policyMaker(cache, { peer, side: 'ingress', kind: 'address' });
+    const make = policyMaker(cache, { peer, side: 'ingress', kind: 'address' });
     const pair = (own: string, other: string, inbound: readonly ('fwd' | 'in')[]): XfrmPolicy[] => [
-      ...lay(everything, 'out', { src: own, dst: other, proto: 'any', sport: 0, dport: 0 }),
+      ...make(everything, 'out', { src: own, dst: other, proto: 'any', sport: 0, dport: 0 }),
       ...inbound.flatMap((dir) =>
-        lay(everything, dir, { src: other, dst: own, proto: 'any', sport: 0, dport: 0 }),
+        make(everything, dir, { src: other, dst: own, proto: 'any', sport: 0, dport: 0 }),
       ),
     ];
     return ([4, 6] as const).flatMap((family) => [

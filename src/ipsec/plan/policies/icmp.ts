@@ -43,7 +43,7 @@ interface Place {
 
 function towards(cache: NodeCache, { peer, family, icmp }: Place): XfrmPolicy[] {
   const side = cache.node.name < peer.name ? 'ingress' : 'egress';
-  const lay = policyMaker(cache, { peer, side, kind: 'unlisted' });
+  const make = policyMaker(cache, { peer, side, kind: 'unlisted' });
   const selector = (src: string, dst: string): XfrmPolicy['selector'] => ({
     src,
     dst,
@@ -58,10 +58,10 @@ function towards(cache: NodeCache, { peer, family, icmp }: Place): XfrmPolicy[] 
   );
   return [
     ...there.flatMap((dst) =>
-      [...(unlisted ? here : []), ...(us ?? [])].flatMap((src) => lay(icmp, 'out', selector(src, dst))),
+      [...(unlisted ? here : []), ...(us ?? [])].flatMap((src) => make(icmp, 'out', selector(src, dst))),
     ),
     ...here.flatMap((dst) =>
-      [...(unlisted ? there : []), ...(them ?? [])].flatMap((src) => lay(icmp, 'fwd', selector(src, dst))),
+      [...(unlisted ? there : []), ...(them ?? [])].flatMap((src) => make(icmp, 'fwd', selector(src, dst))),
     ),
   ];
 }
