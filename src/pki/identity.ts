@@ -1,11 +1,11 @@
-import type { Identity } from '../ipsec/charon/identity.ts';
+import type { Credentials } from '../ipsec/charon/credentials.ts';
 import { CA_CERTIFICATE, NODE_CERTIFICATE, NODE_KEY, readPem } from './ca.ts';
 import { assertValidNow, decodeCertificates, fingerprint, isIssuedBy } from './certificate.ts';
 import { importPrivateKey, type x509 } from './crypto.ts';
 import { PkiError } from './error.ts';
 
 /** A node's key and certificate, checked, and what the cluster is told of them. */
-export interface NodeIdentity extends Identity {
+export interface NodeIdentity extends Credentials {
   readonly notBefore: Date;
   readonly notAfter: Date;
   /** SHA-256 of the root that the certificate leads to, hex. */

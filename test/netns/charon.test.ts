@@ -120,8 +120,8 @@ charonTest(
     const next = await createTestCa();
     const [own, peers, foreign] = [await next.issue('a'), await next.issue('b'), await next.issue('other')];
     const caCertificates = [...a.identity.caCertificates, ...own.caCertificates];
-    await a.charon.loadIdentity({ ...own, caCertificates });
-    await b.charon.loadIdentity({ ...b.identity, caCertificates });
+    await a.charon.loadCredentials({ ...own, caCertificates });
+    await b.charon.loadCredentials({ ...b.identity, caCertificates });
     await a.charon.reconcile([pair('a', { dns: [53] })]);
     await b.charon.reconcile([pair('b', { dns: [53] })]);
     await meet(b);
@@ -133,7 +133,7 @@ charonTest(
     await a.session.request('unload-key', { id: parseKeyId(key) });
     t.true(await a.charon.forgetAuthorities(own));
     await t.throwsAsync(meet(b), { name: 'ViciError' }, 'its certificate is of the CA that is gone');
-    await b.charon.loadIdentity({ ...peers, caCertificates });
+    await b.charon.loadCredentials({ ...peers, caCertificates });
     await b.charon.reconcile([pair('b', { dns: [53] })]);
     await t.notThrowsAsync(meet(b));
   },
@@ -152,7 +152,7 @@ charonTest('the session ends with charon', async (t, { charon, session, process 
 
 charonTest('what charon cannot read is refused', async (t, { charon }) => {
   await t.throwsAsync(
-    charon.loadIdentity({ caCertificates: ['no PEM'], certificate: '', chain: [], privateKey: '' }),
+    charon.loadCredentials({ caCertificates: ['no PEM'], certificate: '', chain: [], privateKey: '' }),
     {
       name: 'ViciError',
       message: /^load-cert: parsing X509 certificate failed/,

@@ -79,7 +79,7 @@ export function createRenewer(charon: Charon, options: RenewerOptions): Renewer 
   void rekey();
 
   const loadAnew = async (former: NodeIdentity, next: NodeIdentity): Promise<void> => {
-    await charon.loadIdentity(next);
+    await charon.loadCredentials(next);
     await charon.load(planned());
     await charon.forgetFormerKeys();
     const forgotten = former.trusted.filter((root) => !next.trusted.includes(root));

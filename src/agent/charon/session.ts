@@ -32,7 +32,7 @@ export async function openCharonSession(
     const [{ version }, keyExchanges] = [await charon.version(), await charon.keyExchanges()];
     assertSupported(options.profile, { version, keyExchanges });
     let identity = await options.readIdentity();
-    await charon.loadIdentity(identity);
+    await charon.loadCredentials(identity);
     const failures = new Map<string, Failure>();
     const pinning = createPinning(options.pace, options.onPins);
     const inTurn = createQueue();

@@ -1,6 +1,6 @@
 import type { ConnectionConfig } from '../plan/types.ts';
 import type { ViciMessage } from '../vici/message.ts';
-import type { Identity } from './identity.ts';
+import type { Credentials } from './credentials.ts';
 import type { Leftovers } from './leftovers.ts';
 import type {
   CharonStats,
@@ -33,12 +33,12 @@ export interface Reconciled extends Leftovers {
  */
 export interface Charon {
   /** From now on connections are loaded with its certificate; those that are loaded already keep theirs until `load`. */
-  loadIdentity(identity: Identity): Promise<void>;
+  loadCredentials(credentials: Credentials): Promise<void>;
   /**
    * Forgets every CA but those of the identity, which is loaded anew. False, and nothing done, if charon holds keys of somebody else: it can
    * forget all or nothing.
    */
-  forgetAuthorities(identity: Identity): Promise<boolean>;
+  forgetAuthorities(credentials: Credentials): Promise<boolean>;
   /** Forgets the keys of identities before the last one. */
   forgetFormerKeys(): Promise<void>;
   /** Loads connections that are new or changed; SAs stay. A child that left its connection loses its trap, its SA stays. */

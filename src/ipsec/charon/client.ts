@@ -1,7 +1,7 @@
 import type { ConnectionConfig } from '../plan/types.ts';
 import type { ViciSession } from '../vici/session.ts';
 import type { Charon, Updown } from './charon.ts';
-import { loadIdentity } from './identity.ts';
+import { loadCredentials } from './credentials.ts';
 import { emptyMemory, load } from './load.ts';
 import type { Profile } from './profile.ts';
 import { prune, tolerant } from './prune.ts';
@@ -27,20 +27,20 @@ export function createCharon(session: ViciSession, profile: Profile = 'modern'):
       { session, memory, terms: { profile, ...(certificate === undefined ? {} : { certificate }) } },
     );
   return {
-    loadIdentity: async (identity) => {
-      const key = await loadIdentity(session, identity);
-      certificate = identity.certificate;
+    loadCredentials: async (credentials) => {
+      const key = await loadCredentials(session, credentials);
+      certificate = credentials.certificate;
       if (keys.at(-1) !== key) {
         keys.push(key);
       }
     },
-    forgetAuthorities: async (identity) => {
+    forgetAuthorities: async (credentials) => {
       const held = parseKeyIds(await session.request('get-keys'));
       if (held.some((id) => !keys.includes(id))) {
         return false;
       }
       await session.request('clear-creds');
-      await loadIdentity(session, identity);
+      await loadCredentials(session, credentials);
       return true;
     },
     forgetFormerKeys: async () => {

@@ -1,12 +1,12 @@
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
-import type { Identity } from '../../../src/ipsec/charon/identity.ts';
+import type { Credentials } from '../../../src/ipsec/charon/credentials.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 
 /** A throwaway CA that issues node identities, `CN=ipsec-<node>`. */
 export interface TestCa {
-  readonly issue: (node: string) => Promise<Identity>;
+  readonly issue: (node: string) => Promise<Credentials>;
 }
 
 export async function createTestCa(): Promise<TestCa> {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import type { Charon } from '../../../src/ipsec/charon/charon.ts';
 import { createCharon } from '../../../src/ipsec/charon/client.ts';
-import type { Identity } from '../../../src/ipsec/charon/identity.ts';
+import type { Credentials } from '../../../src/ipsec/charon/credentials.ts';
 import type { ConnectionConfig } from '../../../src/ipsec/plan/types.ts';
 import { connectVici, type ViciSession } from '../../../src/ipsec/vici/session.ts';
 import { createNamespace, type Namespace } from '../netns/netns.ts';
@@ -17,7 +17,7 @@ export interface CharonNode {
   readonly session: ViciSession;
   readonly charon: Charon;
   /** What `charon` has loaded. */
-  readonly identity: Identity;
+  readonly identity: Credentials;
   /** A further session, as after the agent's restart. */
   readonly open: () => Promise<Charon>;
 }
@@ -113,7 +113,11 @@ export async function trigger({ namespace }: CharonNode, reqid: number): Promise
   await namespace.run({ file: '/usr/bin/socat', args: ['-u', 'SYSTEM:echo', 'UDP4:10.2.0.1:53'] });
 }
 
-async function startNode(t: ExecutionContext, namespace: Namespace, identity: Identity): Promise<CharonNode> {
+async function startNode(
+  t: ExecutionContext,
+  namespace: Namespace,
+  identity: Credentials,
+): Promise<CharonNode> {
   const process = await startCharon(namespace, { settings: 'charon { filelog { stderr { cfg = 2 } } }' });
   t.teardown(() => process.stop());
   const connect = async (): Promise<ViciSession> => {
@@ -123,7 +127,7 @@ async function startNode(t: ExecutionContext, namespace: Namespace, identity: Id
   };
   const session = await connect();
   const charon = createCharon(session);
-  await charon.loadIdentity(identity);
+  await charon.loadCredentials(identity);
   return {
     namespace,
     process,

@@ -2,7 +2,7 @@ import type { ViciSession } from '../vici/session.ts';
 import { parseKeyId } from './replies.ts';
 
 /** Who this node is and whom it trusts; all in PEM. */
-export interface Identity {
+export interface Credentials {
   readonly caCertificates: readonly string[];
   readonly certificate: string;
   /** What leads from the certificate to a CA, nearest first. */
@@ -16,12 +16,12 @@ export interface Identity {
  *
  * @throws ViciError `refused` if charon cannot read one of them
  */
-export async function loadIdentity(session: ViciSession, identity: Identity): Promise<string> {
-  for (const data of identity.caCertificates) {
+export async function loadCredentials(session: ViciSession, credentials: Credentials): Promise<string> {
+  for (const data of credentials.caCertificates) {
     await session.request('load-cert', { type: 'X509', flag: 'CA', data });
   }
-  for (const data of [...identity.chain, identity.certificate]) {
+  for (const data of [...credentials.chain, credentials.certificate]) {
     await session.request('load-cert', { type: 'X509', flag: 'NONE', data });
   }
-  return parseKeyId(await session.request('load-key', { type: 'any', data: identity.privateKey }));
+  return parseKeyId(await session.request('load-key', { type: 'any', data: credentials.privateKey }));
 }
