@@ -42,7 +42,7 @@ async function replaceWith(
     listSas: () => charon.listSas(),
     async announce(connection) {
       await charon.initiateIke(connection, INITIATE_MS);
-      await setTimeout(pace.holdMs);
+      await setTimeout(pace.pinMs);
     },
     initiate: (connection, child) => charon.initiate(connection, child, INITIATE_MS),
     drain: () => setTimeout(pace.inFlightMs),

@@ -29,7 +29,7 @@ export async function follow(charon: Charon, options: FollowOptions): Promise<vo
   };
   const peers = createDeadPeers(charon, { onAnswer, onError, signal });
   const traps = createTrapWatch({ ...repair, planned, doubts: peers.doubts, onError, signal });
-  const hold = (connection: string, applies: (sas: readonly IkeSa[]) => boolean): void => {
+  const pinIf = (connection: string, applies: (sas: readonly IkeSa[]) => boolean): void => {
     charon
       .listSas(connection)
       .then((sas) => (applies(sas) ? pinning.add(pinsFor(connection, sas)) : undefined))
@@ -37,24 +37,24 @@ export async function follow(charon: Charon, options: FollowOptions): Promise<vo
   };
   await charon.onIkeRekey(({ connection, initiator }) => {
     if (!initiator) {
-      hold(connection, () => true);
+      pinIf(connection, () => true);
     }
   });
   await charon.onChildRekey((old) => {
     for (const { reqid, spiOut } of old) {
-      pinning.letGo(reqid, spiOut);
+      pinning.unpin(reqid, spiOut);
     }
   });
   await charon.onUpdown(({ kind, up, sa }) => {
     for (const { reqid, spiOut } of sa.children) {
       if (!up) {
-        pinning.letGo(reqid, spiOut);
+        pinning.unpin(reqid, spiOut);
       } else if (kind === 'child') {
         pinning.cameUp(reqid);
       }
     }
     if (up && kind === 'ike' && !sa.initiator) {
-      hold(sa.connection, (sas) => isAnnouncement(sa.uniqueId, sas));
+      pinIf(sa.connection, (sas) => isAnnouncement(sa.uniqueId, sas));
     }
     if (up && kind === 'child' && failures.delete(sa.connection)) {
       onFailures();

@@ -11,7 +11,7 @@ export interface RenewalEffects {
   sleep(ms: number): Promise<void>;
   readonly pace: Pace;
   /** No policy is to be held to these SAs any more: they are about to end. */
-  release(sas: readonly IkeSa[]): void;
+  unpin(sas: readonly IkeSa[]): void;
   onError(error: unknown): void;
 }
 
@@ -114,8 +114,8 @@ async function renewAll(
       for (let next = renewals.shift(); next !== undefined; next = renewals.shift()) {
         try {
           await bringUp(session.charon, next, effects);
-          effects.release(next.old);
-          await effects.sleep(effects.pace.releaseMs);
+          effects.unpin(next.old);
+          await effects.sleep(effects.pace.unpinMs);
           await charon.endIke(next.old.map(({ uniqueId }) => uniqueId));
         } catch (error) {
           failed += 1;
@@ -140,7 +140,7 @@ async function bringUp(
   }
   // What the peer's agent takes for the announcement of children: a new IKE_SA without any (RFC 6023), or the IKE_SA rekeyed.
   await (ikeSa === undefined ? charon.initiateIke(connection, INITIATE_MS) : charon.rekeyIkeSa(ikeSa));
-  await sleep(pace.holdMs);
+  await sleep(pace.pinMs);
   for (const child of children) {
     await charon.initiate(connection, child, INITIATE_MS);
   }

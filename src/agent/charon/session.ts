@@ -51,9 +51,9 @@ export async function openCharonSession(
       inTurn,
       signal: over,
       sleep: (ms) => sleep(ms, over),
-      release: (sas) => {
+      unpin: (sas) => {
         for (const { reqid, spiOut } of sas.flatMap(({ children }) => children)) {
-          pinning.letGo(reqid, spiOut);
+          pinning.unpin(reqid, spiOut);
         }
       },
       open: async () => {

@@ -4,7 +4,7 @@ import { createPinning } from '../../../src/agent/charon/pinning.ts';
 
 const REQID = 10_000_001;
 
-test('held until the child has come up and the initiator has it, too', async (t) => {
+test('pinned until the child has come up and the initiator has it, too', async (t) => {
   let changes = 0;
   const pinning = createPinning({ installMs: 20, lastMs: 10_000 }, () => {
     changes += 1;
@@ -19,15 +19,15 @@ test('held until the child has come up and the initiator has it, too', async (t)
   t.is(changes, 2);
 });
 
-test('a hold ends by itself, with the SA, and with the session', async (t) => {
+test('a pin ends by itself, with the SA, and with the session', async (t) => {
   const pinning = createPinning({ installMs: 20, lastMs: 20 }, () => undefined);
   pinning.add(new Map([[REQID, 0xc1]]));
   await sleep(60);
   t.is(pinning.pins().size, 0);
   pinning.add(new Map([[REQID, 0xc2]]));
-  pinning.letGo(REQID, 0xc1);
+  pinning.unpin(REQID, 0xc1);
   t.is(pinning.pins().size, 1, 'another SA');
-  pinning.letGo(REQID, 0xc2);
+  pinning.unpin(REQID, 0xc2);
   t.is(pinning.pins().size, 0);
   pinning.add(new Map([[REQID, 0xc3]]));
   pinning.stop();

@@ -33,8 +33,8 @@ function harness(sas: ReturnType<typeof ikeSa>[], refuse = false) {
       open: async () => ({ charon: driver, close: () => void calls.push('close') }),
       pace: paceOf(3),
       sleep: async (ms: number) => void calls.push(`wait ${ms / 1_000}`),
-      release: (sas: readonly { uniqueId: number }[]) =>
-        void calls.push(`release ${sas.map(({ uniqueId }) => uniqueId).join()}`),
+      unpin: (sas: readonly { uniqueId: number }[]) =>
+        void calls.push(`unpin ${sas.map(({ uniqueId }) => uniqueId).join()}`),
       onError: (error: unknown) => void errors.push(error),
     },
   };
@@ -60,7 +60,7 @@ test('an IKE_SA is replaced before it ends: announced, its children, then the en
     'wait 3',
     `child ${config.name} ${name}`,
     'wait 6',
-    'release 1',
+    'unpin 1',
     'wait 3',
     'end ike 1',
     'close',
@@ -77,7 +77,7 @@ test('where a new one is there already, its rekeying is the announcement', async
 test('what the peer has brought up meanwhile is not brought up again', async (t) => {
   const { calls, charon, effects } = harness([sa(1), sa(2)]);
   await renewStale(charon, [config], effects);
-  t.deepEqual(calls, ['release 1', 'wait 3', 'end ike 1', 'close']);
+  t.deepEqual(calls, ['unpin 1', 'wait 3', 'end ike 1', 'close']);
 });
 
 test('what cannot be replaced stays, and is counted', async (t) => {

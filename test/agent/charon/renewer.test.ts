@@ -56,7 +56,7 @@ function harness(refusing: string) {
     signal: stop.signal,
     open: async () => ({ charon: driver, close: () => undefined }),
     sleep: async () => void (await setImmediate()),
-    release: () => undefined,
+    unpin: () => undefined,
     onFailures: () => undefined,
     onError: (error: unknown) => void errors.push(error),
   };
