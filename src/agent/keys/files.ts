@@ -19,13 +19,13 @@ export function fileKeys({ folder, nodeName, now, sleep, log }: FileKeysOptions)
   return {
     identity,
     async run(onChange, signal) {
-      let known: NodeIdentity | undefined;
+      let taken: NodeIdentity | undefined;
       let said = '';
       while (!signal.aborted) {
         try {
           const found = await identity();
-          if (!sameIdentity(known, found)) {
-            known = found;
+          if (!sameIdentity(taken, found)) {
+            taken = found;
             onChange(found);
           }
           said = '';

@@ -5,16 +5,16 @@ import { type NodeIdentity, readIdentity } from '../../pki/identity.ts';
 
 /** `readIdentity`, which costs some signatures, only where a file has changed or the certificate has ended. */
 export function identityReader(folder: string, node: string, now: () => number): () => Promise<NodeIdentity> {
-  let known: { readonly stamp: string; readonly identity: NodeIdentity } | undefined;
+  let last: { readonly stamp: string; readonly identity: NodeIdentity } | undefined;
   return async () => {
     const stamp = [CA_CERTIFICATE, NODE_CERTIFICATE, NODE_KEY]
       .map((name) => stampOf(join(folder, name)))
       .join();
-    if (known?.stamp === stamp && known.identity.notAfter.getTime() >= now()) {
-      return known.identity;
+    if (last?.stamp === stamp && last.identity.notAfter.getTime() >= now()) {
+      return last.identity;
     }
-    known = { stamp, identity: await readIdentity(folder, node, new Date(now())) };
-    return known.identity;
+    last = { stamp, identity: await readIdentity(folder, node, new Date(now())) };
+    return last.identity;
   };
 }
 

@@ -134,7 +134,7 @@ export function requestedKeys(options: RequestedKeysOptions): Keys {
     identity,
     async run(onChange, signal) {
       const following = bundles.run(signal);
-      let known: NodeIdentity | undefined;
+      let taken: NodeIdentity | undefined;
       while (!signal.aborted) {
         try {
           await step(signal);
@@ -145,8 +145,8 @@ export function requestedKeys(options: RequestedKeysOptions): Keys {
           retry = Math.min(2 * retry, LAST_RETRY_MS);
         }
         const found = await identity().catch(() => undefined);
-        if (found !== undefined && !sameIdentity(known, found)) {
-          known = found;
+        if (found !== undefined && !sameIdentity(taken, found)) {
+          taken = found;
           onChange(found);
         }
         await wake.wait(LOOK_MS, signal);

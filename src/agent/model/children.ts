@@ -51,9 +51,9 @@ export function unlistedPorts(
     for (const proto of new Set(model.entry.ports.map((port) => port.proto))) {
       for (const { port, phase: own } of numbersOf(model, proto, pods).filter((each) => each.port !== 0)) {
         const key = `${proto}/${String(port).padStart(5, '0')}`;
-        const known = found.get(key);
-        const phase = known === undefined ? own : strongest([own, known.phase]);
-        const child = known?.child ?? childFor(children, model.entry.name, proto, port);
+        const earlier = found.get(key);
+        const phase = earlier === undefined ? own : strongest([own, earlier.phase]);
+        const child = earlier?.child ?? childFor(children, model.entry.name, proto, port);
         found.set(key, { proto, port, child, ...(phase === 'require' ? {} : { phase }) });
       }
     }
@@ -61,19 +61,19 @@ export function unlistedPorts(
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, port]) => port);
 }
 
-const known = new WeakMap<
+const remembered = new WeakMap<
   ModelEntry,
   { readonly pods: readonly CachePod[]; readonly numbers: Map<Protocol, readonly NumberedPort[]> }
 >();
 
 /** Target ports as the service, its slices and its pods give them. Pods count before any slice lists them: ADD needs their child. */
 function numbersOf(model: ModelEntry, proto: Protocol, pods: readonly CachePod[]): readonly NumberedPort[] {
-  const before = known.get(model);
+  const before = remembered.get(model);
   const { numbers } =
     before?.pods === pods ? before : { numbers: new Map<Protocol, readonly NumberedPort[]>() };
   const found = numbers.get(proto) ?? findNumbers(model, proto, pods);
   numbers.set(proto, found);
-  known.set(model, { pods, numbers });
+  remembered.set(model, { pods, numbers });
   return found;
 }
 

@@ -45,7 +45,7 @@ interface Placed extends PlacedEndpoints {
   readonly children: ChildLookup;
 }
 
-const known = new WeakMap<ModelEntry, Placed>();
+const remembered = new WeakMap<ModelEntry, Placed>();
 
 /**
  * Where the protected addresses live. Endpoints count whether ready or not. The pods of this node are left out: they are known by
@@ -71,7 +71,7 @@ export function placeEndpoints(entries: readonly ModelEntry[], context: Endpoint
 /** Of one service; an event leaves nearly all of them as they were. */
 function placedOf(model: ModelEntry, { nodes, nodeName, children }: EndpointContext): Placed {
   const whereabouts = whereaboutsOf(nodes);
-  const before = known.get(model);
+  const before = remembered.get(model);
   const same =
     before?.whereabouts === whereabouts &&
     before.nodeName === nodeName &&
@@ -80,7 +80,7 @@ function placedOf(model: ModelEntry, { nodes, nodeName, children }: EndpointCont
   const placed = same
     ? before
     : { whereabouts, nodeName, children, ...placeOne(model, { whereabouts, nodeName, children }) };
-  known.set(model, placed);
+  remembered.set(model, placed);
   return placed;
 }
 
@@ -170,8 +170,8 @@ function merge(a: readonly ProtectedPort[], b: readonly ProtectedPort[]): Protec
   const byKey = new Map<string, ProtectedPort>();
   for (const { phase, ...port } of [...a, ...b]) {
     const key = `${port.proto}/${String(port.port).padStart(5, '0')}`;
-    const known = byKey.get(key);
-    const both = known === undefined ? (phase ?? 'require') : strongest([phase, known.phase]);
+    const merged = byKey.get(key);
+    const both = merged === undefined ? (phase ?? 'require') : strongest([phase, merged.phase]);
     byKey.set(key, both === 'require' ? port : { ...port, phase: both });
   }
   return [...byKey].sort(([x], [y]) => (x < y ? -1 : 1)).map(([, port]) => port);

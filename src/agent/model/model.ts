@@ -40,23 +40,23 @@ const nodesOf = memoized(
   ) => parseNodes(nodes, { blockAffinities, ciliumNodes }),
 );
 
-/** With reqids for these child configurations, told apart by spaces; `known` itself if it is what comes out. */
+/** With reqids for these child configurations, told apart by spaces; `former` itself if it is what comes out. */
 const peersOf = memoized(
   (
     nodes: readonly CacheNode[],
     nodeName: string,
     configs: string,
-    known: CachePeer[] = [],
-    former: readonly CachePeer[] = [],
+    former: CachePeer[] = [],
+    departed: readonly CachePeer[] = [],
   ): CachePeer[] => {
     const others = nodes.filter(({ name }) => name !== nodeName);
     const reqids = assignReqids(
       others.map(({ name }) => name),
       configs === '' ? [] : configs.split(' '),
-      new Map([...former, ...known].map((peer) => [peer.name, peer.reqids])),
+      new Map([...departed, ...former].map((peer) => [peer.name, peer.reqids])),
     );
     const peers = others.map((peer) => ({ ...peer, reqids: reqids.get(peer.name) ?? {} }));
-    return JSON.stringify(peers) === JSON.stringify(known) ? known : peers;
+    return JSON.stringify(peers) === JSON.stringify(former) ? former : peers;
   },
 );
 
@@ -94,8 +94,8 @@ export function buildNodeCache(input: ModelInput): Model {
     children: { childSaScope, children },
   });
   const configs = children.flatMap(({ name }) => configNames(name)).sort();
-  const { peers: known, departed: former } = input.previous ?? {};
-  const peers = peersOf(nodes, nodeName, configs.join(' '), known, former);
+  const { previous } = input;
+  const peers = peersOf(nodes, nodeName, configs.join(' '), previous?.peers, previous?.departed);
   const names = namesOf(peers);
   const meshPhase = mesh ? phaseOfMesh(parsed.items, input) : 'require';
   const unlisted =

@@ -45,12 +45,13 @@ export function planHairpin(cache: NodeCache): Hairpin | null {
   };
 }
 
-const known = new WeakMap<NodeCache['peers'], CidrsByFamily>();
+const remembered = new WeakMap<NodeCache['peers'], CidrsByFamily>();
 
 /** Sorted; made once for the same list of peers. */
 function cidrsOf(peers: NodeCache['peers']): CidrsByFamily {
-  const cidrs = known.get(peers) ?? byFamily([...new Set(peers.flatMap(({ podCidrs }) => podCidrs))].sort());
-  known.set(peers, cidrs);
+  const cidrs =
+    remembered.get(peers) ?? byFamily([...new Set(peers.flatMap(({ podCidrs }) => podCidrs))].sort());
+  remembered.set(peers, cidrs);
   return cidrs;
 }
 

@@ -16,7 +16,7 @@ export interface KernelSa {
  * first, then charon's: what comes up in between is then no orphan.
  */
 export function findOrphans<T extends KernelSa>(kernel: readonly T[], sas: readonly IkeSa[]): T[] {
-  const known = new Set(
+  const charons = new Set(
     sas.flatMap((sa) =>
       sa.children.flatMap((child) => [
         key(sa.localHost, child.spiIn ?? 0),
@@ -26,7 +26,7 @@ export function findOrphans<T extends KernelSa>(kernel: readonly T[], sas: reado
   );
   return kernel.filter(
     (sa) =>
-      isOurReqid(sa.reqid) && sa.spi !== 0 && sa.algorithms.length > 0 && !known.has(key(sa.dst, sa.spi)),
+      isOurReqid(sa.reqid) && sa.spi !== 0 && sa.algorithms.length > 0 && !charons.has(key(sa.dst, sa.spi)),
   );
 }
 

@@ -14,12 +14,12 @@ export function pinsFor(connection: string, sas: readonly IkeSa[]): Map<number, 
   const ages = new Map<number, number>();
   for (const { children } of sas.filter((sa) => sa.connection === connection)) {
     for (const { state, reqid, spiOut, installedFor = 0 } of children) {
-      const known = ages.get(reqid);
+      const youngest = ages.get(reqid);
       if (
         state === 'INSTALLED' &&
         isOurReqid(reqid) &&
         spiOut !== undefined &&
-        (known === undefined || installedFor < known)
+        (youngest === undefined || installedFor < youngest)
       ) {
         ages.set(reqid, installedFor);
         pins.set(reqid, spiOut);
