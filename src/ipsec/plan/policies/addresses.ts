@@ -1,10 +1,9 @@
 import type { NodeCache, RemoteEndpoint } from '../../../rundir/schema.ts';
-import { PODS_CHILD } from '../child.ts';
 import { familyOf, hostCidr } from '../ends.ts';
 import type { ServedAddress } from '../served.ts';
 import type { XfrmPolicy } from '../types.ts';
-import { cidrsOf, clientsHere, clientsOn, ownCidrs, peersOf, policyMaker } from './maker.ts';
-import { type PortSelector, portSelectors } from './selectors.ts';
+import { clientsHere, clientsOn, peersOf, policyMaker } from './maker.ts';
+import { portSelectors } from './selectors.ts';
 import { strangerPolicies } from './strict.ts';
 
 /** DESIGN 4, rows of node N: this node serves the address, every peer's pods are its clients. Throws PlanError. */
@@ -48,33 +47,4 @@ export function clientPlanner(cache: NodeCache): (endpoint: RemoteEndpoint) => X
       ]),
     );
   };
-}
-
-/** All pod-to-pod traffic: one pair of policies for each pair of pod CIDRs, whatever the pods. Throws PlanError. */
-export function meshPolicies(cache: NodeCache): XfrmPolicy[] {
-  const everything: PortSelector = {
-    proto: 'any',
-    port: 0,
-    child: PODS_CHILD,
-    phase: cache.meshPhase ?? 'require',
-  };
-  return peersOf(cache).flatMap((peer) => {
-    const make = policyMaker(cache, { peer, side: 'ingress', kind: 'address' });
-    const pair = (own: string, other: string, inbound: readonly ('fwd' | 'in')[]): XfrmPolicy[] => [
-      ...make(everything, 'out', { src: own, dst: other, proto: 'any', sport: 0, dport: 0 }),
-      ...inbound.flatMap((dir) =>
-        make(everything, dir, { src: other, dst: own, proto: 'any', sport: 0, dport: 0 }),
-      ),
-    ];
-    return ([4, 6] as const).flatMap((family) => [
-      ...cidrsOf(ownCidrs(cache), family).flatMap((own) =>
-        clientsOn(cache, peer, family).flatMap((other) => pair(own, other, ['fwd'])),
-      ),
-      ...clientsHere(cache, family)
-        .filter(({ inbound }) => inbound.includes('in'))
-        .flatMap(({ cidr, inbound }) =>
-          cidrsOf(peer.podCidrs, family).flatMap((other) => pair(cidr, other, inbound)),
-        ),
-    ]);
-  });
 }
