@@ -2,6 +2,7 @@ import type { ModelEntry } from '../../cluster/policies/entries.ts';
 import { portsOf } from '../../cluster/policies/service-ports.ts';
 import { childFor, childName, wideChildName } from '../../ipsec/plan/child.ts';
 import { strongest } from '../../ipsec/plan/phase.ts';
+import { isEveryPort } from '../../ipsec/plan/ports.ts';
 import { resolvePorts, selects } from '../../ipsec/plan/served.ts';
 import type { Phase, Protocol } from '../../ipsec/plan/types.ts';
 import type { CacheChild, CachePod, NodeCacheContent, ProtectedPort } from '../../rundir/schema.ts';
@@ -16,12 +17,12 @@ export function buildChildren(entries: readonly ModelEntry[], pods: readonly Cac
   for (const model of entries) {
     for (const proto of new Set(model.entry.ports.map((port) => port.proto))) {
       const targets = model.entry.ports.filter((port) => port.proto === proto).map(({ target }) => target);
-      if (targets.includes(0)) {
+      if (targets.some(isEveryPort)) {
         const name = wideChildName(proto);
         children.set(name, { name, proto, ports: [] });
       }
       const ports = [...new Set(numbersOf(model, proto, pods).map(({ port }) => port))]
-        .filter((port) => port !== 0 && !owned.has(`${proto}/${port}`))
+        .filter((port) => !isEveryPort(port) && !owned.has(`${proto}/${port}`))
         .sort((a, b) => a - b);
       for (const port of ports) {
         owned.add(`${proto}/${port}`);
@@ -49,7 +50,9 @@ export function unlistedPorts(
   const found = new Map<string, ProtectedPort>();
   for (const model of entries) {
     for (const proto of new Set(model.entry.ports.map((port) => port.proto))) {
-      for (const { port, phase: own } of numbersOf(model, proto, pods).filter((each) => each.port !== 0)) {
+      for (const { port, phase: own } of numbersOf(model, proto, pods).filter(
+        (each) => !isEveryPort(each.port),
+      )) {
         const key = `${proto}/${String(port).padStart(5, '0')}`;
         const earlier = found.get(key);
         const phase = earlier === undefined ? own : strongest([own, earlier.phase]);

@@ -1,6 +1,7 @@
+import { EVERY_PORT } from '../../ipsec/plan/ports.ts';
 import type { Protocol } from '../../ipsec/plan/types.ts';
 
-/** Ports that an IPsecPolicy names: `first` to `last`, or 0 to 0 for every port of the protocol. */
+/** Ports that an IPsecPolicy names: `first` to `last`, or EVERY_PORT in both. */
 export interface PortSpec {
   readonly proto: Protocol;
   readonly first: number;
@@ -32,7 +33,7 @@ function parseItem(item: string): PortSpec | string {
     return 'has an empty item';
   }
   if (item === '*') {
-    return { proto: 'any', first: 0, last: 0 };
+    return { proto: 'any', first: EVERY_PORT, last: EVERY_PORT };
   }
   const [name = '', ports, ...more] = item.split('/').map((part) => part.trim());
   const proto = (['tcp', 'udp', 'sctp'] as const).find((known) => known === name.toLowerCase());
@@ -43,7 +44,7 @@ function parseItem(item: string): PortSpec | string {
     return `item "${item}" is not <protocol>/<port>`;
   }
   if (ports === '*') {
-    return { proto, first: 0, last: 0 };
+    return { proto, first: EVERY_PORT, last: EVERY_PORT };
   }
   const [first, last, ...others] = ports.split('-').map((part) => portOf(part.trim()));
   if (first === undefined || others.length > 0 || (ports.includes('-') && last === undefined)) {

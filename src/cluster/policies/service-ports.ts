@@ -1,4 +1,5 @@
 import { strongest } from '../../ipsec/plan/phase.ts';
+import { EVERY_PORT, isEveryPort } from '../../ipsec/plan/ports.ts';
 import type { Phase, Protocol } from '../../ipsec/plan/types.ts';
 import type { CacheEntry } from '../../rundir/schema.ts';
 import type { EndpointSlice, Service } from '../objects.ts';
@@ -41,8 +42,8 @@ export function resolvePorts(
     return phase;
   };
   for (const spec of specs) {
-    if (spec.first === 0) {
-      protect(spec, 0);
+    if (isEveryPort(spec.first)) {
+      protect(spec, EVERY_PORT);
       continue;
     }
     let found = false;

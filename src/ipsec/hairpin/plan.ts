@@ -1,5 +1,6 @@
 import type { NodeCache, ProtectedPort } from '../../rundir/schema.ts';
 import { familyOf } from '../plan/ends.ts';
+import { isEveryPort } from '../plan/ports.ts';
 
 /** Ports of one protocol, both ends inclusive. */
 export interface PortRange {
@@ -63,15 +64,15 @@ function byFamily(cidrs: readonly string[]): CidrsByFamily {
 function protectedRanges(cache: NodeCache): PortRange[] {
   const ports = [...cache.endpoints.flatMap((endpoint) => endpoint.ports), ...(cache.unlisted ?? [])];
   return PROTOCOLS.flatMap((proto) =>
-    cache.mesh || ports.some((port) => isWhole(port, proto))
+    cache.mesh || ports.some((port) => isEveryPortOf(port, proto))
       ? [{ proto, first: 0, last: 65535 }]
       : ranges(proto, ports),
   );
 }
 
 /** Whether every port of the protocol is protected somewhere. */
-function isWhole({ proto: named, port }: ProtectedPort, proto: PortRange['proto']): boolean {
-  return named === 'any' || (named === proto && port === 0);
+function isEveryPortOf({ proto: named, port }: ProtectedPort, proto: PortRange['proto']): boolean {
+  return named === 'any' || (named === proto && isEveryPort(port));
 }
 
 function ranges(proto: PortRange['proto'], ports: readonly ProtectedPort[]): PortRange[] {

@@ -1,4 +1,5 @@
-import type { NodeCacheContent } from '../../rundir/schema.ts';
+import type { CacheChild, NodeCacheContent } from '../../rundir/schema.ts';
+import { isEveryPort } from './ports.ts';
 import type { Protocol } from './types.ts';
 
 /** Which end of a child a node is: `ingress` where the protected address lives, `egress` where its clients live. */
@@ -23,6 +24,11 @@ export function wideChildName(proto: Protocol): string {
  */
 export function isWide(child: string): boolean {
   return child === PODS_CHILD || child.startsWith(`${PODS_CHILD}_`);
+}
+
+/** Whether a child of the cache carries every port of its protocol: it lists none. */
+export function carriesEveryPort({ ports }: Pick<CacheChild, 'ports'>): boolean {
+  return ports.length === 0;
 }
 
 /** The name that charon knows a child by: `udp_kube-dns_egress`; a wide child has no sides. */
@@ -64,7 +70,7 @@ export function childFor(
   if (scope === 'node') {
     return PODS_CHILD;
   }
-  if (proto === 'any' || port === 0) {
+  if (proto === 'any' || isEveryPort(port)) {
     return wideChildName(proto);
   }
   const owner = children.find((child) => child.proto === proto && child.ports.includes(port));

@@ -1,5 +1,5 @@
 import type { CacheChild, CacheNode, CachePeer, NodeCache } from '../../rundir/schema.ts';
-import { configName, isWide, type Side } from './child.ts';
+import { carriesEveryPort, configName, isWide, type Side } from './child.ts';
 import { hostCidr, tunnelEnds } from './ends.ts';
 import type { ChildConfig, ConnectionConfig } from './types.ts';
 
@@ -49,7 +49,7 @@ function childConfig(cache: NodeCache, peer: CachePeer, child: CacheChild, side:
   }
   const served = (cidrs: readonly string[]): string[] =>
     cidrs.flatMap((cidr) =>
-      child.ports.length === 0
+      carriesEveryPort(child)
         ? clients([cidr])
         : child.ports.map((port) => `${cidr}[${child.proto}/${port}]`),
     );

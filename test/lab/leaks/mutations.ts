@@ -136,7 +136,7 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: `${SRC}/ipsec/plan/policies/selectors.js`,
-        from: ", { proto: family === 4 ? 'icmp' : 'icmpv6', port: 0, child: first.child, phase }",
+        from: ', { proto, port: EVERY_PORT, child: first.child, phase }',
         to: '',
       },
       { file: `${SRC}/ipsec/plan/plan.js`, from: '() => icmpPolicies(cache)', to: '() => []' },

@@ -1,5 +1,6 @@
 import type { NodeCache, RemoteEndpoint } from '../../../rundir/schema.ts';
 import { familyOf, hostCidr } from '../ends.ts';
+import { EVERY_PORT } from '../ports.ts';
 import type { ServedAddress } from '../served.ts';
 import type { XfrmPolicy } from '../types.ts';
 import { clientsHere, clientsOn, peersOf, policyMaker } from './maker.ts';
@@ -19,8 +20,14 @@ export function servingPolicies(cache: NodeCache, served: ServedAddress): XfrmPo
     const make = policyMaker(cache, { peer, side: 'ingress', kind: 'address' });
     return clientsOn(cache, peer, family).flatMap((cidr) =>
       selectors.flatMap((port) => [
-        ...make(port, 'out', { src: own, dst: cidr, proto: port.proto, sport: port.port, dport: 0 }),
-        ...make(port, inbound, { src: cidr, dst: own, proto: port.proto, sport: 0, dport: port.port }),
+        ...make(port, 'out', { src: own, dst: cidr, proto: port.proto, sport: port.port, dport: EVERY_PORT }),
+        ...make(port, inbound, {
+          src: cidr,
+          dst: own,
+          proto: port.proto,
+          sport: EVERY_PORT,
+          dport: port.port,
+        }),
       ]),
     );
   });
@@ -40,9 +47,15 @@ export function clientPlanner(cache: NodeCache): (endpoint: RemoteEndpoint) => X
     const make = policyMaker(cache, { peer, side: 'egress', kind: 'address' });
     return clientsHere(cache, family).flatMap(({ cidr, inbound }) =>
       portSelectors(endpoint.ports, family).flatMap((port) => [
-        ...make(port, 'out', { src: cidr, dst: remote, proto: port.proto, sport: 0, dport: port.port }),
+        ...make(port, 'out', {
+          src: cidr,
+          dst: remote,
+          proto: port.proto,
+          sport: EVERY_PORT,
+          dport: port.port,
+        }),
         ...inbound.flatMap((dir) =>
-          make(port, dir, { src: remote, dst: cidr, proto: port.proto, sport: port.port, dport: 0 }),
+          make(port, dir, { src: remote, dst: cidr, proto: port.proto, sport: port.port, dport: EVERY_PORT }),
         ),
       ]),
     );

@@ -2,6 +2,7 @@ import type { NodeCache } from '../../../rundir/schema.ts';
 import { compareChildren } from '../child.ts';
 import { hostCidr } from '../ends.ts';
 import { strongest } from '../phase.ts';
+import { EVERY_PORT } from '../ports.ts';
 import type { Family, Phase, XfrmPolicy } from '../types.ts';
 import { cidrsOf, ownCidrs, type PlannedPeer, peersOf, policyMaker } from './maker.ts';
 import type { PortSelector } from './selectors.ts';
@@ -24,7 +25,7 @@ export function icmpPolicies(cache: NodeCache): XfrmPolicy[] {
   return peersOf(cache).flatMap((peer) =>
     ([4, 6] as const).flatMap((family) => {
       const proto = family === 4 ? 'icmp' : 'icmpv6';
-      return towards(cache, { peer, family, icmp: { proto, port: 0, child, phase } });
+      return towards(cache, { peer, family, icmp: { proto, port: EVERY_PORT, child, phase } });
     }),
   );
 }
@@ -48,8 +49,8 @@ function towards(cache: NodeCache, { peer, family, icmp }: Place): XfrmPolicy[] 
     src,
     dst,
     proto: icmp.proto,
-    sport: 0,
-    dport: 0,
+    sport: EVERY_PORT,
+    dport: EVERY_PORT,
   });
   const unlisted = (cache.unlisted ?? []).length > 0;
   const [here, there] = [cidrsOf(ownCidrs(cache), family), cidrsOf(peer.podCidrs, family)];

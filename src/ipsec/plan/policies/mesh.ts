@@ -1,5 +1,6 @@
 import type { NodeCache } from '../../../rundir/schema.ts';
 import { PODS_CHILD } from '../child.ts';
+import { EVERY_PORT } from '../ports.ts';
 import type { XfrmPolicy } from '../types.ts';
 import { cidrsOf, clientsHere, clientsOn, ownCidrs, peersOf, policyMaker } from './maker.ts';
 import type { PortSelector } from './selectors.ts';
@@ -8,16 +9,22 @@ import type { PortSelector } from './selectors.ts';
 export function meshPolicies(cache: NodeCache): XfrmPolicy[] {
   const everything: PortSelector = {
     proto: 'any',
-    port: 0,
+    port: EVERY_PORT,
     child: PODS_CHILD,
     phase: cache.meshPhase ?? 'require',
   };
   return peersOf(cache).flatMap((peer) => {
     const make = policyMaker(cache, { peer, side: 'ingress', kind: 'address' });
     const pair = (own: string, other: string, inbound: readonly ('fwd' | 'in')[]): XfrmPolicy[] => [
-      ...make(everything, 'out', { src: own, dst: other, proto: 'any', sport: 0, dport: 0 }),
+      ...make(everything, 'out', {
+        src: own,
+        dst: other,
+        proto: 'any',
+        sport: EVERY_PORT,
+        dport: EVERY_PORT,
+      }),
       ...inbound.flatMap((dir) =>
-        make(everything, dir, { src: other, dst: own, proto: 'any', sport: 0, dport: 0 }),
+        make(everything, dir, { src: other, dst: own, proto: 'any', sport: EVERY_PORT, dport: EVERY_PORT }),
       ),
     ];
     return ([4, 6] as const).flatMap((family) => [

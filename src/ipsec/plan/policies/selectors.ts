@@ -1,6 +1,7 @@
 import type { ProtectedPort } from '../../../rundir/schema.ts';
 import { compareChildren } from '../child.ts';
 import { strongest } from '../phase.ts';
+import { EVERY_PORT, isEveryPort } from '../ports.ts';
 import type { Family, Phase, SelectorProtocol } from '../types.ts';
 
 /** What a protected address needs at one of its ports: the protocol and port of the selectors, and the child. */
@@ -21,12 +22,13 @@ export function portSelectors(ports: readonly ProtectedPort[], family: Family): 
   const sorted = [...ports].sort((a, b) => compareChildren(a.child, b.child) || a.port - b.port);
   const everything = sorted.find((port) => port.proto === 'any');
   if (everything !== undefined) {
-    return [{ proto: 'any', port: 0, child: everything.child, phase: phaseOf(sorted) }];
+    return [{ proto: 'any', port: EVERY_PORT, child: everything.child, phase: phaseOf(sorted) }];
   }
   const selectors = new Map<string, PortSelector>();
   for (const port of sorted) {
-    const wide =
-      port.port === 0 ? port : sorted.find((other) => other.proto === port.proto && other.port === 0);
+    const wide = isEveryPort(port.port)
+      ? port
+      : sorted.find((other) => other.proto === port.proto && isEveryPort(other.port));
     const { proto, port: number, child } = wide ?? port;
     if (proto !== 'any') {
       const key = `${proto}/${number}`;
@@ -40,7 +42,8 @@ export function portSelectors(ports: readonly ProtectedPort[], family: Family): 
   if (first === undefined) {
     return [];
   }
-  return [...chosen, { proto: family === 4 ? 'icmp' : 'icmpv6', port: 0, child: first.child, phase }];
+  const proto = family === 4 ? 'icmp' : 'icmpv6';
+  return [...chosen, { proto, port: EVERY_PORT, child: first.child, phase }];
 }
 
 function phaseOf(ports: readonly { readonly phase?: Phase | undefined }[]): Phase {

@@ -1,6 +1,7 @@
 import type { NodeCache } from '../../../rundir/schema.ts';
 import { familyOf, hostCidr } from '../ends.ts';
 import { isIcmp, PRIORITY_FIRST, REQID_STRANGER } from '../ours.ts';
+import { EVERY_PORT } from '../ports.ts';
 import type { ServedAddress } from '../served.ts';
 import type { XfrmPolicy } from '../types.ts';
 import { cidrsOf, KINDS, ownCidrs } from './maker.ts';
@@ -24,7 +25,7 @@ export function strangerPolicies(
   const dir = served.host ? 'in' : 'fwd';
   const policy = ({ proto, port }: PortSelector, src: string, kind: 'own' | 'stranger'): XfrmPolicy => ({
     dir,
-    selector: { src, dst, proto, sport: 0, dport: port },
+    selector: { src, dst, proto, sport: EVERY_PORT, dport: port },
     priority: PRIORITY_FIRST + KINDS[kind],
     template: { src: node, dst: node, reqid: REQID_STRANGER, level: kind === 'own' ? 'use' : 'required' },
   });

@@ -1,4 +1,5 @@
 import type { NodeCache } from '../../../rundir/schema.ts';
+import { EVERY_PORT, isEveryPort } from '../ports.ts';
 import type { Family, XfrmPolicy } from '../types.ts';
 import { cidrsOf, clientsHere, type PlannedPeer, peersOf, policyMaker } from './maker.ts';
 import { type PortSelector, portSelectors } from './selectors.ts';
@@ -17,7 +18,7 @@ export function unlistedPolicies(cache: NodeCache): XfrmPolicy[] {
     : peersOf(cache).flatMap((peer) =>
         ([4, 6] as const).flatMap((family) =>
           portSelectors(ports, family)
-            .filter(({ port }) => port !== 0)
+            .filter(({ port }) => !isEveryPort(port))
             .flatMap((port) => portPolicies(cache, { peer, family, port })),
         ),
       );
@@ -37,15 +38,15 @@ function portPolicies(cache: NodeCache, { peer, family, port }: Place): XfrmPoli
   const proto = port.proto;
   return cidrsOf(peer.podCidrs, family).flatMap((there) =>
     clientsHere(cache, family).flatMap(({ cidr: here, inbound }) => [
-      ...asClient(port, 'out', { src: here, dst: there, proto, sport: 0, dport: port.port }),
+      ...asClient(port, 'out', { src: here, dst: there, proto, sport: EVERY_PORT, dport: port.port }),
       ...inbound.flatMap((dir) =>
-        answer(port, dir, { src: there, dst: here, proto, sport: port.port, dport: 0 }),
+        answer(port, dir, { src: there, dst: here, proto, sport: port.port, dport: EVERY_PORT }),
       ),
       ...(inbound.includes('in')
         ? []
         : [
-            ...asServer(port, 'fwd', { src: there, dst: here, proto, sport: 0, dport: port.port }),
-            ...answering(port, 'out', { src: here, dst: there, proto, sport: port.port, dport: 0 }),
+            ...asServer(port, 'fwd', { src: there, dst: here, proto, sport: EVERY_PORT, dport: port.port }),
+            ...answering(port, 'out', { src: here, dst: there, proto, sport: port.port, dport: EVERY_PORT }),
           ]),
     ]),
   );

@@ -1,3 +1,4 @@
+import { isEveryPort } from '../../plan/ports.ts';
 import type { Selector, Template, XfrmPolicy } from '../../plan/types.ts';
 import type { Operation } from '../operation.ts';
 import { PROTOCOL_NUMBERS } from '../protocol.ts';
@@ -20,8 +21,8 @@ export function renderQuestion({ dir, selector }: Pick<XfrmPolicy, 'dir' | 'sele
 
 function renderSelector({ src, dst, proto, sport, dport }: Selector): string {
   const protocol = proto === 'any' ? '' : ` proto ${PROTOCOL_NUMBERS[proto]}`;
-  const source = sport === 0 ? '' : ` sport ${sport}`;
-  const destination = dport === 0 ? '' : ` dport ${dport}`;
+  const source = isEveryPort(sport) ? '' : ` sport ${sport}`;
+  const destination = isEveryPort(dport) ? '' : ` dport ${dport}`;
   return `src ${src} dst ${dst}${protocol}${source}${destination}`;
 }
 
