@@ -1,4 +1,4 @@
-import { canonicalAddress, canonicalCidr } from '../ip/cidr.ts';
+import { rememberedAddress, rememberedCidr } from '../ip/remembered.ts';
 import type { CacheNode } from '../rundir/schema.ts';
 import type { ClusterObjects, Node, ObjectProblem } from './objects.ts';
 
@@ -67,14 +67,14 @@ function parseNode({ metadata, spec, status }: Node, blocks: Blocks | undefined)
   const cidrs = canonicalAll(
     override === undefined ? field : POD_CIDRS_ANNOTATION,
     override?.split(',') ?? declared,
-    canonicalCidr,
+    rememberedCidr,
   );
   const told = metadata.annotations?.[ADDRESSES_ANNOTATION];
   const internal = (status?.addresses ?? []).filter(({ type }) => type === 'InternalIP');
   const addresses = canonicalAll(
     told === undefined ? 'status.addresses' : ADDRESSES_ANNOTATION,
     told?.split(',') ?? internal.map(({ address }) => address),
-    canonicalAddress,
+    rememberedAddress,
   );
   if (typeof cidrs === 'string') {
     return cidrs;

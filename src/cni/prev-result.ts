@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import type { CniResult } from '@containernetworking-ts/types';
+import { canonicalAddress, type Family, familyOf, widthOf } from '../ip/address.ts';
 import { CniError, CODE } from './error.ts';
 
 /**
@@ -35,23 +35,22 @@ export function attachedAddresses(prevResult: CniResult | null | undefined, ifNa
       `prevResult.ips: no address of interface ${JSON.stringify(ifName)}`,
     );
   }
-  return [...new Set(ips.map(({ address }) => canonicalAddress(address)))];
+  return [...new Set(ips.map(({ address }) => addressIn(address)))];
 }
 
-/** `10.1.0.3/24` gives `10.1.0.3`; IPv6 comes out as RFC 5952 writes it. */
-function canonicalAddress(cidr: string): string {
-  const [address = '', length = '', ...more] = cidr.split('/');
-  const family = isIP(address);
-  const url = family === 0 ? null : URL.parse(family === 6 ? `http://[${address}]/` : `http://${address}/`);
-  if (url === null || !isPrefixLength(length, family) || more.length > 0) {
+/** `10.1.0.3/24` gives `10.1.0.3`. */
+function addressIn(cidr: string): string {
+  const [text = '', length = '', ...more] = cidr.split('/');
+  const address = canonicalAddress(text);
+  if (address === undefined || !isPrefixLength(length, familyOf(address)) || more.length > 0) {
     throw new CniError(
       CODE.invalidConfig,
       `prevResult.ips: ${JSON.stringify(cidr)} is not an address with prefix length`,
     );
   }
-  return url.hostname.replace(/^\[|\]$/g, '');
+  return address;
 }
 
-function isPrefixLength(text: string, family: number): boolean {
-  return /^\d{1,3}$/.test(text) && Number(text) <= (family === 4 ? 32 : 128);
+function isPrefixLength(text: string, family: Family): boolean {
+  return /^\d{1,3}$/.test(text) && Number(text) <= widthOf(family);
 }

@@ -1,13 +1,24 @@
+/**
+ * Addresses and CIDRs: reading them as text, the one canonical text form of each, and arithmetic on them.
+ *
+ * All else that compares addresses as texts relies on this form, which is the kernel's own. The room imports
+ * nothing of the project and no package: the plugin loads it for every pod (test/cni/imports.test.ts).
+ */
 import { isIP } from 'node:net';
 import { numberOf } from './number.ts';
 
-/** An address as a number, and of which family. */
+export type Family = 4 | 6;
+
+/** An address as a number, with its family. */
 export interface Address {
-  readonly family: 4 | 6;
+  readonly family: Family;
   readonly value: bigint;
 }
 
-/** An address as the kernel writes it, or undefined if the text is none. Without ip-cidr, which every pod's start would carry along. */
+/**
+ * An address as the kernel writes it (IPv6: RFC 5952, but `::ffff:a00:1` for a mapped IPv4 address), or undefined
+ * if the text is no address. Blanks around it, leading zeros of an IPv4 octet and zone ids are not accepted.
+ */
 export function canonicalAddress(text: string): string | undefined {
   if (isIP(text) === 0 || text.includes('%')) {
     return undefined;
@@ -19,16 +30,20 @@ export function canonicalAddress(text: string): string | undefined {
 /** Undefined if the text is no address. */
 export function parseAddress(text: string): Address | undefined {
   const canonical = canonicalAddress(text);
-  return canonical === undefined
-    ? undefined
-    : { family: canonical.includes(':') ? 6 : 4, value: numberOf(canonical) };
+  return canonical === undefined ? undefined : { family: familyOf(canonical), value: numberOf(canonical) };
 }
 
-export function widthOf(family: 4 | 6): 32 | 128 {
+/** The family of an address or a CIDR in text form. */
+export function familyOf(text: string): Family {
+  return text.includes(':') ? 6 : 4;
+}
+
+/** How many bits an address of the family has. */
+export function widthOf(family: Family): 32 | 128 {
   return family === 4 ? 32 : 128;
 }
 
-/** As the kernel writes it. */
+/** The canonical text form. */
 export function formatAddress({ family, value }: Address): string {
   const size = family === 4 ? 8n : 16n;
   const count = family === 4 ? 4 : 8;

@@ -1,40 +1,7 @@
 import test from 'ava';
 import { createLocator } from '../../src/agent/model/locate.ts';
 import { parseNodes } from '../../src/cluster/nodes.ts';
-import { canonicalAddress, canonicalCidr } from '../../src/ip/cidr.ts';
 import { build, messages, node } from '../agent/model/cluster.ts';
-
-type Canonical = (text: string) => string | undefined;
-const canonical = test.macro<[parse: Canonical, text: string, expected: string | undefined]>({
-  exec(t, parse, text, expected) {
-    t.is(parse(text), expected);
-  },
-  title: (_, parse, text) => `${parse.name} of ${JSON.stringify(text)}`,
-});
-for (const [text, expected] of [
-  ['10.1.0.7/24', '10.1.0.0/24'],
-  [' FD00:0::1/64 ', 'fd00::/64'],
-  ['10.1.0.0/33', undefined],
-  ['10.1.0.0', undefined],
-  ['10.1/16', undefined],
-  ['010.1.0.0/24', undefined],
-  ['fd00::/129', undefined],
-  ['::ffff:10.0.0.0/104', undefined],
-  ['', undefined],
-] as const) {
-  test(canonical, canonicalCidr, text, expected);
-}
-for (const [text, expected] of [
-  ['10.0.0.1', '10.0.0.1'],
-  ['FD00:0:0::1', 'fd00::1'],
-  ['010.0.0.1', undefined],
-  ['256.0.0.1', undefined],
-  ['1', undefined],
-  ['node.example', undefined],
-  ['fe80::1%eth0', undefined],
-] as const) {
-  test(canonical, canonicalAddress, text, expected);
-}
 
 test('an address lies in a CIDR of its own family only', (t) => {
   const locate = createLocator([

@@ -1,4 +1,4 @@
-import { familyOf } from '../../ipsec/plan/ends.ts';
+import { familyOf } from '../../ip/address.ts';
 import type { Iproute2 } from '../../ipsec/xfrm/iproute2.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 

@@ -1,7 +1,7 @@
 import type { EndpointSlice, ObjectProblem } from '../../cluster/objects.ts';
 import type { ModelEntry } from '../../cluster/policies/entries.ts';
 import { protoOf } from '../../cluster/policies/service-ports.ts';
-import { canonicalAddress } from '../../ip/cidr.ts';
+import { rememberedAddress } from '../../ip/remembered.ts';
 import { childFor } from '../../ipsec/plan/child.ts';
 import { strongest } from '../../ipsec/plan/phase.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';
@@ -154,7 +154,7 @@ function place(
   endpoint: Endpoint,
   { locate, names }: Whereabouts,
 ): (Place & { readonly address: string }) | undefined {
-  const address = canonicalAddress(text);
+  const address = rememberedAddress(text);
   if (address === undefined) {
     return undefined;
   }

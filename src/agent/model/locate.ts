@@ -1,5 +1,5 @@
+import { familyOf } from '../../ip/address.ts';
 import { numberOf } from '../../ip/number.ts';
-import { familyOf } from '../../ipsec/plan/ends.ts';
 import type { CacheNode } from '../../rundir/schema.ts';
 
 /** Where an address is. */

@@ -3,7 +3,8 @@ import type { KnownItems } from '../../cluster/policies/items.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 import { createEnabling } from '../enabling/enabling.ts';
-import { buildNodeCache, type Model, type ModelInput } from './model.ts';
+import { buildNodeCache } from './model.ts';
+import type { Model, ModelInput } from './types.ts';
 
 export interface ModellerOptions extends Pick<ModelInput, 'nodeName' | 'childSaScope'> {
   readonly nodeTraffic: boolean;

@@ -1,6 +1,6 @@
 import type { Pod } from '../../cluster/objects.ts';
 import { protoOf } from '../../cluster/policies/service-ports.ts';
-import { canonicalAddress } from '../../ip/cidr.ts';
+import { rememberedAddress } from '../../ip/remembered.ts';
 import type { CachePod } from '../../rundir/schema.ts';
 
 /** The pods of a node that the chain attaches, sorted by namespace and name. */
@@ -29,7 +29,7 @@ function cachePod({ metadata, spec, status }: Pod): CachePod {
       name === undefined ? [] : [{ name, proto: protoOf(protocol), port: containerPort }],
     ),
     addresses: [
-      ...new Set(addresses.map((ip) => canonicalAddress(ip ?? '')).filter((ip) => ip !== undefined)),
+      ...new Set(addresses.map((ip) => rememberedAddress(ip ?? '')).filter((ip) => ip !== undefined)),
     ].sort(),
   };
 }

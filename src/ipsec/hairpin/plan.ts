@@ -1,5 +1,5 @@
+import { familyOf } from '../../ip/address.ts';
 import type { NodeCache, ProtectedPort } from '../../rundir/schema.ts';
-import { familyOf } from '../plan/ends.ts';
 import { isEveryPort } from '../plan/ports.ts';
 
 /** Ports of one protocol, both ends inclusive. */

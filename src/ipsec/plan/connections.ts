@@ -1,6 +1,7 @@
+import { hostCidr } from '../../ip/cidr.ts';
 import type { CacheChild, CacheNode, CachePeer, NodeCache } from '../../rundir/schema.ts';
 import { carriesEveryPort, configName, isWide, type Side } from './child.ts';
-import { hostCidr, tunnelEnds } from './ends.ts';
+import { tunnelEnds } from './ends.ts';
 import type { ChildConfig, ConnectionConfig } from './types.ts';
 
 /** Every connection of ours in charon begins with this; nothing else in charon is touched. */

@@ -1,14 +1,4 @@
-import type { Family } from './types.ts';
-
-/** Family of an address or a CIDR in text form. */
-export function familyOf(address: string): Family {
-  return address.includes(':') ? 6 : 4;
-}
-
-/** The CIDR that holds one address alone. */
-export function hostCidr(address: string): string {
-  return `${address}/${familyOf(address) === 4 ? 32 : 128}`;
-}
+import { familyOf } from '../../ip/address.ts';
 
 /**
  * The two ends of the tunnel between two nodes. One IKE_SA per peer means one address family for everything

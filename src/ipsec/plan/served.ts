@@ -1,7 +1,7 @@
+import { familyOf } from '../../ip/address.ts';
 import type { Attachment } from '../../rundir/attachment.ts';
 import type { CacheEntry, CachePod, NodeCache, ProtectedPort } from '../../rundir/schema.ts';
 import { childFor } from './child.ts';
-import { familyOf } from './ends.ts';
 
 /** The part of an attachment record that the plan looks at. */
 export type PlannedAttachment = Pick<Attachment, 'pod' | 'addresses'>;

@@ -1,7 +1,5 @@
 /** Value types shared by the plan, the iproute2 wrapper and the charon driver. Nothing here has an effect. */
 
-export type Family = 4 | 6;
-
 /** What a protected port can be; `any` stands for every protocol and carries no ports. */
 export type Protocol = 'tcp' | 'udp' | 'sctp' | 'any';
 

@@ -1,5 +1,6 @@
+import { familyOf } from '../../../ip/address.ts';
+import { hostCidr } from '../../../ip/cidr.ts';
 import type { NodeCache, RemoteEndpoint } from '../../../rundir/schema.ts';
-import { familyOf, hostCidr } from '../ends.ts';
 import { EVERY_PORT } from '../ports.ts';
 import type { ServedAddress } from '../served.ts';
 import type { XfrmPolicy } from '../types.ts';

@@ -1,9 +1,10 @@
+import type { Family } from '../../../ip/address.ts';
+import { hostCidr } from '../../../ip/cidr.ts';
 import type { NodeCache } from '../../../rundir/schema.ts';
 import { compareChildren } from '../child.ts';
-import { hostCidr } from '../ends.ts';
 import { strongest } from '../phase.ts';
 import { EVERY_PORT } from '../ports.ts';
-import type { Family, Phase, XfrmPolicy } from '../types.ts';
+import type { Phase, XfrmPolicy } from '../types.ts';
 import { cidrsOf, ownCidrs, type PlannedPeer, peersOf, policyMaker } from './maker.ts';
 import type { PortSelector } from './selectors.ts';
 

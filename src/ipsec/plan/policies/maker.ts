@@ -1,8 +1,10 @@
+import { type Family, familyOf } from '../../../ip/address.ts';
+import { hostCidr } from '../../../ip/cidr.ts';
 import type { CachePeer, NodeCache } from '../../../rundir/schema.ts';
 import { configName, type Side } from '../child.ts';
-import { familyOf, hostCidr, tunnelEnds } from '../ends.ts';
+import { tunnelEnds } from '../ends.ts';
 import { isIcmp, PRIORITY_FIRST, REQID_ANY } from '../ours.ts';
-import type { Direction, Family, Selector, XfrmPolicy } from '../types.ts';
+import type { Direction, Selector, XfrmPolicy } from '../types.ts';
 import type { PortSelector } from './selectors.ts';
 
 /** The cache contradicts itself: a peer lacks the reqid of a child. Nothing may be laid from such a cache. */

@@ -1,8 +1,9 @@
+import type { Family } from '../../../ip/address.ts';
 import type { ProtectedPort } from '../../../rundir/schema.ts';
 import { compareChildren } from '../child.ts';
 import { strongest } from '../phase.ts';
 import { EVERY_PORT, isEveryPort } from '../ports.ts';
-import type { Family, Phase, SelectorProtocol } from '../types.ts';
+import type { Phase, SelectorProtocol } from '../types.ts';
 
 /** What a protected address needs at one of its ports: the protocol and port of the selectors, and the child. */
 export interface PortSelector {

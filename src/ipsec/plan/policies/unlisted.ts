@@ -1,6 +1,7 @@
+import type { Family } from '../../../ip/address.ts';
 import type { NodeCache } from '../../../rundir/schema.ts';
 import { EVERY_PORT, isEveryPort } from '../ports.ts';
-import type { Family, XfrmPolicy } from '../types.ts';
+import type { XfrmPolicy } from '../types.ts';
 import { cidrsOf, clientsHere, type PlannedPeer, peersOf, policyMaker } from './maker.ts';
 import { type PortSelector, portSelectors } from './selectors.ts';
 

@@ -1,0 +1,51 @@
+import { BlockList, isIPv4 } from 'node:net';
+import test from 'ava';
+import fc from 'fast-check';
+import { canonicalCidr, hostCidr, overlap } from '../../src/ip/cidr.ts';
+import { rememberedAddress, rememberedCidr } from '../../src/ip/remembered.ts';
+
+for (const [text, expected] of [
+  ['10.1.0.7/24', '10.1.0.0/24'],
+  ['FD00:0::1/64', 'fd00::/64'],
+  ['0.0.0.0/0', '0.0.0.0/0'],
+  ['::1/0', '::/0'],
+  ['10.1.0.0/33', undefined],
+  ['10.1.0.0/024', undefined],
+  ['10.1.0.0', undefined],
+  ['10.1/16', undefined],
+  ['010.1.0.0/24', undefined],
+  ['fd00::/129', undefined],
+  ['::ffff:10.0.0.0/104', undefined],
+  [' 10.1.0.0/24', undefined],
+  ['', undefined],
+] as const) {
+  test(`canonical form of the CIDR ${JSON.stringify(text)}`, (t) => {
+    t.is(canonicalCidr(text), expected);
+  });
+}
+
+test('blanks around what an object holds are allowed, and an answer is the same the second time', (t) => {
+  for (const _ of [1, 2]) {
+    t.is(rememberedCidr(' FD00:0::1/64 '), 'fd00::/64');
+    t.is(rememberedAddress('10.0.0.1\t'), '10.0.0.1');
+    t.is(rememberedAddress('10. 0.0.1'), undefined);
+  }
+});
+
+test("the canonical form covers the addresses that node's own block list says", (t) => {
+  const address = fc.oneof(fc.ipV4(), fc.ipV6());
+  const agrees = fc.property(address, address, fc.nat(128), (network, other, bits) => {
+    const family = isIPv4(network) ? 'ipv4' : 'ipv6';
+    const length = family === 'ipv4' ? bits % 33 : bits;
+    const cidr = canonicalCidr(`${network}/${length}`);
+    if (cidr === undefined) {
+      return network.includes(':') && network.includes('.');
+    }
+    const list = new BlockList();
+    list.addSubnet(network, length, family);
+    const canonical = rememberedAddress(other) ?? '';
+    const covered = isIPv4(other) === (family === 'ipv4') && list.check(other, family);
+    return overlap(cidr, hostCidr(canonical)) === covered && canonicalCidr(cidr) === cidr;
+  });
+  t.notThrows(() => fc.assert(agrees));
+});
