@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { registerPki } from '../src/pki/cli.ts';
+import { messageOf } from '../src/util/message-of.ts';
 import { VERSION } from '../src/version.ts';
 import { registerController } from './agent/controller.ts';
 import { registerInstall } from './agent/install.ts';
@@ -12,6 +13,6 @@ registerController(program);
 registerPki(program);
 
 program.parseAsync().catch((error: unknown) => {
-  process.stderr.write(`trapline-agent: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`trapline-agent: ${messageOf(error)}\n`);
   process.exitCode = 1;
 });

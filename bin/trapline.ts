@@ -6,6 +6,7 @@ import { warmUp } from '../src/cni/warm-up.ts';
 import { runSync } from '../src/exec/sync.ts';
 import { IPAM_NAME } from '../src/ipam/name.ts';
 import { callIpam } from '../src/ipam/plugin.ts';
+import { messageOf } from '../src/util/message-of.ts';
 import { VERSION } from '../src/version.ts';
 
 /** The stream objects of `process` would cost milliseconds: file descriptors are read and written as they are. */
@@ -27,7 +28,7 @@ async function main(): Promise<void> {
 /** stdout is gone: an error left to the run time would print the whole bundle. */
 function fail(error: unknown): void {
   process.exitCode = 1;
-  writeAll(2, `trapline: ${error instanceof Error ? error.message : String(error)}\n`);
+  writeAll(2, `trapline: ${messageOf(error)}\n`);
 }
 
 function writeAll(fd: number, text: string): void {

@@ -6,6 +6,7 @@ import { readAttachments } from '../rundir/attachments.ts';
 import type { Heartbeat } from '../rundir/heartbeat.ts';
 import { type ReadResult, readHeartbeat, readNodeCache } from '../rundir/read.ts';
 import type { NodeCache } from '../rundir/schema.ts';
+import { messageOf } from '../util/message-of.ts';
 
 /** The kernel's policy table, or why it could not be read (most often: not root). */
 export type KernelRead =
@@ -53,8 +54,4 @@ async function readKernel(iproute2: Iproute2): Promise<KernelRead> {
   } catch (error) {
     return { kind: 'failed', message: messageOf(error) };
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

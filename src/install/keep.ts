@@ -1,18 +1,20 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { sleep } from '../util/sleep.ts';
+import { stampOf } from '../util/stamp.ts';
 import { createWake } from '../util/wake.ts';
 import { watchFolder } from '../util/watch-folder.ts';
 import { type Installed, type InstallOptions, installConflist, installExecutable } from './install.ts';
 
-/** What inotify misses is found after this. */
+/** A change that inotify missed is found after this time. */
 const POLL_MS = 10_000;
-/** A primary CNI writes its file in steps at times. */
-const SETTLE_MS = 100;
+/** A primary CNI may write its file in several steps: wait for the last of them. */
+const WRITING_MS = 100;
 
 /**
- * Keeps executable and conflist in place until the signal aborts: waits for a conflist to appear, and inserts again when the primary CNI has
- * written it anew. Never rejects.
+ * Keeps executable and conflist in place until the signal aborts: waits for a conflist to appear, and inserts the
+ * plugin again when the primary CNI has rewritten it. Never rejects.
  */
 export async function keepInstalled(
   options: InstallOptions,
@@ -22,27 +24,27 @@ export async function keepInstalled(
   const wake = createWake();
   let watching = false;
   let said = '';
-  let executable = '';
+  let before = '';
   while (!signal.aborted) {
     if (!watching && existsSync(options.confDir)) {
       watchFolder(options.confDir, wake.notify, signal);
       watching = true;
     }
-    const { text, level } = describe(attempt(options, executable));
-    executable = stampOf(options);
+    const { text, level } = describe(attempt(options, before));
+    before = stampOf(pluginPath(options));
     if (text !== said) {
       log[level](text);
       said = text;
     }
     await wake.wait(POLL_MS, signal);
-    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    await sleep(WRITING_MS);
   }
 }
 
-/** The executable is looked into only where it is not the file that it was. */
-function attempt(options: InstallOptions, known: string): Installed {
+/** Compares the executable's content only if its stamp is not the one of `before`. */
+function attempt(options: InstallOptions, before: string): Installed {
   try {
-    if (known === '' || stampOf(options) !== known) {
+    if (before === '' || stampOf(pluginPath(options)) !== before) {
       installExecutable(options);
     }
     return installConflist(options);
@@ -51,10 +53,7 @@ function attempt(options: InstallOptions, known: string): Installed {
   }
 }
 
-function stampOf({ binDir }: InstallOptions): string {
-  const stat = statSync(join(binDir, 'trapline'), { throwIfNoEntry: false });
-  return stat === undefined ? '' : `${stat.ino} ${stat.size} ${stat.mtimeMs} ${stat.ctimeMs}`;
-}
+const pluginPath = ({ binDir }: InstallOptions): string => join(binDir, 'trapline');
 
 function describe(done: Installed): { text: string; level: 'info' | 'warn' } {
   return done.kind === 'installed'

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
+import { messageOf } from '../util/message-of.ts';
 import type { KubeClient, WatchEvent } from './client.ts';
 import { isExpired, isNotFound, isUnreachable } from './error.ts';
 import { createKept } from './kept.ts';
@@ -178,7 +179,7 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
           if (isExpired(error)) {
             version = '';
           } else {
-            setError(error instanceof Error ? error.message : String(error));
+            setError(messageOf(error));
           }
           const answered = !isUnreachable(error);
           // An API server that has just come up refuses for a moment.

@@ -2,6 +2,7 @@ import type { Failure } from '../../ipsec/charon/log/failures.ts';
 import type { Pins } from '../../ipsec/charon/sas/pins.ts';
 import type { ConnectionConfig } from '../../ipsec/plan/types.ts';
 import type { NodeIdentity } from '../../pki/identity.ts';
+import { messageOf } from '../../util/message-of.ts';
 import type { ChildRef } from '../enabling/first-use.ts';
 
 /** What of a node's identity the cluster is told. */
@@ -91,7 +92,7 @@ export function createCharonLink({ open, onChange, sleep }: CharonLinkOptions): 
           onChange();
           error = await session.closed;
         } catch (cause) {
-          error = cause instanceof Error ? cause.message : String(cause);
+          error = messageOf(cause);
         }
         session = undefined;
         onChange();

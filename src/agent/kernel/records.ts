@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import { planAttachment } from '../../ipsec/plan/plan.ts';
 import type { XfrmPolicy } from '../../ipsec/plan/types.ts';
 import { checksum, plus } from '../../ipsec/xfrm/compare/checksum.ts';
@@ -7,6 +6,7 @@ import { attachmentFormat, attachmentNames } from '../../rundir/attachments.ts';
 import { attachmentsDir } from '../../rundir/paths.ts';
 import { type ReadResult, readJson } from '../../rundir/read.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
+import { stampOf } from '../../util/stamp.ts';
 
 /**
  * Tells a list of policies from another without keeping either: a pod can have thousands of them, and they
@@ -103,13 +103,4 @@ function foundIn(read: ReadResult<Attachment>): { record: RememberedRecord | und
     record: read.kind === 'ok' ? remembered(read.value) : undefined,
     problem: read.kind === 'ok' || read.kind === 'missing' ? '' : read.message,
   };
-}
-
-/**
- * Tells whether a file has changed: records are never written in place, so another content is another inode.
- * Empty without a file.
- */
-function stampOf(path: string): string {
-  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return found === undefined ? '' : `${found.ino} ${found.mtimeNs} ${found.size}`;
 }

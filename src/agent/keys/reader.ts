@@ -1,7 +1,7 @@
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CA_CERTIFICATE, NODE_CERTIFICATE, NODE_KEY } from '../../pki/ca.ts';
 import { type NodeIdentity, readIdentity } from '../../pki/identity.ts';
+import { stampOf } from '../../util/stamp.ts';
 
 /** `readIdentity`, which costs some signatures, only where a file has changed or the certificate has ended. */
 export function identityReader(folder: string, node: string, now: () => number): () => Promise<NodeIdentity> {
@@ -16,9 +16,4 @@ export function identityReader(folder: string, node: string, now: () => number):
     last = { stamp, identity: await readIdentity(folder, node, new Date(now())) };
     return last.identity;
   };
-}
-
-function stampOf(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat === undefined ? '' : `${stat.ino} ${stat.mtimeMs}`;
 }

@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Phase } from '../../ipsec/plan/types.ts';
 import { APPLY_PATCH, type KubeClient } from '../../kube/client.ts';
 import { isNotFound } from '../../kube/error.ts';
+import { messageOf } from '../../util/message-of.ts';
 import { createWake } from '../../util/wake.ts';
 import type { CertificateReport } from '../charon/link.ts';
 import { renderCertificate, renderStatus, urgentPart } from './node-status.ts';
@@ -149,7 +150,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
           await write(given);
           [urgent, last, said] = [urgentPart(given), now(), ''];
         } catch (error) {
-          const message = error instanceof Error ? error.message : String(error);
+          const message = messageOf(error);
           if (message !== said) {
             log.warn({ problem: message }, 'IPsecNode not written');
             said = message;

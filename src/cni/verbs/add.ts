@@ -1,10 +1,10 @@
-import { statSync } from 'node:fs';
 import { planAttachment } from '../../ipsec/plan/plan.ts';
 import type { XfrmPolicy } from '../../ipsec/plan/types.ts';
 import type { Attachment } from '../../rundir/attachment.ts';
 import { cachePath } from '../../rundir/paths.ts';
 import { readNodeCache } from '../../rundir/read.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
+import { stampOf } from '../../util/stamp.ts';
 import type { Call } from '../call.ts';
 import { checkNetns, locked } from '../effects.ts';
 import { CniError, CODE } from '../error.ts';
@@ -122,10 +122,4 @@ function recordOf({ config, variables, deps }: Call, addresses: string[], pod: P
     createdAt: deps.now(),
     policies: [],
   };
-}
-
-/** Changes whenever the file is replaced. */
-function stampOf(path: string): string {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat === undefined ? '' : `${stat.ino} ${stat.mtimeMs}`;
 }
