@@ -1,13 +1,16 @@
 import { isAbsolute } from 'node:path';
 import { type Command, DEFAULT_TIMEOUT_MS, RunError } from './types.ts';
 
-/** What a command sees of the environment: nothing of the caller's; messages in English, times in UTC. */
+/**
+ * The environment of every command. Nothing of the caller's environment is passed on. Messages are in
+ * English, times in UTC.
+ */
 export const ENVIRONMENT: Readonly<Record<string, string>> = { LC_ALL: 'C', TZ: 'UTC' };
 
 /** A listing of 100,000 policies is about 30 MB. */
 export const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;
 
-/** Why a command gave no exit status. `code` is an errno name of the operating system. */
+/** Why a command gave no exit status. `code` is an errno name (`ENOENT`). */
 export interface Failure {
   readonly code?: string | undefined;
   readonly timedOut?: boolean;
@@ -15,7 +18,9 @@ export interface Failure {
   readonly cause?: unknown;
 }
 
-/** @throws RunError `failed` for a relative path, since a lookup in PATH is not ours to make, and for a NUL byte */
+/**
+ * Throws RunError `failed` for a path that is not absolute, since we never search PATH, and for a NUL byte.
+ */
 export function assertRunnable({ file, args }: Command): void {
   if (!isAbsolute(file)) {
     throw new RunError('failed', `${file}: an absolute path is needed`);
@@ -25,7 +30,9 @@ export function assertRunnable({ file, args }: Command): void {
   }
 }
 
-/** Names the program only: arguments and input may be long, and are the caller's to report. */
+/**
+ * The message names the program alone. Arguments and input may be long: the caller reports them if it has to.
+ */
 export function toRunError(command: Command, failure: Failure): RunError {
   const { file } = command;
   const options = { cause: failure.cause };

@@ -3,9 +3,9 @@ import { assertRunnable, ENVIRONMENT, MAX_OUTPUT_BYTES, toRunError } from './con
 import { type Command, DEFAULT_TIMEOUT_MS, type RunResult } from './types.ts';
 
 /**
- * `Run` on execa, for processes that live long: it does not block the event loop while the command runs.
+ * `Run` on execa, for processes that live long: the event loop goes on while the command runs.
  *
- * @throws RunError as the contract of `Run` says
+ * Throws RunError as `Run` says.
  */
 export async function run(command: Command): Promise<RunResult> {
   assertRunnable(command);

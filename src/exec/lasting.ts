@@ -3,42 +3,47 @@ import { existsSync } from 'node:fs';
 import { assertRunnable, ENVIRONMENT, type Failure, toRunError } from './contract.ts';
 import { type Command, DEFAULT_TIMEOUT_MS, type Run, type RunResult } from './types.ts';
 
-/** coreutils: without it a program that prints into a pipe keeps what it prints until it ends. */
+/**
+ * From coreutils. It makes a program write each line at once. Without it, a program that prints into a pipe
+ * keeps its output until it ends.
+ */
 const STDBUF = '/usr/bin/stdbuf';
 
 interface Lasting {
   readonly running: boolean;
-  /** As `Run`; the result of a process that goes on has exit status 0. One at a time. */
+  /** As `Run`, one command at a time. If the process goes on, the exit status of the result is 0. */
   ask(command: Command, lines: number): Promise<RunResult>;
 }
 
 /**
- * How long a new process has to answer its first line. Where SELinux starts the program in a domain of its own, the loader heeds no preloaded
- * library, and nothing would be printed before the end.
+ * How long a new process has to answer its first line. Where SELinux starts the program in a domain of its
+ * own, the loader ignores preloaded libraries, and with them stdbuf: nothing would be printed before the end.
  */
 const PROBE_MS = 5_000;
-/** How many lines a process answers at the most: `ip` keeps 4 KB of each until it ends. */
+/** How many lines one process may answer: `ip` keeps 4 KB of each line until it ends. */
 const MOST_LINES = 500;
 
 interface Ending extends Failure {
-  /** Null if a signal ended it, or it never began. */
+  /** Null if a signal ended the process, or it never began. */
   readonly exitCode: number | null;
 }
 
 /**
- * `Run` for a process that lives long: commands that say how many `lines` they answer are given to one process of their program that stays,
- * one after the other, which saves a fork and an exec of each; a process that ends, or has answered enough, is replaced for the next command.
- * All others are as `run` does them, and so are all where there is no `stdbuf`, or where a new process does not answer `probe`, a line that
- * changes nothing and prints one.
+ * `Run` for a process that lives long. Commands that say how many `lines` they answer go, one after the
+ * other, to one process of their program that stays: this saves a fork and an exec each time. A process that
+ * ends, or has answered enough lines, is replaced for the next command.
  *
- * @throws RunError as the contract of `Run` says
+ * All other commands go to `run`. So do all commands where there is no `stdbuf`, or where a new process does
+ * not answer `probe`, a line that changes nothing and prints one line.
+ *
+ * Throws RunError as `Run` says.
  */
 export function createLastingRun(run: Run, probe: string, stdbuf = STDBUF): Run {
   const standing = new Map<string, Lasting>();
   let last: Promise<unknown> = Promise.resolve();
   let usable = existsSync(stdbuf);
 
-  /** A process that has answered; undefined if there is none to be had. */
+  /** A process that has answered the probe; undefined if there is none to be had. */
   const processFor = async (command: Command): Promise<Lasting | undefined> => {
     const key = JSON.stringify([command.file, command.args]);
     const before = standing.get(key);
@@ -71,7 +76,7 @@ export function createLastingRun(run: Run, probe: string, stdbuf = STDBUF): Run 
 }
 
 function start(stdbuf: string, { file, args }: Command): Lasting {
-  // Not by execa: its processes hold the event loop for as long as they are there.
+  // Not by execa: its processes keep the event loop alive for as long as they run.
   const child = spawn(stdbuf, ['-oL', file, ...args], { stdio: 'pipe', env: ENVIRONMENT });
   let running = true;
   let answeredLines = 0;
@@ -84,7 +89,7 @@ function start(stdbuf: string, { file, args }: Command): Lasting {
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
-  // A process that has ended reads no more: `ended` says so.
+  // Writing to a process that has ended is an error here; `ended` reports the end.
   child.stdin.on('error', () => undefined);
   const ended = new Promise<Ending>((resolve) => {
     const gone = (): void => {

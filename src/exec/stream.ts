@@ -3,9 +3,9 @@ import { assertRunnable, ENVIRONMENT, toRunError } from './contract.ts';
 import { type Command, DEFAULT_TIMEOUT_MS, type RunStream } from './types.ts';
 
 /**
- * `RunStream` on execa. What else waits for the event loop has its turn after each piece.
+ * `RunStream` on execa. Other work of the event loop has its turn after each piece.
  *
- * @throws RunError as the contract of `Run` says, and what `take` throws
+ * Throws RunError as `Run` says, and whatever `take` throws.
  */
 export const runStream: RunStream = async (command: Command, take) => {
   assertRunnable(command);

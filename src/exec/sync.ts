@@ -3,11 +3,11 @@ import { assertRunnable, ENVIRONMENT, MAX_OUTPUT_BYTES, toRunError } from './con
 import { type Command, DEFAULT_TIMEOUT_MS, type RunResult } from './types.ts';
 
 /**
- * `Run` on `spawnSync`, for a process that does one thing and ends (the CNI plugin): no stream, no event loop,
- * and no module beside node's own. Blocks until the command ends. A command that ends without reading its
- * input (EPIPE) has ended.
+ * `Run` on `spawnSync`, for a process that does one thing and ends (the CNI plugin). It needs no stream, no
+ * event loop and no module but node's own, and blocks until the command ends. A command that ends without
+ * having read its input (EPIPE) counts as ended, not as failed.
  *
- * @throws RunError as the contract of `Run` says
+ * Throws RunError as `Run` says.
  */
 export async function runSync(command: Command): Promise<RunResult> {
   assertRunnable(command);

@@ -1,12 +1,21 @@
-/** One subprocess: absolute path, argument array, no shell; LC_ALL=C is set by the runner. */
+/**
+ * How subprocesses run: one contract (`Run`, `RunStream`) and several ways to keep it. `runSync` is for the
+ * plugin, `run` and `runStream` (on execa) for processes that live long; `createLastingRun` gives many
+ * commands to one process.
+ *
+ * All others get a `Run` passed in, so that tests need no process. The room imports nothing of the project.
+ */
+/**
+ * One subprocess: absolute path and arguments, no shell. The runner sets the environment (LC_ALL=C, TZ=UTC).
+ */
 export interface Command {
   readonly file: string;
   readonly args: readonly string[];
   readonly input?: string;
   readonly timeoutMs?: number;
   /**
-   * The command reads `input` line by line, and has done what it says when it has printed so many lines: it may be given to a process that
-   * stays. A line that it refuses ends it.
+   * Set if the command reads `input` line by line and has done all of it when it has printed this many lines.
+   * Such a command may be given to a process that stays. A line that the program refuses ends that process.
    */
   readonly lines?: number;
 }
@@ -24,14 +33,16 @@ export interface RunResult {
 export type Run = (command: Command) => Promise<RunResult>;
 
 /**
- * As `Run`, for a long output: `take` gets it piece by piece, cut anywhere between two characters, the next one when it is done with the
- * last. What it throws ends the command.
+ * As `Run`, for a long output. `take` gets the output in pieces, cut anywhere between two characters; the
+ * next piece comes when `take` is done with the last. If `take` throws, the command is ended and the error
+ * passed on.
  */
 export type RunStream = (
   command: Omit<Command, 'input'>,
   take: (text: string) => void | Promise<void>,
 ) => Promise<Omit<RunResult, 'stdout'>>;
 
+/** A command gave no exit status. */
 export class RunError extends Error {
   override readonly name = 'RunError';
   readonly reason: 'not-found' | 'timeout' | 'signal' | 'failed';

@@ -19,9 +19,9 @@ const policySchema = z.object({
 });
 
 /**
- * `<runDir>/attachments/<containerID>-<ifname>.json`: what ADD did for one attachment.
- * DEL, CHECK and GC work from it, without API server and without cache; the agent re-plans from it
- * and keeps `policies` current when it changes what is laid for the attachment.
+ * The attachment record, `<runDir>/attachments/<containerID>-<ifname>.json`: what ADD did for one attachment.
+ * DEL, CHECK and GC work from it, without API server and without cache. The agent plans the attachment again
+ * from it, and keeps `policies` current when it changes what is in the kernel for the attachment.
  */
 export const attachmentSchema = z.object({
   schema: z.literal(1),
@@ -30,11 +30,14 @@ export const attachmentSchema = z.object({
   netns: z.string(),
   /** Network name of the CNI configuration: GC removes only attachments of its own network. */
   network: z.string(),
-  /** Null: no K8S_POD_NAME was given; the attachment is never protected. */
+  /** Null if the runtime gave no K8S_POD_NAME: the attachment is then never protected. */
   pod: z.object({ namespace: z.string(), name: z.string(), uid: z.string() }).nullable(),
   /** Pod addresses without prefix length, canonical. */
   addresses: z.array(z.string()),
-  /** Milliseconds since the epoch. Of two records with one address the later holds it: the earlier one's DEL was lost. */
+  /**
+   * Milliseconds since the epoch. Of two records with one address, the later one holds it: the DEL of the
+   * earlier one did not come.
+   */
   createdAt: z.number(),
   /** The policies laid for these addresses. */
   policies: z.array(policySchema),

@@ -6,7 +6,9 @@ import { writeFileAtomic } from './write.ts';
 
 export const attachmentFormat = formatOf(attachmentSchema);
 
-/** All records, and a message for each that cannot be read: one broken record does not stop the others. */
+/**
+ * All records, and a message for each file that cannot be read: one broken record does not hide the others.
+ */
 export interface Attachments {
   readonly records: readonly Attachment[];
   readonly problems: readonly string[];
@@ -31,8 +33,9 @@ export function readAttachments(runDir: string): Attachments {
 }
 
 /**
- * The records that ADD of an attachment replaces: an earlier one of the same attachment, and those that hold one of its addresses. Every
- * record is read, but only those that mention an address are parsed. One that cannot be read holds nothing.
+ * The records that ADD of an attachment replaces: an earlier one of the same attachment, and those that hold
+ * one of its addresses. Every file is read, but only those that mention an address are parsed. A record that
+ * cannot be read holds nothing.
  */
 export function readHolders(
   runDir: string,
@@ -54,12 +57,13 @@ export function readHolders(
   });
 }
 
+/** Writes or replaces a record. Throws what the file system throws. */
 export function writeAttachment(runDir: string, attachment: Attachment): void {
   const path = attachmentPath(runDir, attachment.containerId, attachment.ifName);
   writeFileAtomic(path, `${JSON.stringify(attachment)}\n`);
 }
 
-/** No record is no error. */
+/** Deletes a record. It is no error if there is none. */
 export function deleteAttachment(
   runDir: string,
   { containerId, ifName }: Pick<Attachment, 'containerId' | 'ifName'>,
@@ -67,7 +71,7 @@ export function deleteAttachment(
   rmSync(attachmentPath(runDir, containerId, ifName), { force: true });
 }
 
-/** File names below `attachmentsDir`, sorted. */
+/** File names below `attachmentsDir`, sorted. Empty if there is no such folder. */
 export function attachmentNames(runDir: string): string[] {
   try {
     return readdirSync(attachmentsDir(runDir))

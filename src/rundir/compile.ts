@@ -2,7 +2,7 @@ import type * as z from 'zod';
 
 type Check = (value: unknown) => boolean;
 
-/** What zod 4 tells of a schema (`_zod.def`), as far as our schemas go. */
+/** What zod 4 says of a schema in `_zod.def`, as far as our schemas use it. */
 interface Def {
   readonly type: string;
   readonly shape?: Readonly<Record<string, z.ZodType>>;
@@ -27,8 +27,10 @@ interface CheckDef {
 }
 
 /**
- * Makes of a schema a test that is many times faster than zod's own, for the process that runs for each pod: it says yes or no. A value it accepts
- * is what zod would give, with unknown keys left in: not for schemas with defaults or transformations. What it does not know it asks zod.
+ * Compiles a schema into a test that is many times faster than zod's own, for the plugin, which runs for each
+ * pod. The test says yes or no and nothing else. A value that it accepts is the one that zod would return,
+ * except that unknown keys stay in: schemas with defaults or transformations cannot be compiled. For any part
+ * of a schema that this file does not understand, the test calls zod.
  */
 export function compile<T>(schema: z.ZodType<T>): (value: unknown) => value is T {
   return checkOf(schema) as (value: unknown) => value is T;

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 
-/** `<runDir>/agent.json`: rewritten by the agent every HEARTBEAT_MS, read by STATUS and traplinectl. */
+/** `<runDir>/agent.json`: the agent writes it every HEARTBEAT_MS; STATUS and traplinectl read it. */
 export const heartbeatSchema = z.object({
   /** Milliseconds since the epoch. */
   at: z.number().int(),
@@ -14,11 +14,14 @@ export const heartbeatSchema = z.object({
   enforcedGeneration: z.number().int(),
   /** Empty if the last reconcile succeeded, otherwise why not. */
   reconcileError: z.string(),
-  /** Empty if first packets are kept through DNAT, otherwise why not: they are lost then, never sent in the clear. */
+  /**
+   * Empty if first packets that go through DNAT are kept (docs/design.md, The hairpin), otherwise why not:
+   * they are lost then, never sent in the clear.
+   */
   hairpinError: z.string(),
-  /** What the source or the cluster model refused, `<object>: <message>`; the first PROBLEMS_KEPT of them. */
+  /** What the source or the cluster model refused, `<object>: <message>`: the first PROBLEMS_KEPT of all. */
   problems: z.array(z.string()),
-  /** `<peer>: <reason>` of negotiations that fail. */
+  /** Negotiations that fail, as `<peer>: <reason>`. */
   failures: z.array(z.string()).optional(),
 });
 

@@ -16,7 +16,7 @@ export interface LockOptions {
   readonly timeoutMs: number;
   readonly sleep: (ms: number) => Promise<void>;
   readonly now: () => number;
-  /** Ends the wait for the lock; what runs under the lock is not disturbed. */
+  /** Ends the wait for the lock. An action that already runs under the lock is not disturbed. */
   readonly signal?: AbortSignal;
 }
 
@@ -25,18 +25,27 @@ export class LockError extends Error {
   override readonly name = 'LockError';
 }
 
-/** A holder whose life we cannot see, in another pid namespace, is believed dead after this. */
+/**
+ * A holder in another pid namespace is believed dead after this time without a refresh: we cannot see whether
+ * it lives.
+ */
 const FOREIGN_STALE_MS = 60_000;
+/** How often a holder touches the lock file, to show that it lives. */
 const REFRESH_MS = 15_000;
+/** The longest pause between two tries. */
 const PAUSE_MS = 20;
-/** Those who wait ask only now and then whether the holder lives: thirty who ask each time would keep a core busy with it. */
+/**
+ * A waiter asks only every so many tries whether the holder still lives: thirty waiters that asked each time
+ * would keep a core busy.
+ */
 const TURNS_PER_LOOK = 5;
-/** A take-over lasts microseconds: a guard of this age was left by a crash. */
+/** A guard of this age was left by a crash: taking over a lock lasts microseconds. */
 const GUARD_STALE_MS = 10_000;
 
 /**
- * Runs `action` while holding the one lock file of the node, which plugin and agent share. The file names its holder by pid, start time
- * and pid namespace, so the lock of a process that died is taken over at once. Throws LockError, and the signal's reason.
+ * Runs `action` while holding the node's one lock file, which plugin and agent share (docs/design.md, The
+ * lock). The file names its holder by pid, start time and pid namespace, so the lock of a process that died
+ * is taken over at once. Throws LockError, the reason of `signal`, and what `action` throws.
  */
 export async function withLock<T>(
   runDir: string,
@@ -69,14 +78,17 @@ export async function withLock<T>(
   }
 }
 
-/** Somebody in another pid namespace may have believed us dead: then the lock is not ours any more. */
+/**
+ * A process in another pid namespace may have believed us dead and taken the lock over: then it is not ours
+ * to remove.
+ */
 function release(path: string): void {
   if (holderOf(path) === token()) {
     rmSync(path, { force: true });
   }
 }
 
-/** A holder that lasts shows that it lives. */
+/** Renews the time of the lock file: an action that lasts long shows that its process lives. */
 function touch(path: string): void {
   try {
     if (holderOf(path) === token()) {
@@ -84,11 +96,14 @@ function touch(path: string): void {
       utimesSync(path, now, now);
     }
   } catch {
-    // Taken over this very moment: release() will see.
+    // Somebody takes the lock over at this very moment: release() will find out.
   }
 }
 
-/** The file is there with its content or not at all: one without a name in it could not be told from one whose maker has died. */
+/**
+ * Creates the lock file with its content in one step, by a link; false if it exists. A file without a
+ * holder's name in it could not be told from one whose maker has died.
+ */
 function tryCreate(path: string): boolean {
   if (existsSync(path)) {
     return false;
@@ -109,7 +124,10 @@ function tryCreate(path: string): boolean {
   }
 }
 
-/** Removes an abandoned lock. The guard lets one process at a time look and remove, so nobody removes the lock of a new holder. */
+/**
+ * Removes an abandoned lock. Only one process at a time, the one with the guard file, looks and removes, so
+ * nobody removes the lock of a new holder.
+ */
 function takeOver(path: string, now: number): void {
   const guard = `${path}.takeover`;
   if (tryCreate(guard)) {
@@ -153,7 +171,10 @@ function ageOf(path: string, now: number): number {
   }
 }
 
-/** proc(5): field 22 of stat, counted after the command name, which may hold anything. Empty if there is no such process. */
+/**
+ * The start time of a process: field 22 of its `stat` (proc(5)), counted after the command name, which may
+ * hold any character. Empty if there is no such process.
+ */
 function startTime(pid: string): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -163,6 +184,7 @@ function startTime(pid: string): string {
   }
 }
 
+/** How this process names itself in the lock file: `<pid> <start time> <pid namespace>`. */
 function token(): string {
   const pid = readlinkSync('/proc/self');
   return `${pid} ${startTime(pid)} ${pidNamespace()}`;

@@ -1,12 +1,21 @@
-/** Files below the run directory. One place, so that plugin, agent and traplinectl agree. */
+/**
+ * The run directory: its files, their schemas, and how they are read, written and locked. Plugin, agent and
+ * traplinectl meet nowhere else on a node, so every path and schema is here, once.
+ *
+ * The room imports `util` alone. The plugin loads it for every pod: zod, and nothing else beside node's own
+ * modules.
+ */
 export const DEFAULT_RUN_DIR = '/run/trapline';
 
 export const cachePath = (runDir: string): string => `${runDir}/node.json`;
 export const heartbeatPath = (runDir: string): string => `${runDir}/agent.json`;
-/** While it is there, the agent is to renew the node's certificate. */
+/** While this file exists, the agent is asked to renew the certificate of the node. */
 export const rotationPath = (runDir: string): string => `${runDir}/rotate`;
 export const lockPath = (runDir: string): string => `${runDir}/lock`;
 export const attachmentsDir = (runDir: string): string => `${runDir}/attachments`;
-/** `<containerID>-<ifname>.json`. Either may hold a hyphen: that of an interface name is escaped, so that no two attachments share a name. */
+/**
+ * `<containerID>-<ifname>.json`. Both parts may hold a hyphen. Those of the interface name are escaped, so
+ * that no two attachments share a file name.
+ */
 export const attachmentPath = (runDir: string, containerId: string, ifName: string): string =>
   `${attachmentsDir(runDir)}/${containerId}-${ifName.replaceAll('%', '%25').replaceAll('-', '%2d')}.json`;

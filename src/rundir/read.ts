@@ -5,12 +5,12 @@ import { type Heartbeat, heartbeatSchema } from './heartbeat.ts';
 import { cachePath, heartbeatPath } from './paths.ts';
 import { type NodeCache, nodeCacheSchema } from './schema.ts';
 
-/** What came of reading a JSON file of ours. `message` names the file, and for bad content the field. */
+/** The outcome of reading one of our JSON files. `message` names the file and, for bad content, the field. */
 export type ReadResult<T> =
   | { readonly kind: 'ok'; readonly value: T }
   | { readonly kind: 'missing' | 'unreadable' | 'invalid'; readonly message: string };
 
-/** A schema without defaults or transformations, and the quick test for it. */
+/** A schema without defaults or transformations, and the fast test compiled from it. */
 export interface Format<T> {
   readonly schema: z.ZodType<T>;
   readonly accepts: (value: unknown) => value is T;
@@ -31,7 +31,10 @@ export function readHeartbeat(runDir: string): ReadResult<Heartbeat> {
   return readJson(heartbeatPath(runDir), heartbeatFormat);
 }
 
-/** One read, one parse. What is wrong with a value only zod can say. */
+/**
+ * Reads and checks a file. Zod runs only for values that the fast test refuses, since it alone can say what
+ * is wrong. Never throws.
+ */
 export function readJson<T>(path: string, { schema, accepts }: Format<T>): ReadResult<T> {
   let text: string;
   try {

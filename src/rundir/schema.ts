@@ -7,51 +7,57 @@ const protocol = z.enum(['tcp', 'udp', 'sctp', 'any']);
 const port = z.number().int().min(0).max(65535);
 const reqid = z.number().int().min(1).max(0xffffffff);
 
-/** How far the enabling of a port is; absent: it is required. */
+/** How far the enabling of a port has come (docs/design.md, Phases). Absent means `require`. */
 const phase = z.enum(['accept', 'send', 'require']).optional();
 
-/** The port of a protected address, and the child that carries it. Port 0: every port of the protocol. */
+/**
+ * A port of a protected address, and the child that carries it. Port 0 stands for every port of the protocol.
+ */
 const protectedPort = z.object({ proto: protocol, port, child: z.string(), phase });
 
 const node = z.object({
   name: z.string().min(1),
-  /** Node addresses, at most one per family is used: the first. */
+  /** Addresses of the node. At most one per family is used: the first. */
   addresses: z.array(z.string()).min(1),
-  /** Canonical CIDRs of all pod blocks, any family. */
+  /** Canonical CIDRs of all its pod blocks, of any family. */
   podCidrs: z.array(z.string()),
-  /** Pod CIDRs that it had a while ago, kept until then (milliseconds since the epoch). */
+  /** Pod CIDRs that the node had before, kept until `until` (milliseconds since the epoch). */
   formerCidrs: z.array(z.object({ cidr: z.string(), until: z.number() })).optional(),
 });
 
 const peer = node.extend({
-  /** Child configuration name (`udp_kube-dns_egress`, `pods`) to reqid. */
+  /** Name of a child (`udp_kube-dns_egress`, `pods`) to its reqid. */
   reqids: z.record(z.string(), reqid),
 });
 
 /**
- * A CHILD_SA pair of the whole cluster, before it is told apart into egress and ingress.
- * The port sets of two children with one protocol never overlap: whoever names a port first (by entry name) owns it,
- * so that responder and initiator choose the same child from the traffic selectors alone (RFC 7296 2.9).
+ * A CHILD_SA pair as the whole cluster shares it, before it is split into egress and ingress. The port sets
+ * of two children with one protocol never overlap: the entry that names a port first, by entry name, owns it.
+ * So responder and initiator choose the same child from the traffic selectors alone (RFC 7296 2.9;
+ * docs/design.md, Who owns a port).
  */
 const child = z.object({
   /** `<proto>_<entry>`, or a wide child (`pods`, `pods_tcp`), which carries every port. */
   name: z.string(),
   proto: protocol,
-  /** Target ports, sorted; empty: every port. */
+  /** Target ports, sorted. Empty: every port. */
   ports: z.array(port),
 });
 
-/** A protected service as a pod is matched against it. */
+/** An entry: a protected service, in the form that pods are matched against. */
 const entry = z.object({
   /** Unique in the cluster: the policy item's name. */
   name: z.string(),
   namespace: z.string(),
   service: z.string(),
-  /** The service's selector; null if it has none (its endpoints are then only in `localEndpoints`). */
+  /** The service's selector. Null if it has none: its endpoints are then only in `localEndpoints`. */
   selector: z.record(z.string(), z.string()).nullable(),
-  /** Address families of the service: a pod of both is protected at those that its endpoints have. */
+  /**
+   * Address families of the service. A pod with addresses of both is protected at those families that the
+   * service's endpoints have.
+   */
   families: z.array(z.union([z.literal(4), z.literal(6)])),
-  /** Target ports; a string is the name of a container port, resolved per pod. */
+  /** Target ports. A string is the name of a container port, which each pod resolves to a number. */
   ports: z.array(z.object({ proto: protocol, target: z.union([port, z.string()]), phase })),
 });
 
@@ -63,14 +69,20 @@ const pod = z.object({
   labels: z.record(z.string(), z.string()),
   /** Container ports that have a name. */
   ports: z.array(z.object({ name: z.string(), proto: protocol, port })),
-  /** status.podIPs; empty until the pod runs. */
+  /** status.podIPs, canonical. Empty until the pod runs. */
   addresses: z.array(z.string()),
 });
 
-/** An address of this node that backs a service but is no pod of the chain (manual slice, hostNetwork). */
+/**
+ * An address of this node that backs a service, but is not of a pod in the plugin's chain (a manual slice,
+ * hostNetwork).
+ */
 const localEndpoint = z.object({
   address: z.string(),
-  /** True if the address belongs to the host's own stack: its traffic passes `in`, not `fwd`. */
+  /**
+   * True if the address belongs to the host's own stack: its traffic passes policies of direction `in`, not
+   * `fwd`.
+   */
   host: z.boolean(),
   ports: z.array(protectedPort),
 });
@@ -78,31 +90,39 @@ const localEndpoint = z.object({
 /** A protected address on another node. */
 const endpoint = z.object({ address: z.string(), node: z.string(), ports: z.array(protectedPort) });
 
-/** `<runDir>/node.json`: everything that this node needs to know of the cluster, and nothing else. */
+/**
+ * The node cache, `<runDir>/node.json`: all that this node needs to know of the cluster, and nothing else.
+ */
 export const nodeCacheSchema = z.object({
   schema: z.literal(CACHE_SCHEMA),
-  /** Counts up with every change of content. */
+  /** Raised by one with every change of content. */
   generation: z.number().int().nonnegative(),
-  /** Milliseconds since the epoch; renewed while the source is in sync. */
+  /** Milliseconds since the epoch. Renewed while the source is in sync. */
   writtenAt: z.number().int().nonnegative(),
   childSaScope: z.enum(['service', 'node']),
-  /** All pod-to-pod traffic of the cluster is protected. */
+  /** True if all pod-to-pod traffic of the cluster is protected. */
   mesh: z.boolean(),
   meshPhase: phase,
-  /** Node addresses are clients as well: hostNetwork pods, kubelets, NodePort through another node. */
+  /** True if node addresses are clients too: hostNetwork pods, kubelets, NodePort through another node. */
   nodeTraffic: z.boolean().optional(),
-  /** Nobody from outside of the known pod CIDRs reaches a protected port. */
+  /** True if strangers, sources in no pod CIDR that this node knows, cannot reach a protected port. */
   strict: z.boolean().optional(),
   node,
   peers: z.array(peer),
-  /** Pod CIDRs of peers that left, with their last peer: nothing may be sent there in the clear until then. */
+  /**
+   * Departed peers with their pod CIDRs, until `until` (milliseconds since the epoch): nothing may be sent
+   * there in the clear before (docs/design.md, Unlisted and departed).
+   */
   departed: z.array(peer.extend({ until: z.number() })).optional(),
   children: z.array(child),
   entries: z.array(entry),
   pods: z.array(pod),
   localEndpoints: z.array(localEndpoint),
   endpoints: z.array(endpoint),
-  /** Protected port numbers of the cluster, for endpoints of peers that this node has not read of yet. */
+  /**
+   * Protected ports of the cluster, for endpoints on peers that no slice this node has read lists yet
+   * (docs/design.md, Unlisted and departed).
+   */
   unlisted: z.array(protectedPort).optional(),
 });
 
@@ -115,5 +135,5 @@ export type CachePod = z.infer<typeof pod>;
 export type ProtectedPort = z.infer<typeof protectedPort>;
 export type LocalEndpoint = z.infer<typeof localEndpoint>;
 export type RemoteEndpoint = z.infer<typeof endpoint>;
-/** What the cluster model computes; generation and time are the writer's. */
+/** What the cluster model computes. The writer adds schema, generation and time. */
 export type NodeCacheContent = Omit<NodeCache, 'schema' | 'generation' | 'writtenAt'>;

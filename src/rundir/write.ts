@@ -6,9 +6,10 @@ import { cachePath } from './paths.ts';
 import type { NodeCache } from './schema.ts';
 
 /**
- * Replaces a file as a whole: temporary file in the same folder (made 0700 if it is missing), fsync, rename, mode 0600.
- * A reader sees the old content or the new, never a part. `content`: the text, or what it consists of. Throws what the file system throws;
- * nothing is left behind then.
+ * Replaces a file as a whole: writes a temporary file in the same folder (made with mode 0700 if it is
+ * missing), syncs it and renames it; the mode is 0600. A reader sees the old content or the new, never a
+ * part. `content` is the text, or the parts that it consists of. Throws what the file system throws, and
+ * leaves nothing behind then.
  */
 export function writeFileAtomic(path: string, content: string | readonly string[]): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -30,7 +31,7 @@ export function writeFileAtomic(path: string, content: string | readonly string[
   }
 }
 
-/** The first call, which takes nearly any text whole, makes no copy of it. */
+/** Writes a text, without a copy of it in memory in the usual case that the first call takes all of it. */
 function writeWhole(fd: number, text: string): void {
   const written = writeSync(fd, text);
   if (written < Buffer.byteLength(text)) {
@@ -40,7 +41,10 @@ function writeWhole(fd: number, text: string): void {
   }
 }
 
-/** The cache's parts are not changed once they are written: the next cache may have them too. */
+/**
+ * Writes the node cache. Nobody may change a part of it afterwards: the text of each part is kept, and the
+ * next cache may consist of the same parts.
+ */
 export function writeNodeCache(runDir: string, cache: NodeCache): void {
   const parts = Object.entries(cache).flatMap(([name, part], index) => [
     `${index === 0 ? '{' : ','}${JSON.stringify(name)}:`,

@@ -5,12 +5,16 @@ export interface HttpOptions {
   /** `<address>:<port>`, or `:<port>` for every address. */
   readonly listen: string;
   readonly registry: Registry;
-  /** Empty if all is well, otherwise what is not. */
+  /** Empty if all is well, otherwise a message that says what is wrong. */
   readonly health: () => string;
+  /** As `health`, for `/readyz`. */
   readonly readiness: () => string;
 }
 
-/** `/metrics`, `/healthz` and `/readyz` until the signal aborts. Rejects if the address cannot be taken. */
+/**
+ * Serves `/metrics`, `/healthz` and `/readyz` until the signal aborts. Rejects if `listen` is malformed or
+ * the address cannot be taken.
+ */
 export async function serveHttp(options: HttpOptions, signal: AbortSignal): Promise<void> {
   const { listen, registry, health, readiness } = options;
   const at = listen.lastIndexOf(':');

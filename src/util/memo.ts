@@ -1,4 +1,7 @@
-/** The value of before, for as long as new ones have the same JSON text. */
+/**
+ * Returns a function that gives back an earlier value for as long as new ones have the same JSON text. So
+ * what compares by identity sees no change where there is none.
+ */
 export function steady<T>(): (value: T) => T {
   let last: { readonly value: T; readonly text: string } | undefined;
   return (value) => {

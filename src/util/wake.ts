@@ -1,18 +1,30 @@
 /**
- * What there is to do, the least first: what has changed in the plan; charon's connections as well; or everything, the kernel compared with
- * the plan as a whole.
+ * Small things that know nothing of IPsec, Kubernetes or CNI: waiting and waking, watching a folder, an HTTP
+ * server, remembering results, texts of errors and of files' state.
+ *
+ * Any room may import from here. This room imports nothing of the project. What the plugin loads of it
+ * (stamp, message-of, text) costs every pod's start: no package may be imported there.
+ */
+/**
+ * How much there is to do, from the least to the most. `change`: bring into the kernel what has changed in
+ * the plan. `charon`: compare charon's connections as well. `all`: compare everything, the kernel with the
+ * whole plan.
  */
 const SCOPES = ['change', 'charon', 'all'] as const;
 export type Scope = (typeof SCOPES)[number];
 
 /** A latch between those who notice that something changed and the one loop that acts on it. */
 export interface Wake {
-  /** Wakes the waiter, or lets the next wait return at once. */
+  /** Wakes the waiter. If nobody waits, the next wait returns at once. */
   notify(scope?: Scope): void;
-  /** Resolves on notify to the widest scope since the last wait; to undefined after `timeoutMs`, or when the signal aborts. Never rejects. */
+  /**
+   * Resolves on `notify`, to the widest scope that was given since the last wait. Resolves to undefined after
+   * `timeoutMs`, or when the signal aborts. Never rejects.
+   */
   wait(timeoutMs: number, signal: AbortSignal): Promise<Scope | undefined>;
 }
 
+/** The scope that asks for the most; undefined if none is given. */
 export function widest(...scopes: readonly (Scope | undefined)[]): Scope | undefined {
   return SCOPES.findLast((scope) => scopes.includes(scope));
 }
