@@ -9,7 +9,9 @@ import { callIpam } from '../src/ipam/plugin.ts';
 import { messageOf } from '../src/util/message-of.ts';
 import { VERSION } from '../src/version.ts';
 
-/** The stream objects of `process` would cost milliseconds: file descriptors are read and written as they are. */
+/**
+ * Reads and writes the file descriptors themselves: the stream objects of `process` would cost milliseconds.
+ */
 async function main(): Promise<void> {
   const call = basename(process.argv0) === IPAM_NAME ? callIpam : callPlugin;
   const { stdout, stderr, exitCode } = await call({
@@ -25,7 +27,10 @@ async function main(): Promise<void> {
   process.exit(exitCode);
 }
 
-/** stdout is gone: an error left to the run time would print the whole bundle. */
+/**
+ * Reports an error on stderr, as stdout cannot be written. Uncaught, it would make node print the whole
+ * bundle.
+ */
 function fail(error: unknown): void {
   process.exitCode = 1;
   writeAll(2, `trapline: ${messageOf(error)}\n`);

@@ -3,14 +3,17 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { bundle, withoutUnused } from './bundle.ts';
 
-/** Builds the executables into pkg/dist, without network: stock Node is the base, the one that the project pins. */
+/**
+ * Builds the executables into pkg/dist, without network. The base is stock Node of the version that the
+ * project pins.
+ */
 
 const ROOT = join(import.meta.dirname, '..');
 const DIST = join(ROOT, 'pkg/dist');
 
 interface Executable {
   readonly name: string;
-  /** Source file, from the repository's root. */
+  /** Source file, relative to the repository's root. */
   readonly entry: string;
   /** Starts from a V8 start-up snapshot: for the process that the runtime starts for every pod. */
   readonly snapshot: boolean;
@@ -29,8 +32,9 @@ const EXECUTABLES: readonly Executable[] = [
 const COMMON = { disableExperimentalSEAWarning: true, execArgvExtension: 'none' };
 
 /**
- * Measured for a process of some 30 ms: no second thread pool, no compiler beyond the interpreter. `--no-rehash-snapshot` keeps V8's
- * hash seed as it was at build time: fine for a short process whose input is local and comes from root.
+ * Chosen by measuring, for a process of some 30 ms: no second thread pool, and no compiler beyond the
+ * interpreter. `--no-rehash-snapshot` keeps V8's hash seed as it was at build time. That is fine for a short
+ * process whose input is local and comes from root.
  */
 const SHORT_LIVED = {
   useSnapshot: true,
@@ -38,10 +42,13 @@ const SHORT_LIVED = {
 };
 
 /**
- * For a process that stays: a smaller heap is worth more than a faster one. At 10,000 services it halves the agent's memory. Garbage is collected
- * when the heap has grown by a quarter: 20 MiB less among 1,000 nodes, and no more CPU that can be seen. The memory reducer would collect all of
- * it twice more each time, whenever nothing happens for a few seconds: 7 MiB less, and a twentieth more CPU. One worker compiles:
- * 125 to 141 MiB in four runs; with four, 132 to 152 in three.
+ * For a process that stays, a smaller heap is worth more than a faster one: at 10,000 services these options
+ * halve the agent's memory.
+ *
+ * Garbage is collected when the heap has grown by a quarter: this saves 20 MiB among 1,000 nodes, and costs
+ * no CPU that can be measured. The memory reducer would collect everything twice more whenever nothing
+ * happens for a few seconds: it would save 7 MiB, and cost a twentieth more CPU. One worker compiles: 125 to
+ * 141 MiB in four runs; with four workers, 132 to 152 MiB in three.
  */
 const LONG_LIVED = {
   execArgv: [
@@ -66,7 +73,7 @@ interface Sea {
   ): Promise<void>;
 }
 
-/** The CLI of pkg forwards neither `seaConfig` nor `nodePath`; its module does. */
+/** The command line of pkg forwards neither `seaConfig` nor `nodePath`; its module does. */
 const sea = createRequire(import.meta.url)('@yao-pkg/pkg/lib-es5/sea.js') as Sea;
 
 async function make({ name, entry: source, snapshot }: Executable, folder: string): Promise<void> {

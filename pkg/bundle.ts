@@ -1,6 +1,6 @@
 import { build, type Plugin } from 'esbuild';
 
-/** Leaves out what is not used of a package that does not say that its modules have no side effects. */
+/** Leaves out what is not used of a package that does not declare that its modules have no side effects. */
 export function withoutUnused(name: string): Plugin {
   return {
     name: 'without-unused',
@@ -16,7 +16,7 @@ export function withoutUnused(name: string): Plugin {
   };
 }
 
-/** Makes one file of a program and all that it imports, as the executables carry it. */
+/** Makes one file of a program and all that it imports: the form that the executables carry. */
 export async function bundle(entry: string, outfile: string, plugins: readonly Plugin[] = []): Promise<void> {
   await build({
     entryPoints: [entry],
@@ -26,7 +26,7 @@ export async function bundle(entry: string, outfile: string, plugins: readonly P
     target: 'node24',
     format: 'cjs',
     minifySyntax: true,
-    // The text of the bundle stays in memory.
+    // The text of the bundle stays in memory: it should be short.
     minifyWhitespace: true,
     plugins: [...plugins],
     legalComments: 'eof',

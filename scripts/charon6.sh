@@ -1,6 +1,7 @@
 #!/bin/sh
-# Prints a folder with Debian 13's strongSwan 6.0 in it, a root to change into, for tests against a second charon: TRAPLINE_CHARON_ROOT if it is
-# set, else one in the user's cache, which debootstrap fills the first time (300 MB, about a minute). Quick if it is there.
+# Prints the path of a folder with Debian 13's strongSwan 6.0, a root for chroot, for tests against a second
+# version of charon. The folder is TRAPLINE_CHARON_ROOT if that is set. Otherwise it is one in the user's
+# cache, which debootstrap fills the first time (300 MB, about a minute).
 set -eu
 if [ -n "${TRAPLINE_CHARON_ROOT:-}" ]; then
   echo "$TRAPLINE_CHARON_ROOT"

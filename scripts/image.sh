@@ -1,6 +1,7 @@
 #!/bin/sh
-# Builds the container image with buildah: scripts/image.sh [tag]. BASE is the Debian image below it (debian:trixie-slim unless set);
-# BASE=debootstrap makes one of Debian's packages, where no registry can be reached. Rootless where buildah is.
+# Builds the container image with buildah: scripts/image.sh [tag]. BASE is the Debian image that it is built
+# upon (debian:trixie-slim unless set). BASE=debootstrap makes that image of Debian's packages, where no
+# registry can be reached. Needs no root where buildah needs none.
 set -eu
 cd "$(dirname "$0")/.."
 tag=${1:-localhost/trapline:$(sed -n 's/^  "version": "\(.*\)",$/\1/p' package.json)}

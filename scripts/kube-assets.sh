@@ -1,7 +1,8 @@
 #!/bin/sh
-# Prints the folder with kube-apiserver, etcd, kubectl and helm for the apiserver tier: KUBEBUILDER_ASSETS if it is set, else one in the user's cache,
-# which is filled the first time: kube-apiserver and helm are built from their Go modules (some minutes), etcd and kubectl come out of Debian's packages, without
-# installing them. Quick if all is there.
+# Prints the path of a folder with kube-apiserver, etcd, kubectl and helm, for the tests of the tier
+# "apiserver". The folder is KUBEBUILDER_ASSETS if that is set. Otherwise it is one in the user's cache, which
+# is filled the first time: kube-apiserver and helm are built from their Go modules (some minutes); etcd and
+# kubectl are taken out of Debian's packages without installing them.
 set -eu
 cd "$(dirname "$0")/../test/apiserver/assets"
 if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then

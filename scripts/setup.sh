@@ -1,9 +1,11 @@
 #!/bin/sh
-# Installs what is missing: Debian packages (as root, on Debian or Ubuntu) and npm packages. Quick if all is there.
+# Installs what is missing: Debian packages (as root, on Debian or Ubuntu) and npm packages. Does nothing if
+# all is there.
 set -eu
 cd "$(dirname "$0")/.."
 
-# file or command that shows it is there : Debian package
+# Each line: a file or command whose presence shows that the package is installed, a colon, the Debian
+# package.
 needs='
 npm:npm
 ip:iproute2
@@ -47,8 +49,9 @@ if [ -n "$missing" ]; then
     exit 1
   fi
   apt-get update -q
-  # strongswan-charon brings strongswan-starter along, whose service would run a charon on this machine's own IKE ports.
-  # Masked while it is installed, it is neither started nor enabled. RUNLEVEL says the same to System V init.
+  # strongswan-charon depends on strongswan-starter, whose service would run a charon on the IKE ports of this
+  # machine. While it is masked, installing it neither starts nor enables it. RUNLEVEL says the same to System
+  # V init.
   mask=/etc/systemd/system/strongswan-starter.service
   if [ ! -e /usr/sbin/ipsec ] && [ ! -e $mask ] && [ ! -L $mask ]; then
     mkdir -p /etc/systemd/system

@@ -12,7 +12,10 @@ import { sleep } from '../../src/util/sleep.ts';
 import { VERSION } from '../../src/version.ts';
 import type { RunFlags } from './flags.ts';
 
-/** Where the node's key and certificate come from. */
+/**
+ * Makes the source of the key and certificate of the node that the flags ask for. Throws if they contradict
+ * each other.
+ */
 export async function keysOf(flags: RunFlags, client: KubeClient | undefined, log: Logger): Promise<Keys> {
   const { nodeName, pkiDir: folder, keyType, namespace, runDir } = flags;
   const common = { nodeName, folder, now: Date.now, sleep, log };
@@ -34,6 +37,7 @@ export async function keysOf(flags: RunFlags, client: KubeClient | undefined, lo
   });
 }
 
+/** The cluster as the agent reads it and, with an API server, reports to it. */
 export interface Cluster {
   readonly client?: KubeClient;
   readonly source: Source;
@@ -41,7 +45,10 @@ export interface Cluster {
   readonly removal?: Removal;
 }
 
-/** The client of the API server is loaded only where it is used: it is most of the executable. */
+/**
+ * Makes what the flags ask for. The client of the API server is most of the executable: it is loaded only
+ * where it is used. Throws if a flag is missing or malformed.
+ */
 export async function clusterOf(flags: RunFlags, log: Logger): Promise<Cluster> {
   const { source, sourceDir, kubeconfig, nodeName, daemonset } = flags;
   if (source === 'directory') {

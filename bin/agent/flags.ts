@@ -1,7 +1,7 @@
 import type { Profile } from '../../src/ipsec/charon/profile.ts';
 import type { KeyType } from '../../src/pki/crypto.ts';
 
-/** Of everything that touches the node. */
+/** Options of every command that touches the node. */
 export interface NodeFlags {
   readonly runDir: string;
   readonly vici: string;
@@ -10,7 +10,7 @@ export interface NodeFlags {
   readonly sysctlRoot: string;
 }
 
-/** Of `run`. */
+/** Options of `run`. */
 export interface RunFlags extends NodeFlags {
   readonly nodeName: string;
   readonly source: 'directory' | 'kubernetes';

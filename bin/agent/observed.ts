@@ -1,7 +1,7 @@
 import type { NodeReport, Publisher } from '../../src/agent/report/publish.ts';
 import type { RunFlags } from './flags.ts';
 
-/** An agent that has not come round for this long hangs. */
+/** An agent that has reported nothing for this long hangs. */
 const HUNG_MS = 60_000;
 
 interface Observation {
@@ -9,7 +9,7 @@ interface Observation {
   readonly signal: AbortSignal;
 }
 
-/** The publisher, with metrics and health of the same reports. */
+/** A publisher that hands each report on, and serves metrics and health from the same reports. */
 export async function observed({ listen }: RunFlags, { publisher, signal }: Observation): Promise<Publisher> {
   const listeners: ((report: NodeReport) => void)[] = [];
   if (listen !== undefined) {

@@ -7,7 +7,7 @@ export function loggerOf(level: string, base: object): Logger {
   return pino({ level, base }, pino.destination({ dest: 2, sync: true }));
 }
 
-/** Aborts on SIGTERM and SIGINT. */
+/** A signal that aborts on SIGTERM and SIGINT. */
 export function stopSignal(): AbortSignal {
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
@@ -16,13 +16,16 @@ export function stopSignal(): AbortSignal {
   return stop.signal;
 }
 
-/** Absolute path of a program of the system. */
+/** Absolute path of a system program: where it is, or where it would be if it is missing. */
 export function find(name: string): string {
   const folders = ['/usr/sbin', '/sbin', '/usr/bin', '/bin'];
   return folders.map((folder) => `${folder}/${name}`).find((path) => existsSync(path)) ?? `/usr/sbin/${name}`;
 }
 
-/** Reads the value of an option that is a whole number from 1 on. The reader throws InvalidArgumentError. */
+/**
+ * Makes the parser of an option that is a whole number from 1 to `most`. The parser throws
+ * InvalidArgumentError.
+ */
 export function parseUpTo(most: number, unit: string): (text: string) => number {
   return (text) => {
     const value = Number(text);
@@ -33,5 +36,5 @@ export function parseUpTo(most: number, unit: string): (text: string) => number 
   };
 }
 
-/** The value of an option that is a time. */
+/** The parser of an option that is a time in seconds. */
 export const parseSeconds = parseUpTo(86_400, 'seconds');

@@ -1,3 +1,10 @@
+/**
+ * The subcommands of trapline-agent: options, and the objects that the rest gets passed in (clients, runners
+ * of processes, logger, signal).
+ *
+ * Only `bin` touches `process`. It may import every room; modules that few configurations need, such as the
+ * client of the API server, are imported where they are used.
+ */
 import { rmSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { LONGEST_LIFETIME } from '../../src/agent/charon/renewal.ts';
@@ -20,10 +27,10 @@ import { installOptions, PLUGIN } from './install.ts';
 import { observed } from './observed.ts';
 import { find, loggerOf, parseSeconds, parseUpTo, stopSignal } from './process.ts';
 
-/** How long a deletion that goes with our end may take to be seen. */
+/** How long we wait, when we are ended, to see whether our DaemonSet is being deleted. */
 const REMOVAL_MS = 3_000;
 
-/** Options of everything that touches the node. */
+/** Adds the options of every command that touches the node. */
 const onNode = (command: Command): Command =>
   command
     .option('--run-dir <dir>', 'node cache, attachment records, lock', DEFAULT_RUN_DIR)

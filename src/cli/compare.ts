@@ -4,7 +4,7 @@ import type { PolicyKey } from '../ipsec/plan/types.ts';
 import { diffPolicies } from '../ipsec/xfrm/compare/diff.ts';
 import type { NodeView } from './view.ts';
 
-/** The plan against the kernel. `unknown`: one of the two could not be had. */
+/** The plan compared with the kernel. `unknown`: one of the two could not be had. */
 export type Comparison =
   | { readonly kind: 'unknown'; readonly reason: string }
   | {
@@ -16,10 +16,11 @@ export type Comparison =
       readonly different: readonly PolicyKey[];
       /** Ours in the kernel, but not planned. */
       readonly surplus: readonly PolicyKey[];
-      /** Planned, but the place is taken by a policy that is not ours. */
+      /** Planned, but the kernel has a policy that is not ours with that direction and selector. */
       readonly conflicts: readonly PolicyKey[];
     };
 
+/** Plans what the node should have, and compares. Never throws. */
 export function comparePlan({ cache, kernel, attachments }: NodeView): Comparison {
   if (cache.kind !== 'ok') {
     return { kind: 'unknown', reason: `no plan without node cache: ${cache.message}` };
@@ -45,6 +46,7 @@ export function comparePlan({ cache, kernel, attachments }: NodeView): Compariso
   }
 }
 
+/** True if the kernel has exactly what is planned. */
 export function inStep(comparison: Comparison): boolean {
   return (
     comparison.kind === 'compared' &&

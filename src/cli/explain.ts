@@ -20,14 +20,20 @@ export type Explanation =
   | {
       readonly kind: 'protected';
       readonly pod: string;
-      /** Entries whose service selects the pod; empty if it is protected as a manual endpoint or by the mesh. */
+      /**
+       * Names of the entries whose service selects the pod. Empty if the pod is protected as a manual
+       * endpoint or by the mesh.
+       */
       readonly entries: readonly string[];
       readonly addresses: readonly ServedAddress[];
       readonly peers: readonly string[];
       readonly policies: readonly ExplainedPolicy[];
     };
 
-/** What `traplinectl explain <namespace>/<name>` says: the protected ports that the pod serves on this node. Pure. */
+/**
+ * What `traplinectl explain <namespace>/<name>` says: the protected ports that the pod serves on this node.
+ * Without effects.
+ */
 export function explain(view: NodeView, namespace: string, name: string): Explanation {
   const pod = `${namespace}/${name}`;
   if (view.cache.kind !== 'ok') {
@@ -37,9 +43,11 @@ export function explain(view: NodeView, namespace: string, name: string): Explan
   const records = view.attachments.records.filter(
     (record) => record.pod?.namespace === namespace && record.pod.name === name,
   );
-  const known = cache.pods.find((candidate) => candidate.namespace === namespace && candidate.name === name);
+  const cachedPod = cache.pods.find(
+    (candidate) => candidate.namespace === namespace && candidate.name === name,
+  );
   const addresses = new Set(records.flatMap((record) => record.addresses));
-  for (const address of records.length === 0 ? (known?.addresses ?? []) : []) {
+  for (const address of records.length === 0 ? (cachedPod?.addresses ?? []) : []) {
     addresses.add(address);
   }
   try {
@@ -49,11 +57,11 @@ export function explain(view: NodeView, namespace: string, name: string): Explan
     const planned = planPolicies(cache, view.attachments.records).filter(
       ({ dir, selector: { src, dst } }) => cache.mesh || addresses.has(hostOf(dir === 'out' ? src : dst)),
     );
-    const entries = known === undefined ? [] : cache.entries.filter((entry) => selects(entry, known));
+    const entries = cachedPod === undefined ? [] : cache.entries.filter((entry) => selects(entry, cachedPod));
     return planned.length === 0 || (cache.mesh && addresses.size === 0)
       ? {
           ...whyNot(
-            { cache, known, records },
+            { cache, cachedPod, records },
             entries.map((entry) => entry.name),
           ),
           pod,
@@ -71,31 +79,32 @@ export function explain(view: NodeView, namespace: string, name: string): Explan
   }
 }
 
+/** What this node has of the pod: its part of the cache and its attachment records. */
 interface Facts {
   readonly cache: NodeCache;
-  readonly known: CachePod | undefined;
+  readonly cachedPod: CachePod | undefined;
   readonly records: readonly Attachment[];
 }
 
 type WhyNot = { readonly kind: 'unknown' | 'unprotected'; readonly why: string };
 
-function whyNot({ cache, known, records }: Facts, entries: readonly string[]): WhyNot {
-  if (known === undefined && records.length === 0) {
+function whyNot({ cache, cachedPod, records }: Facts, entries: readonly string[]): WhyNot {
+  if (cachedPod === undefined && records.length === 0) {
     return { kind: 'unknown', why: `neither in the cache of node ${cache.node.name} nor attached to it` };
   }
-  if (known === undefined) {
+  if (cachedPod === undefined) {
     return {
       kind: 'unknown',
       why: 'attached, but not in the node cache: the source does not list it on this node',
     };
   }
   if (entries.length === 0 && !cache.mesh) {
-    const inNamespace = cache.entries.filter((entry) => entry.namespace === known.namespace).length;
+    const inNamespace = cache.entries.filter((entry) => entry.namespace === cachedPod.namespace).length;
     const tried =
       inNamespace === 0 ? 'no entry names a service of its namespace' : 'no selector matches its labels';
     return { kind: 'unprotected', why: `it backs no protected service: ${tried}` };
   }
-  if (records.length === 0 && known.addresses.length === 0) {
+  if (records.length === 0 && cachedPod.addresses.length === 0) {
     return {
       kind: 'unprotected',
       why: 'it has no address yet: not attached by trapline, none in its status',

@@ -5,7 +5,7 @@ import { formatTable } from './table.ts';
 
 const HEAD = ['DIR', 'SRC', 'DST', 'PROTO', 'SPORT', 'DPORT', 'PRIO', 'TUNNEL', 'REQID', 'LEVEL', 'CHILD'];
 
-/** Reqid to `<peer> <child>`, as this node's cache has them. */
+/** The children of each reqid in the cache of this node, as `<peer> <child>`. */
 export function childrenByReqid(cache: NodeCache | null): Map<number, string> {
   return new Map([
     [REQID_ANY, 'any'],
@@ -15,7 +15,10 @@ export function childrenByReqid(cache: NodeCache | null): Map<number, string> {
   ]);
 }
 
-/** `traplinectl policies` as text: our policies, sorted by key; `-` for a child that the cache does not know. */
+/**
+ * `traplinectl policies` as text: our policies, sorted by key. The child is `-` if the cache has none with
+ * the reqid.
+ */
 export function formatPolicies(policies: readonly XfrmPolicy[], cache: NodeCache | null): string {
   const children = childrenByReqid(cache);
   const sorted = [...policies].sort((a, b) => (policyKey(a) < policyKey(b) ? -1 : 1));

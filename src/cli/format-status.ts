@@ -1,7 +1,7 @@
 import type { Status } from './status.ts';
 import { formatTable } from './table.ts';
 
-/** Keys shown of each difference; `-o json` shows all. */
+/** How many keys of each difference are shown; `-o json` shows all. */
 const SHOWN = 10;
 
 /** `traplinectl status` as text. */

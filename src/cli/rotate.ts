@@ -11,7 +11,10 @@ export interface RotateOptions {
 
 const LOOK_MS = 200;
 
-/** Asks the agent for another key and certificate, and waits until it has them. Resolves to what is to be said, and whether it worked. */
+/**
+ * Asks the agent for another key and certificate, and waits until it has them. Resolves to a message and to
+ * whether it worked.
+ */
 export async function rotate({
   runDir,
   timeoutMs,

@@ -5,10 +5,10 @@ import type { NodeCache } from '../rundir/schema.ts';
 import { type Comparison, comparePlan, inStep } from './compare.ts';
 import type { NodeView } from './view.ts';
 
-/** STATUS of the plugin has the same limit by default (`cacheMaxAgeMs`). */
+/** A cache of this age is too old. STATUS of the plugin has the same limit by default (`cacheMaxAgeMs`). */
 const CACHE_STALE_MS = 600_000;
 
-/** One part of the node: `problem` is empty if it is well. */
+/** One part of the node. `problem` is empty if the part is well. */
 export interface Part {
   readonly name:
     | 'agent'
@@ -34,7 +34,7 @@ export interface Status {
   readonly comparison: Comparison;
 }
 
-/** What `traplinectl status` says of a node. Pure. */
+/** What `traplinectl status` says of a node. Without effects. */
 export function statusOf(view: NodeView): Status {
   const comparison = comparePlan(view);
   const kernel = view.kernel.kind === 'ok' ? byDirection(view.kernel.policies) : null;

@@ -29,7 +29,7 @@ export interface ViewOptions {
   readonly now: () => number;
 }
 
-/** Reads, changes nothing, takes no lock. What cannot be read is part of the view. */
+/** Reads the node without changing anything and without the lock. What cannot be read is part of the view. */
 export async function readView({ runDir, iproute2, now }: ViewOptions): Promise<NodeView> {
   return {
     cache: readNodeCache(runDir),

@@ -1,8 +1,8 @@
 import { CniError, CODE } from './error.ts';
 
-const KNOWN = new Set([
+const ACCEPTED_KEYS = new Set([
   'IgnoreUnknown',
-  // For IPAM plugins; the whole chain gets it.
+  // An address wanted of the IPAM plugin; the runtime gives it to the whole chain.
   'IP',
   'K8S_POD_NAMESPACE',
   'K8S_POD_NAME',
@@ -11,8 +11,9 @@ const KNOWN = new Set([
 ]);
 
 /**
- * CNI_ARGS as containerd sends them: `IgnoreUnknown=1;K8S_POD_NAMESPACE=a;K8S_POD_NAME=b;…`. A pair without exactly one `=` is an
- * error, and an unknown key as well unless IgnoreUnknown says so (libcni, types.LoadArgs). Throws CniError 4.
+ * CNI_ARGS as containerd sends them: `IgnoreUnknown=1;K8S_POD_NAMESPACE=a;K8S_POD_NAME=b;…`. A pair without
+ * exactly one `=` is an error. So is an unknown key, unless IgnoreUnknown is true (libcni, types.LoadArgs).
+ * Throws CniError 4.
  */
 export function parseArgs(text: string): ReadonlyMap<string, string> {
   const args = new Map<string, string>();
@@ -30,7 +31,7 @@ export function parseArgs(text: string): ReadonlyMap<string, string> {
       `CNI_ARGS: IgnoreUnknown: ${JSON.stringify(ignore)} is not a boolean`,
     );
   }
-  const unknown = [...args.keys()].filter((key) => !KNOWN.has(key));
+  const unknown = [...args.keys()].filter((key) => !ACCEPTED_KEYS.has(key));
   if (unknown.length > 0 && !['1', 'true'].includes(ignore.toLowerCase())) {
     throw new CniError(
       CODE.badEnvironment,

@@ -2,7 +2,7 @@ import type { Run } from '../exec/types.ts';
 import type { TraplineConfig } from './config.ts';
 import type { CallVariables, Environment } from './environment.ts';
 
-/** All that a call needs of the world outside. */
+/** All that a call needs of the world outside. Tests pass their own. */
 export interface PluginDeps {
   readonly env: Environment;
   /** Reads stdin to its end. */
@@ -14,7 +14,7 @@ export interface PluginDeps {
   readonly version: string;
 }
 
-/** One call, its input checked. */
+/** One call whose input has been checked. */
 export interface Call {
   readonly config: TraplineConfig;
   readonly variables: CallVariables;

@@ -14,9 +14,12 @@ export const SUPPORTED_VERSIONS: readonly CniVersion[] = ['0.3.1', '0.4.0', '1.0
 
 const absolutePath = z.string().startsWith('/', 'must be an absolute path');
 
+/**
+ * The configuration on stdin: what the protocol defines, and the keys of `trapline`. README.md explains each.
+ */
 export const traplineConfigSchema = pluginConfigSchema.extend({
   runDir: absolutePath.default(DEFAULT_RUN_DIR),
-  /** What ADD does if the pod is not in the node cache in time. */
+  /** What ADD does if the pod is not in the node cache within `cacheWaitMs`. */
   onCacheMiss: z.enum(['fail', 'pass']).default('fail'),
   /** Milliseconds that ADD waits for the pod to appear in the node cache. */
   cacheWaitMs: z.number().int().min(0).max(120_000).default(5_000),
@@ -24,7 +27,7 @@ export const traplineConfigSchema = pluginConfigSchema.extend({
   cacheMaxAgeMs: z.number().int().positive().default(600_000),
   /** Milliseconds that a verb waits for the lock of the node. */
   lockWaitMs: z.number().int().min(0).max(120_000).default(20_000),
-  /** Path of iproute2's `ip`; otherwise looked up in the system's folders. */
+  /** Path of iproute2's `ip`. If it is absent, the plugin looks in the system's folders. */
   ip: absolutePath.optional(),
 });
 
@@ -33,6 +36,7 @@ export type TraplineConfig = z.infer<typeof traplineConfigSchema> & {
   readonly name: string;
 };
 
+/** The version of the protocol that brought a verb; others are in all versions. */
 const LEAST_VERSION: Partial<Record<Verb, CniVersion>> = { CHECK: '0.4.0', GC: '1.1.0', STATUS: '1.1.0' };
 
 /** Decodes stdin. Throws CniError 6. */
@@ -49,7 +53,10 @@ export function decodeConfig(stdin: string): Readonly<Record<string, unknown>> {
   return value as Record<string, unknown>;
 }
 
-/** Checks the configuration for a verb. Throws CniError 1 (version), 6 (a value of the wrong type) or 7. */
+/**
+ * Checks the configuration for a verb. Throws CniError 1 (version), 6 (a value of the wrong type) or 7 (any
+ * other invalid value).
+ */
 export function parseConfig(raw: Readonly<Record<string, unknown>>, verb: Verb): TraplineConfig {
   const cniVersion = checkVersion(raw.cniVersion, verb);
   const parsed = traplineConfigSchema.safeParse(raw);
@@ -62,7 +69,7 @@ export function parseConfig(raw: Readonly<Record<string, unknown>>, verb: Verb):
   return { ...parsed.data, cniVersion, name: checkName(parsed.data.name) };
 }
 
-/** Throws CniError 7. */
+/** Returns the network name if it is one (CNI SPEC 1.1.0, section 1). Throws CniError 7. */
 export function checkName(name: unknown): string {
   if (typeof name !== 'string' || !/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name)) {
     throw new CniError(CODE.invalidConfig, `name: ${JSON.stringify(name ?? '')} is not a network name`);
@@ -70,7 +77,7 @@ export function checkName(name: unknown): string {
   return name;
 }
 
-/** Throws CniError 1 or 6. */
+/** Returns the version that the configuration names. Throws CniError 1 or 6. */
 export function checkVersion(value: unknown, verb: Verb): CniVersion {
   const version = value ?? '0.1.0';
   if (typeof version !== 'string') {

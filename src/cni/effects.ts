@@ -9,7 +9,7 @@ import { CniError, CODE } from './error.ts';
 
 const IP_PATHS = ['/usr/sbin/ip', '/sbin/ip', '/usr/bin/ip', '/bin/ip'];
 
-/** iproute2 as the configuration or the system has it. Throws CniError 100. */
+/** The `ip` that the configuration names or the system has. Throws CniError 100 if there is none. */
 export function iproute2Of({ config, deps }: Call): Iproute2 {
   const ip = config.ip ?? IP_PATHS.find((path) => existsSync(path));
   if (ip === undefined) {
@@ -18,15 +18,19 @@ export function iproute2Of({ config, deps }: Call): Iproute2 {
   return { run: deps.run, ip };
 }
 
-/** Runs an action under the node's lock. Throws CniError 11 if the lock is not free in time. */
+/**
+ * Runs an action under the node's lock. Throws CniError 11 (through toCniError) if the lock is not free in
+ * time.
+ */
 export function locked<T>({ config, deps }: Call, action: () => Promise<T>): Promise<T> {
   const { now, sleep } = deps;
   return withLock(config.runDir, { timeoutMs: config.lockWaitMs, now, sleep }, action);
 }
 
 /**
- * ADD, DEL and CHECK work on a container's network namespace, never on the node's own (libcni's code 8), unless CNI_NETNS_OVERRIDE says so. ADD and CHECK need it to be there (4);
- * DEL does not.
+ * ADD, DEL and CHECK work on a container's network namespace. Throws CniError 8 if it is the node's own
+ * (libcni's code), unless CNI_NETNS_OVERRIDE allows that, and 4 if it is missing and `mustExist`: ADD and
+ * CHECK need it, DEL does not.
  */
 export function checkNetns({ netns, netnsOverride }: CallVariables, mustExist: boolean): void {
   const own = statSync('/proc/self/ns/net');
@@ -43,7 +47,7 @@ export function checkNetns({ netns, netnsOverride }: CallVariables, mustExist: b
   }
 }
 
-/** What the runtime gets to see of an error from below. */
+/** Turns any error into the one that the runtime gets. An error of no class of ours is a defect (199). */
 export function toCniError(error: unknown): CniError {
   if (error instanceof CniError) {
     return error;

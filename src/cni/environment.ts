@@ -6,21 +6,21 @@ export type Verb = (typeof VERBS)[number];
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The variables of one call, checked. Absent optional ones are empty. */
+/** The checked variables of one call. An optional one that is absent is empty. */
 export interface CallVariables {
   readonly containerId: string;
   readonly ifName: string;
   readonly netns: string;
   /** CNI_NETNS_OVERRIDE: CNI_NETNS may be the node's own network namespace. */
   readonly netnsOverride: boolean;
-  /** Empty for the verbs that do not look at CNI_ARGS: a DEL must not fail for them. */
+  /** Empty for the verbs that do not use CNI_ARGS: a malformed CNI_ARGS must not fail a DEL. */
   readonly args: ReadonlyMap<string, string>;
 }
 
 interface Variable {
   readonly name: string;
   readonly requiredBy: readonly Verb[];
-  /** Why a value is refused, or undefined. */
+  /** Says why a value is refused; undefined if it is not. */
   readonly refuse: (value: string) => string | undefined;
 }
 
@@ -47,14 +47,17 @@ const VARIABLES: readonly Variable[] = [
 /** The verb of the call. Throws CniError 4. */
 export function parseVerb(env: Environment): Verb {
   const value = env.CNI_COMMAND;
-  const verb = VERBS.find((known) => known === value);
+  const verb = VERBS.find((each) => each === value);
   if (verb === undefined) {
     throw new CniError(CODE.badEnvironment, `CNI_COMMAND: unknown verb ${JSON.stringify(value ?? '')}`);
   }
   return verb;
 }
 
-/** The variables that the verb uses. Throws CniError 4 that names every missing one, or the first malformed one. */
+/**
+ * The variables that the verb uses. Throws CniError 4, which names every missing one, or else the first
+ * malformed one.
+ */
 export function parseVariables(env: Environment, verb: Verb): CallVariables {
   const missing = VARIABLES.filter(({ name, requiredBy }) => requiredBy.includes(verb) && !env[name]);
   if (missing.length > 0) {

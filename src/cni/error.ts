@@ -1,6 +1,6 @@
 import type { CniErrorResult } from '@containernetworking-ts/types';
 
-/** Error codes: 1 to 99 as CNI SPEC 1.1.0 (section 5, Error) and libcni give them, ours from 100. */
+/** Error codes: 1 to 99 are those of CNI SPEC 1.1.0 (section 5, Error) and libcni; ours begin at 100. */
 export const CODE = {
   incompatibleVersion: 1,
   unsupportedField: 2,
@@ -12,17 +12,17 @@ export const CODE = {
   tryAgainLater: 11,
   notAvailable: 50,
   limitedConnectivity: 51,
-  /** The kernel did not take the policies; none was left behind. */
+  /** The kernel refused the policies; none was left behind. */
   xfrm: 100,
-  /** The place of a policy is taken by one that is not ours. */
+  /** The kernel has a policy that is not ours with the direction and selector of one of ours. */
   conflict: 101,
-  /** CHECK: what ADD laid is not what the kernel has. */
+  /** CHECK: what ADD laid is not in the kernel. */
   notInForce: 102,
   /** The node cache contradicts itself. */
   badCache: 103,
-  /** IPAM: a requested address is not to be had. */
+  /** IPAM: a requested address cannot be given. */
   addressUnavailable: 110,
-  /** IPAM: the attachment has an address. */
+  /** IPAM: the attachment has an address already. */
   alreadyAllocated: 111,
   /** A defect of Trapline. */
   internal: 199,
@@ -30,7 +30,9 @@ export const CODE = {
 
 export type CniCode = (typeof CODE)[keyof typeof CODE];
 
-/** An error as the runtime gets it. `message` names the field and the value; `details` say more, or nothing. */
+/**
+ * An error as the runtime gets it. `message` names the field and the value. `details` say more, or are empty.
+ */
 export class CniError extends Error {
   override readonly name = 'CniError';
   readonly code: CniCode;
@@ -43,7 +45,7 @@ export class CniError extends Error {
   }
 }
 
-/** CNI SPEC 1.1.0, section 5, Error. */
+/** The error result of CNI SPEC 1.1.0 (section 5, Error). */
 export function errorResult(error: CniError, cniVersion: string): CniErrorResult {
   const { code, message, details } = error;
   return { cniVersion, code, msg: message, ...(details === '' ? {} : { details }) };

@@ -9,9 +9,14 @@ import type { Call } from './call.ts';
 import { iproute2Of } from './effects.ts';
 
 /**
- * Lays the policies of a record and writes the record. The record goes first: whoever dies between the two leaves a record of what may be in
- * the kernel, never policies without one. Whoever held the addresses before has lost them (their DEL did not come); what they had and the
- * record has not goes last, so that nothing is unprotected in between. The caller holds the lock.
+ * Lays the policies of a record and writes the record. The caller holds the lock.
+ *
+ * The record is written first: a process that dies between the two steps leaves a record of what may be in
+ * the kernel, never policies without a record. Earlier holders of the addresses have lost them (their DEL did
+ * not come). Their policies that the new record does not have are removed last, so that nothing is
+ * unprotected in between.
+ *
+ * Throws XfrmError, after `giveUp` has put the records in order, and what the file system throws.
  */
 export async function lay(call: Call, record: Attachment): Promise<void> {
   const earlier = readHolders(call.config.runDir, record);
@@ -36,7 +41,9 @@ export async function lay(call: Call, record: Attachment): Promise<void> {
   }
 }
 
-/** Takes the policies of an attachment out of the kernel, then its record. The caller holds the lock. */
+/**
+ * Takes the policies of an attachment out of the kernel, then deletes its record. The caller holds the lock.
+ */
 export async function detach(call: Call, record: Attachment): Promise<void> {
   await remove(call, record.policies);
   deleteAttachment(call.config.runDir, record);
@@ -54,8 +61,9 @@ interface Failed {
 }
 
 /**
- * After a batch that was undone, what was in force before is in force again, and so is its record. After one that was not, policies may stand
- * in the kernel: while they cannot be removed, the record stays for DEL.
+ * Puts the records in order after a batch failed. If the batch was undone, what was in force before is in
+ * force again, and gets its record back. If it was not undone (`interrupted`, `undo-failed`), policies may
+ * stand in the kernel: the record stays for DEL unless they can be removed now.
  */
 async function giveUp(call: Call, record: Attachment, { earlier, error }: Failed): Promise<void> {
   const reason = error instanceof XfrmError ? error.failure.reason : '';

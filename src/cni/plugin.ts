@@ -1,3 +1,12 @@
+/**
+ * The CNI plugin `trapline`: the protocol (CNI SPEC 1.1.0) around the verbs in `verbs/`. A call reads its
+ * environment and stdin, decides with the plan (`ipsec/plan`) from the node cache, and writes policies and
+ * the attachment record under the node's lock.
+ *
+ * The runtime starts it for every pod, so every import costs: `ipsec/plan`, `ipsec/xfrm`, `rundir`, `exec`,
+ * `ip`, `util`, zod, and no more (test/cni/imports.test.ts); `ipam` in `warm-up.ts` alone. Nothing of the
+ * agent, no API server. What a call needs of the outside comes in `PluginDeps`.
+ */
 import type { Call, PluginDeps } from './call.ts';
 import { parseConfig } from './config.ts';
 import type { Verb } from './environment.ts';

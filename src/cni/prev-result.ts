@@ -3,9 +3,9 @@ import { canonicalAddress, type Family, familyOf, widthOf } from '../ip/address.
 import { CniError, CODE } from './error.ts';
 
 /**
- * The addresses that belong to this attachment: `ips[].interface` points at the entry of `interfaces` that is named CNI_IFNAME and has a
- * sandbox. An address without an index counts if that entry is the only one with a sandbox. Without prefix length, canonical.
- * Throws CniError 7.
+ * The addresses of this attachment, canonical and without prefix length. `ips[].interface` must point at the
+ * element of `interfaces` that is named CNI_IFNAME and has a sandbox. An address without that index counts if
+ * the element is the only one with a sandbox. Throws CniError 7.
  */
 export function attachedAddresses(prevResult: CniResult | null | undefined, ifName: string): string[] {
   if (prevResult === undefined || prevResult === null) {

@@ -5,17 +5,17 @@ import { toCniError } from './effects.ts';
 import { type CallVariables, parseVariables, parseVerb, type Verb } from './environment.ts';
 import { CniError, CODE, errorResult } from './error.ts';
 
-/** What a call leaves behind: text for stdout, which belongs to the protocol, and for stderr, and the exit status. */
+/** What a call leaves behind: stdout belongs to the protocol, stderr to people. */
 export interface Outcome {
   readonly stdout: string;
   readonly stderr: string;
   readonly exitCode: number;
 }
 
-/** What is left when the protocol is taken off a call. */
+/** A call without what is the same for every plugin. */
 export interface RawCall {
   readonly verb: Exclude<Verb, 'VERSION'>;
-  /** stdin, decoded and not checked. */
+  /** stdin, decoded as JSON but not checked. */
   readonly raw: Readonly<Record<string, unknown>>;
   readonly variables: CallVariables;
 }
@@ -23,13 +23,17 @@ export interface RawCall {
 export interface Plugin {
   readonly name: string;
   readonly purpose: string;
-  /** Resolves to what goes to stdout. */
+  /** Does the work. Resolves to the text for stdout. */
   readonly act: (call: RawCall) => Promise<string>;
 }
 
+/** The newest version that we speak; answers come in it if the caller names none that we speak. */
 const NEWEST = '1.1.0';
 
-/** One call of a plugin, from its environment and stdin to its output. Never throws: every error becomes JSON (CNI SPEC 1.1.0, section 5). */
+/**
+ * One call of a plugin, from its environment and stdin to its output. Never throws: every error becomes a
+ * JSON error result (CNI SPEC 1.1.0, section 5).
+ */
 export async function speak(deps: PluginDeps, { name, purpose, act }: Plugin): Promise<Outcome> {
   if (!deps.env.CNI_COMMAND) {
     return { stdout: '', stderr: about(`${name} plugin ${deps.version}: ${purpose}`), exitCode: 0 };
@@ -53,7 +57,10 @@ export async function speak(deps: PluginDeps, { name, purpose, act }: Plugin): P
   }
 }
 
-/** CNI SPEC 1.1.0 VERSION: answers in the version that was asked for. Runtimes before 0.4.0 may ask with an empty stdin. */
+/**
+ * CNI SPEC 1.1.0 VERSION: answers in the version that the caller asks in. Runtimes before 0.4.0 may ask with
+ * an empty stdin.
+ */
 function versionResult(stdin: string): CniVersionResult {
   const { cniVersion } = stdin.trim() === '' ? {} : decodeConfig(stdin);
   if (cniVersion !== undefined && typeof cniVersion !== 'string') {
@@ -66,7 +73,7 @@ function success(stdout: string): Outcome {
   return { stdout, stderr: '', exitCode: 0 };
 }
 
-/** Without CNI_COMMAND, as libcni's plugins answer a curious person. */
+/** What the plugin says to a person who starts it without CNI_COMMAND, as libcni has its plugins say it. */
 function about(what: string): string {
   return `CNI ${what}\nCNI protocol versions supported: ${SUPPORTED_VERSIONS.join(', ')}\n`;
 }

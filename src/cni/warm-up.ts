@@ -14,7 +14,7 @@ import type { Outcome } from './protocol.ts';
 const CNI_VERSION = '1.1.0';
 const LABELS = { app: 'a' };
 
-/** A node with one protected pod, and one peer. */
+/** A cache of a node with one protected pod and one peer. */
 const CACHE: Omit<NodeCache, 'writtenAt'> = {
   schema: CACHE_SCHEMA,
   generation: 1,
@@ -58,7 +58,7 @@ const HEARTBEAT: Omit<Heartbeat, 'at'> = {
 
 const ENV = {
   CNI_CONTAINERID: 'c',
-  // Any file but the network namespace of this process.
+  // Any file will do, except the network namespace of this process.
   CNI_NETNS: '/proc/self/ns/uts',
   CNI_IFNAME: 'eth0',
   CNI_PATH: '/',
@@ -72,9 +72,9 @@ const PREV_RESULT = {
 };
 
 /**
- * Run once while the start-up snapshot is built: what has run is compiled in the snapshot, and costs nothing in a call. ADD, DEL and STATUS
- * of `trapline`, ADD and DEL of `trapline-ipam`, in a folder that is removed, with an `ip` that is none; then a command that does nothing.
- * Throws if a call fails.
+ * Runs once, while the start-up snapshot is built. Code that has run is in the snapshot in compiled form, and
+ * costs a call nothing. Runs ADD, DEL and STATUS of `trapline` and ADD and DEL of `trapline-ipam`, in a
+ * temporary folder and with an imitation of `ip`; then a command that does nothing. Throws if a call fails.
  */
 export async function warmUp(): Promise<void> {
   const runDir = mkdtempSync('/tmp/trapline-warm-up-');
@@ -118,7 +118,7 @@ async function rehearse(
 const OPERATION =
   /^xfrm policy (\w+) (dir (\S+) (src .*?))(?: priority (\d+) tmpl (src \S+ dst \S+) (proto .*) level .*)?$/;
 
-/** Takes what is added, and prints it when asked for it, as `ip` does. */
+/** An imitation of `ip`: takes the policies that are added, and prints each when asked for it. */
 function rehearsedIp(): Run {
   const policies = new Map<string, string>();
   const answer = (line: string): string => {

@@ -6,6 +6,7 @@ export interface PluginEntry {
   readonly [key: string]: unknown;
 }
 
+/** The outcome of an edit. `refused`: the text is no conflist that trapline can be in. */
 export type Edited =
   | { readonly kind: 'changed'; readonly text: string }
   | { readonly kind: 'unchanged' }
@@ -15,12 +16,12 @@ const conflistSchema = z.looseObject({
   plugins: z.array(z.looseObject({ type: z.string() })).min(1),
 });
 
-/** Versions that trapline does not speak: it has no place in their chains. */
+/** Versions that trapline does not speak: it cannot be in their chains. */
 const TOO_OLD = ['0.1.0', '0.2.0', '0.3.0'];
 
 /**
- * Puts trapline at the end of the chain, where the pod has its addresses. An entry that is there already, as it is wanted, is left where it is. Order and unknown
- * keys stay.
+ * Puts trapline at the end of the chain, where the pod has its addresses. An entry that is there already and
+ * is the wanted one stays where it is. Order and unknown keys stay.
  */
 export function insertPlugin(text: string, entry: PluginEntry): Edited {
   return edit(text, (plugins) => {
@@ -31,7 +32,7 @@ export function insertPlugin(text: string, entry: PluginEntry): Edited {
   });
 }
 
-/** Takes every entry of trapline out, and nothing else. */
+/** Removes every entry of trapline, and nothing else. */
 export function removePlugin(text: string): Edited {
   return edit(text, withoutTrapline);
 }
@@ -68,7 +69,7 @@ function edit(text: string, change: (plugins: readonly Plugin[]) => readonly Plu
     : { kind: 'changed', text: render(text, { ...(raw as object), plugins: after }) };
 }
 
-/** With the indentation of the original. */
+/** Writes JSON with the indentation of the original. */
 function render(original: string, value: object): string {
   const indent = /\n([ \t]+)"/.exec(original)?.[1] ?? '';
   return `${JSON.stringify(value, null, indent)}${original.endsWith('\n') ? '\n' : ''}`;

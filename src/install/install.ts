@@ -1,3 +1,10 @@
+/**
+ * Puts the plugin on a node and takes it away: executable, conflist of the primary CNI, and the decision
+ * whether an end of the agent is its removal from the cluster (`removal.ts`).
+ *
+ * It may import `kube` (for the removal alone), `ipam/name`, `util`. It touches the two CNI folders and
+ * nothing else: what is in force is cleaned up by `src/agent/cleanup.ts`.
+ */
 import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
@@ -27,23 +34,28 @@ export interface InstallOptions {
   readonly executable: string;
   /** Where the runtime looks for plugins: `/opt/cni/bin`. */
   readonly binDir: string;
-  /** Where it looks for configuration: `/etc/cni/net.d`. */
+  /** Where the runtime looks for configuration: `/etc/cni/net.d`. */
   readonly confDir: string;
   readonly entry: PluginEntry;
 }
 
+/** `waiting`: nothing can be chained yet, for the given reason. */
 export type Installed =
   | { readonly kind: 'installed'; readonly conflist: string; readonly changed: boolean }
   | { readonly kind: 'waiting'; readonly reason: string };
 
-/** Beside the file, with a name that neither libcni nor a primary CNI takes for its own. */
+/**
+ * Names of our temporary files. They lie beside the file that they replace; neither libcni nor a primary CNI
+ * takes such a name for its own.
+ */
 const TEMPORARY = /^\.trapline-[0-9a-f]{12}$/;
 
 const temporaryName = (): string => `.trapline-${randomBytes(6).toString('hex')}`;
 
 /**
- * Puts the executable in place: a copy under another name, then a rename, so that a runtime finds the old one or the new one. It is `trapline-ipam`
- * as well. Throws, with nothing done, if there is none.
+ * Puts the executable in place: a copy under another name, then a rename, so that a runtime finds either the
+ * old one or the new one. `trapline-ipam` becomes a link to it. Throws, with nothing done, if there is no
+ * executable to install.
  */
 export function installExecutable({
   executable,
@@ -73,8 +85,8 @@ export function installExecutable({
 }
 
 /**
- * Puts the plugin into the conflist that the runtime uses: the first by name. Where a later one has it, of a primary CNI that went, it is taken
- * out. Throws what the file system throws.
+ * Puts the plugin into the conflist that the runtime uses: the first by name. Takes it out of any later one,
+ * such as that of an earlier primary CNI. Throws what the file system throws.
  */
 export function installConflist({ confDir, entry }: Pick<InstallOptions, 'confDir' | 'entry'>): Installed {
   const [first, ...others] = configurations(confDir);
@@ -100,8 +112,9 @@ export function installConflist({ confDir, entry }: Pick<InstallOptions, 'confDi
 }
 
 /**
- * Takes out what `installConflist` and `installExecutable` put in: the conflist first, so that no chain names a plugin that is gone. The executable
- * stays where a chain has its addresses from it.
+ * Removes what `installConflist` and `installExecutable` put in place. The conflists come first, so that no
+ * chain names a plugin that is gone. The executable stays if a configuration still uses `trapline-ipam`.
+ * Returns the paths that were changed or removed.
  */
 export function uninstall({ binDir, confDir }: Pick<InstallOptions, 'binDir' | 'confDir'>): string[] {
   const changed: string[] = [];
@@ -132,7 +145,7 @@ function usesIpam(confDir: string): boolean {
   );
 }
 
-/** What libcni loads, in its order. */
+/** Names of the files that libcni loads, in its order. */
 function configurations(confDir: string): string[] {
   return existsSync(confDir)
     ? readdirSync(confDir)
@@ -141,7 +154,7 @@ function configurations(confDir: string): string[] {
     : [];
 }
 
-/** Replaces a file as a whole, with owner and mode as they were. */
+/** Writes an edited file as a whole, with owner and mode as before. False if there is nothing to change. */
 function apply(path: string, edited: Edited): boolean {
   if (edited.kind !== 'changed') {
     return false;
@@ -168,7 +181,7 @@ function apply(path: string, edited: Edited): boolean {
   return true;
 }
 
-/** In pieces: the executable has 130 MB. */
+/** Compares two files in pieces: the executable has 130 MB. */
 function sameContent(a: string, b: string): boolean {
   if (statSync(a).size !== statSync(b).size) {
     return false;

@@ -13,8 +13,8 @@ const POLL_MS = 10_000;
 const WRITING_MS = 100;
 
 /**
- * Keeps executable and conflist in place until the signal aborts: waits for a conflist to appear, and inserts the
- * plugin again when the primary CNI has rewritten it. Never rejects.
+ * Keeps executable and conflist in place until the signal aborts: waits for a conflist to appear, and inserts
+ * the plugin again when the primary CNI has rewritten it. Never rejects.
  */
 export async function keepInstalled(
   options: InstallOptions,

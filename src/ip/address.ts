@@ -16,8 +16,9 @@ export interface Address {
 }
 
 /**
- * An address as the kernel writes it (IPv6: RFC 5952, but `::ffff:a00:1` for a mapped IPv4 address), or undefined
- * if the text is no address. Blanks around it, leading zeros of an IPv4 octet and zone ids are not accepted.
+ * An address as the kernel writes it, or undefined if the text is no address. IPv6 is as RFC 5952 has it, but
+ * a mapped IPv4 address is `::ffff:a00:1`. Blanks around the text, leading zeros of an IPv4 octet and zone
+ * ids are not accepted.
  */
 export function canonicalAddress(text: string): string | undefined {
   if (isIP(text) === 0 || text.includes('%')) {

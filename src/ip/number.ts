@@ -1,4 +1,4 @@
-/** The bits of a canonical address. */
+/** The number whose bits a canonical address has. */
 export function numberOf(address: string): bigint {
   if (!address.includes(':')) {
     return address.split('.').reduce((sum, part) => (sum << 8n) | BigInt(part), 0n);

@@ -1,13 +1,18 @@
 import { canonicalAddress } from './address.ts';
 import { canonicalCidr } from './cidr.ts';
 
-/** Each snapshot brings the same few thousand texts again. */
+/** How many texts are remembered. Each snapshot of the cluster brings the same few thousand again. */
 const MOST_TEXTS = 50_000;
 
-/** `canonicalAddress` of what a Kubernetes object holds: blanks around it are allowed, results are remembered. */
+/**
+ * `canonicalAddress` for texts of Kubernetes objects: they may have blanks around, and results are
+ * remembered.
+ */
 export const rememberedAddress = remembering((text) => canonicalAddress(text.trim()));
 
-/** `canonicalCidr` of what a Kubernetes object holds: blanks around it are allowed, results are remembered. */
+/**
+ * `canonicalCidr` for texts of Kubernetes objects: they may have blanks around, and results are remembered.
+ */
 export const rememberedCidr = remembering((text) => canonicalCidr(text.trim()));
 
 function remembering(canonical: (text: string) => string | undefined): typeof canonical {

@@ -3,6 +3,7 @@ import { type Address, formatAddress, sameAddress } from '../ip/address.ts';
 import { contains, formatRange, type Range, type RangeSet } from './range.ts';
 import type { Lease, Owner, Store } from './store.ts';
 
+/** An address that was taken, and the range that it is from. */
 export interface Allocation {
   readonly address: Address;
   readonly range: Range;
@@ -11,14 +12,15 @@ export interface Allocation {
 export interface AllocateOptions {
   readonly owner: Owner & { readonly netns: string };
   readonly requested: readonly Address[];
-  /** Which leases nobody can use any more; asked for only when a set has no address left. */
+  /** Picks the leases that nobody can use any more. Called only when a set has no address left. */
   readonly gone: (leases: readonly Lease[]) => Promise<readonly Lease[]>;
 }
 
 /**
- * One address of each set, in host-local's order: after the last one that was given out, around the set, without gateways. Those that were
- * given back come last, the longest ago first. All or none. Throws CniError 11 (no address left), 110 (a requested one is not to be had) or
- * 111 (the attachment has one).
+ * Takes one address of each set, in host-local's order: from the one after the last that was given out,
+ * around the set, without gateways. Addresses that were given back come last, those that have been free for
+ * the longest time first. Takes an address of every set or none at all. Throws CniError 11 (no address left),
+ * 110 (a requested address cannot be given) or 111 (the attachment has an address already).
  */
 export async function allocate(
   store: Store,
@@ -104,7 +106,10 @@ async function next(
   return found;
 }
 
-/** Takes as many steps as there are addresses given out or back, not as many as the set has. */
+/**
+ * Takes the next free address of a set. It takes as many steps as addresses are given out or were given back,
+ * not as many as the set has addresses.
+ */
 function pick(
   store: Store,
   { set, index }: NumberedSet,
@@ -127,7 +132,7 @@ function pick(
   return back.sort((a, b) => timeOf(a) - timeOf(b)).find(({ address }) => store.take(address, owner, index));
 }
 
-/** Every address of the set once, from the one after `last`. */
+/** Every address of the set once, beginning with the one after `last`, without gateways. */
 function* walk(set: RangeSet, last: Address | undefined): Generator<Allocation> {
   const at = last === undefined ? -1 : set.findIndex((range) => contains(range, last));
   const first = set[at];

@@ -7,7 +7,10 @@ import { readNodeCache } from '../rundir/read.ts';
 import { checkSets, parseRange, type RangeConfig, RangeConfigError, type RangeSet } from './range.ts';
 import { readResolvConf } from './resolv-conf.ts';
 
-/** In the place of a CIDR: the node's own pod CIDRs, from the node cache, a set for each. */
+/**
+ * Stands in the configuration in place of a CIDR, for the pod CIDRs of this node in the node cache: a set for
+ * each.
+ */
 export const NODE_POD_CIDR = 'nodePodCIDR';
 
 const text = z.string();
@@ -21,7 +24,10 @@ const rangeSchema = z.object({
 const rangeSets = z.array(z.array(rangeSchema)).nullish();
 const absolutePath = text.startsWith('/', 'must be an absolute path');
 
-/** What host-local reads (its README), and three keys of ours: `runDir`, `cniCacheDir`, `lockWaitMs`. */
+/**
+ * The configuration of host-local (its README), and three keys of ours: `runDir`, `cniCacheDir`,
+ * `lockWaitMs`.
+ */
 export const ipamConfigSchema = z.looseObject({
   ipam: z
     .looseObject({
@@ -34,7 +40,7 @@ export const ipamConfigSchema = z.looseObject({
       dataDir: optionalText,
       resolvConf: optionalText,
       runDir: absolutePath.default(DEFAULT_RUN_DIR),
-      /** Where the runtime's libcni keeps results of ADD. */
+      /** Where the runtime's libcni keeps the results of ADD. */
       cniCacheDir: absolutePath.default('/var/lib/cni'),
       lockWaitMs: z.number().int().min(0).max(120_000).default(20_000),
     })
@@ -46,7 +52,7 @@ export const ipamConfigSchema = z.looseObject({
 type RawConfig = z.infer<typeof ipamConfigSchema>;
 type RawIpam = NonNullable<RawConfig['ipam']>;
 
-/** All that DEL, GC and CHECK need: they work whatever the ranges are. */
+/** What DEL, GC and CHECK need. They work even if the ranges are malformed. */
 export interface StoreConfig {
   /** `<dataDir>/<network>` */
   readonly folder: string;
@@ -65,7 +71,10 @@ export interface IpamConfig extends StoreConfig {
 
 const DEFAULT_DATA_DIR = '/var/lib/cni/networks';
 
-/** Throws CniError 6 (a value of the wrong type) or 7, which names field and value. */
+/**
+ * Reads the part that every verb needs. Throws CniError 6 (a value of the wrong type) or 7, which name field
+ * and value.
+ */
 export function parseStoreConfig(
   raw: unknown,
   network: string,
@@ -86,7 +95,10 @@ export function parseStoreConfig(
   return { folder: `${dataDir}/${network}`, network, cniCacheDir, lockWaitMs, raw: parsed.data, ipam };
 }
 
-/** `cniArgs`: of CNI_ARGS. Throws CniError 6, 7, or 11 if the node cache is needed and not there. */
+/**
+ * Reads all that ADD needs. `cniArgs` are the pairs of CNI_ARGS. Throws CniError 6, 7, 5 (resolvConf), or 11
+ * if the node cache is needed and missing.
+ */
 export function parseIpamConfig(
   raw: unknown,
   network: string,
@@ -121,7 +133,7 @@ export function parseIpamConfig(
 const wanted = (field: string, list: readonly string[] | null | undefined): (readonly [string, string])[] =>
   (list ?? []).map((value) => [field, value] as const);
 
-/** With or without a prefix length. */
+/** Reads a requested address, with or without a prefix length. Throws CniError 7. */
 function requestedAddress(field: string, value: string): Address {
   const address = parseAddress(value.split('/')[0] ?? '');
   if (address === undefined) {
@@ -139,7 +151,10 @@ function routeOf(dst: string): string {
   return `${formatAddress(parsed)}/${bits}`;
 }
 
-/** The node's pod CIDRs in the place of the word for them. */
+/**
+ * The range sets that a configured set stands for: itself, or one for each pod CIDR of the node. Throws
+ * CniError 7 and 11.
+ */
 function nodeSets(set: readonly RangeConfig[], runDir: string): RangeConfig[][] {
   const named = set.find(({ subnet }) => subnet === NODE_POD_CIDR);
   if (named === undefined) {
@@ -163,7 +178,7 @@ function nodeSets(set: readonly RangeConfig[], runDir: string): RangeConfig[][] 
   return cidrs.map((subnet) => [{ subnet }]);
 }
 
-/** Throws CniError 11 if there is no node cache. */
+/** The pod CIDRs of this node. Throws CniError 11 if there is no node cache. */
 export function nodePodCidrs(runDir: string): readonly string[] {
   const cache = readNodeCache(runDir);
   if (cache.kind !== 'ok') {

@@ -6,7 +6,7 @@ import type { Lease } from './store.ts';
 
 export interface GoneOptions {
   readonly network: string;
-  /** Of the runtime's libcni. */
+  /** Where the runtime's libcni keeps the results of ADD. */
   readonly cniCacheDir: string;
   readonly run: Run;
   readonly now: () => number;
@@ -15,14 +15,15 @@ export interface GoneOptions {
 }
 
 const [NSENTER, IP] = ['/usr/bin/nsenter', '/usr/sbin/ip'];
-/** An ADD may be between its address and its interface. */
+/** A younger lease is never gone: its ADD may have the address, but no interface yet. */
 const YOUNG_MS = 60_000;
-/** statfs(2): the file system of namespaces. */
+/** The type that statfs(2) gives for the file system of namespaces. */
 const NSFS_MAGIC = 0x6e736673;
 
 /**
- * Leases whose attachment is gone: the runtime's result cache does not know it, its network namespace is gone, and no network namespace of this
- * node has the address. What cannot be looked at counts as in use.
+ * The leases whose attachment is gone. All three must hold: the runtime's result cache has no result for it,
+ * its network namespace is gone, and no network namespace of this node has the address. Whatever cannot be
+ * looked at counts as in use.
  */
 export async function goneLeases(leases: readonly Lease[], options: GoneOptions): Promise<Lease[]> {
   const { network, cniCacheDir, now } = options;
@@ -39,7 +40,7 @@ export async function goneLeases(leases: readonly Lease[], options: GoneOptions)
   return present === undefined ? [] : suspects.filter(({ address }) => !present.has(formatAddress(address)));
 }
 
-/** A bind mount of a namespace that was taken away leaves a plain file, or nothing. */
+/** Whether there is a namespace at the path: one that was unmounted leaves a plain file, or nothing. */
 function isNamespace(path: string): boolean {
   try {
     return path !== '' && statfsSync(path).type === NSFS_MAGIC;
@@ -48,11 +49,14 @@ function isNamespace(path: string): boolean {
   }
 }
 
-/** Addresses of all network namespaces, of processes and of mounts; undefined if one could not be looked at. */
+/**
+ * The addresses in all network namespaces that have a process or a mount; undefined if one could not be
+ * looked at.
+ */
 async function addressesInUse({ proc, run }: GoneOptions): Promise<Set<string> | undefined> {
   const present = new Set<string>();
   const seen = new Set<number>();
-  // The first process is the node's own, and may be out of our reach.
+  // Process 1 has the network namespace of the node itself, and we may not be allowed to look at it.
   for (const pid of readdirSync(proc).filter((name) => /^\d+$/.test(name) && name !== '1')) {
     const inode = inodeOf(join(proc, pid, 'ns/net'));
     if (inode === 'hidden') {
@@ -81,7 +85,7 @@ async function addressesInUse({ proc, run }: GoneOptions): Promise<Set<string> |
   return present;
 }
 
-/** Undefined if it has ended. */
+/** The inode of a namespace; undefined if its process has ended, `hidden` if we may not look at it. */
 function inodeOf(path: string): number | 'hidden' | undefined {
   try {
     return statSync(path).ino;
@@ -93,7 +97,10 @@ function inodeOf(path: string): number | 'hidden' | undefined {
   }
 }
 
-/** `fib_trie` has the IPv4 addresses of a namespace (`/32 host LOCAL`), `if_inet6` the IPv6 ones. A process may end meanwhile. */
+/**
+ * Adds the addresses in the namespace of a process: `fib_trie` has the IPv4 ones (`/32 host LOCAL`),
+ * `if_inet6` the IPv6 ones. The process may end meanwhile.
+ */
 function addressesOfProcess(folder: string, present: Set<string>): void {
   try {
     for (const [, address = ''] of readFileSync(join(folder, 'fib_trie'), 'utf8').matchAll(
@@ -107,10 +114,11 @@ function addressesOfProcess(folder: string, present: Set<string>): void {
       present.add(canonicalAddress(hex.replace(/(.{4})(?=.)/g, '$1:')) ?? '');
     }
   } catch {
-    // It has ended, or its kernel has no IPv6.
+    // The process has ended, or the kernel has no IPv6.
   }
 }
 
+/** Paths at which namespaces are mounted, network namespaces among them. */
 function namespaceMounts(proc: string): string[] {
   return readFileSync(join(proc, 'self/mountinfo'), 'utf8')
     .split('\n')

@@ -1,2 +1,2 @@
-/** Name under which the executable is the IPAM plugin. */
+/** The name under which the executable is the IPAM plugin. */
 export const IPAM_NAME = 'trapline-ipam';

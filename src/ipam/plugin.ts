@@ -1,3 +1,11 @@
+/**
+ * The IPAM plugin `trapline-ipam`: gives pods addresses of the node's pod CIDRs, in the manner and the files
+ * of host-local, which it can replace in place. It is the executable of the plugin `trapline` under another
+ * name.
+ *
+ * It may import the protocol of `src/cni` (not its verbs), `ip`, `rundir` and `exec`; every import costs the
+ * start of each pod. It knows nothing of IPsec.
+ */
 import { isAtLeast } from '@containernetworking-ts/types';
 import * as z from 'zod';
 import type { PluginDeps } from '../cni/call.ts';
@@ -39,7 +47,10 @@ export async function callIpam(deps: PluginDeps): Promise<Outcome> {
   });
 }
 
-/** Throws CniError 11 if the lock is not free in time. */
+/**
+ * Runs an action under the lock of the network's store. Throws CniError 11 (through toCniError) if the lock
+ * is not free in time.
+ */
 function locked<T>(
   { now, sleep }: PluginDeps,
   { folder, lockWaitMs }: StoreConfig,
@@ -79,12 +90,13 @@ function ipOf({ address, range: { family, bits, gateway } }: Allocation, version
 const isOf =
   ({ variables }: RawCall) =>
   ({ containerId, ifName }: Lease): boolean =>
-    // host-local once wrote files without an interface.
+    // Earlier versions of host-local wrote files without an interface.
     containerId === variables.containerId && (ifName === variables.ifName || ifName === '');
 
 /**
- * Frees the leases that `isFree` picks; what is free already is no error (CNI SPEC 1.1.0 DEL). On a disk without room for a lock it does
- * without: to give back is to remove a file, whoever else is at work.
+ * Frees the leases that `isFree` picks. It is no error if one is free already (CNI SPEC 1.1.0 DEL). If the
+ * disk has no room for the lock file, it works without the lock: to give back is to remove a file, which is
+ * safe beside any other call.
  */
 async function giveBack(
   deps: PluginDeps,
@@ -107,6 +119,7 @@ async function giveBack(
   }
 }
 
+/** Throws CniError 102 if the attachment has no address. */
 function check(store: Store, call: RawCall): string {
   if (![...store.leases().values()].some(isOf(call))) {
     const { containerId, ifName } = call.variables;
@@ -115,7 +128,10 @@ function check(store: Store, call: RawCall): string {
   return '';
 }
 
-/** CNI SPEC 1.1.0 GC: addresses of attachments that are not listed are free. A missing list is an error: it would mean all. */
+/**
+ * CNI SPEC 1.1.0 GC: frees the addresses of attachments that the runtime does not list. A missing list is an
+ * error: it would free all.
+ */
 async function collect(deps: PluginDeps, { raw }: RawCall, network: string): Promise<string> {
   const valid = validSchema.safeParse(raw[VALID]);
   if (!valid.success) {
@@ -129,7 +145,7 @@ async function collect(deps: PluginDeps, { raw }: RawCall, network: string): Pro
   );
 }
 
-/** Throws CniError 50 if an ADD could not know its ranges. */
+/** Throws CniError 50 if an ADD could not determine its ranges, and 6 or 7 for a bad configuration. */
 function status({ raw }: RawCall, network: string): string {
   try {
     parseIpamConfig(raw, network, new Map());

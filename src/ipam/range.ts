@@ -1,6 +1,9 @@
 import { type Address, formatAddress, parseAddress, widthOf } from '../ip/address.ts';
 
-/** Addresses from `start` to `end` of a subnet, without its gateway; all of one family. */
+/**
+ * The addresses from `start` to `end` (both included) of a subnet, without its gateway. All are of one
+ * family.
+ */
 export interface Range {
   readonly family: 4 | 6;
   /** Prefix length. */
@@ -11,10 +14,10 @@ export interface Range {
   readonly gateway: bigint;
 }
 
-/** Addresses are taken from its ranges in turn; an attachment gets one address of each set. */
+/** An attachment gets one address of each set; the ranges of a set are used in turn. */
 export type RangeSet = readonly Range[];
 
-/** A range as a configuration says it, in host-local's words. */
+/** A range as the configuration gives it, with the names of host-local. */
 export interface RangeConfig {
   readonly subnet: string;
   readonly rangeStart?: string | undefined;
@@ -22,7 +25,7 @@ export interface RangeConfig {
   readonly gateway?: string | undefined;
 }
 
-/** Why a range or a set of them cannot be used; names the field and the value. */
+/** A range or a set of ranges cannot be used. The message names the field and the value. */
 export class RangeConfigError extends Error {
   override readonly name = 'RangeConfigError';
 }
@@ -31,7 +34,7 @@ const fail = (message: string): never => {
   throw new RangeConfigError(message);
 };
 
-/** Checks a range as host-local does, and fills in what it leaves out. Throws RangeConfigError. */
+/** Checks a range and fills in what it leaves out, both as host-local does. Throws RangeConfigError. */
 export function parseRange({ subnet, rangeStart, rangeEnd, gateway }: RangeConfig): Range {
   const [text = '', prefix = ''] = subnet.split('/');
   const address = /^\d{1,3}$/.test(prefix) ? parseAddress(text) : undefined;
@@ -71,7 +74,7 @@ export function parseRange({ subnet, rangeStart, rangeEnd, gateway }: RangeConfi
   return { family, bits, network, start, end, gateway: gatewayOf(gateway, family, network + 1n) };
 }
 
-/** It need not be in the subnet: a route to it may be. */
+/** The gateway need not be in the subnet: the pod may have a route to it. Throws RangeConfigError. */
 function gatewayOf(text: string | undefined, family: 4 | 6, otherwise: bigint): bigint {
   if (text === undefined) {
     return otherwise;
@@ -80,7 +83,7 @@ function gatewayOf(text: string | undefined, family: 4 | 6, otherwise: bigint): 
   return parsed.family === family ? parsed.value : fail(`gateway: ${text} is not of the subnet's family`);
 }
 
-/** Throws RangeConfigError if sets have addresses in common, or a set is empty or of two families. */
+/** Throws RangeConfigError if two ranges have addresses in common, or a set is empty or of two families. */
 export function checkSets(sets: readonly RangeSet[]): void {
   for (const [index, set] of sets.entries()) {
     const [first] = set;
@@ -101,7 +104,7 @@ export function checkSets(sets: readonly RangeSet[]): void {
   }
 }
 
-/** Addresses that both give out. */
+/** Whether two ranges have an address in common. */
 function overlaps(a: Range, b: Range): boolean {
   return a.family === b.family && a.start <= b.end && b.start <= a.end;
 }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { CniDns } from '@containernetworking-ts/types';
 import { CniError, CODE } from '../cni/error.ts';
 
-/** resolv.conf(5), as far as a result says it. Throws CniError 5. */
+/** Reads a resolv.conf(5) into the form of a CNI result. Throws CniError 5 if there is no such file. */
 export function readResolvConf(path: string): CniDns {
   if (!existsSync(path)) {
     throw new CniError(CODE.io, `ipam.resolvConf: ${path} is not there`);

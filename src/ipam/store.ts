@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path';
 import { type Address, formatAddress, parseAddress } from '../ip/address.ts';
 
-/** Whose an address is. */
+/** The attachment that has an address. */
 export interface Owner {
   readonly containerId: string;
   readonly ifName: string;
@@ -26,35 +26,41 @@ export interface Lease extends Owner {
   readonly address: Address;
   /** Milliseconds since the epoch. */
   readonly since: number;
-  /** Path of the attachment's network namespace; empty if host-local has given the address out. */
+  /** Path of the network namespace of the attachment. Empty if host-local gave the address out. */
   readonly netns: string;
 }
 
 /**
- * The folder of one network, as host-local keeps it: a file per address, `<containerID>\r\n<ifname>`, and the last address of each range set
- * in `last_reserved_ip.<set>`. Ours besides, out of host-local's sight: network namespaces and when addresses were given back.
+ * The folder of one network, as host-local keeps it: a file for each address with the content
+ * `<containerID>\r\n<ifname>`, and the last address of each range set in `last_reserved_ip.<set>`. Besides,
+ * where host-local does not look, we keep the network namespaces and the times at which addresses were given
+ * back.
  *
- * An address is taken by one `link`, which fails if it is there, and its file is whole before: a crash at any point leaves an address free, or
- * given out to one. Nothing is synced to the disk: what a power loss takes away belonged to pods that it has ended.
+ * An address is taken by one `link`, which fails if the file exists; the content is complete before. So a
+ * crash at any point leaves an address either free or given out to one attachment. Nothing is synced to the
+ * disk: what a power loss destroys belonged to pods that it ended.
  */
 export interface Store {
-  /** Every address that is given out, by its text. */
+  /** All leases, by the text of the address. */
   leases(): Map<string, Lease>;
-  /** Addresses that are given out, without a look at whose. */
+  /** The texts of all addresses that are given out, without reading whose they are. */
   taken(): Set<string>;
-  /** False if somebody has it. Throws what the file system throws; the address is then free. */
+  /**
+   * Takes an address; false if somebody has it. Throws what the file system throws; the address is then free.
+   */
   take(address: Address, owner: Owner & { readonly netns: string }, set: number): boolean;
-  /** Gives back; what is free already is no error. */
+  /** Gives an address back. It is no error if it is free already. */
   free(address: Address): void;
+  /** The address of a set that was given out last, if any. */
   last(set: number): Address | undefined;
-  /** When addresses were given back, by their text; milliseconds since the epoch. */
+  /** When addresses were given back, by their text, in milliseconds since the epoch. */
   freedAt(): Map<string, number>;
 }
 
-/** host-local's `last_reserved_ip.` and `lock` are no addresses either. */
+/** The folder for our own files. It is no address, nor are `last_reserved_ip.*` and `lock` of host-local. */
 const OWN = '.trapline';
 
-/** Makes the folder. The caller holds the lock of `lockFolder`. */
+/** Opens the store and makes its folders. The caller holds the lock of `lockFolder`. */
 export function openStore(folder: string): Store {
   const own = lockFolder(folder);
   const [namespaces, freed, temporary] = [join(own, 'netns'), join(own, 'freed'), join(own, 'new')];
@@ -93,7 +99,8 @@ export function openStore(folder: string): Store {
         writeWhole(note, netns);
         linkSync(temporary, fileOf(address));
       } catch (error) {
-        // Who took it just now has not waited for our lock: host-local, which keeps no such note.
+        // Only host-local can have taken the address just now: it does not wait for our lock. It keeps no
+        // such note.
         rmSync(note, { force: true });
         if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
           return false;
@@ -128,21 +135,21 @@ export function openStore(folder: string): Store {
   };
 }
 
-/** Without it the address is only used again too soon. */
+/** Notes when an address was given back. Without the note, the address is only used again too soon. */
 function noteFreed(path: string): void {
   try {
     writeFileSync(path, '');
   } catch {
-    // A full disk.
+    // The disk is full.
   }
 }
 
-/** Where the lock of the store is. */
+/** The folder of the lock of a store. */
 export function lockFolder(folder: string): string {
   return join(folder, OWN);
 }
 
-/** A disk that is full is noticed here. */
+/** Writes a file, and throws if the disk is full. */
 function writeWhole(path: string, text: string): void {
   const fd = openSync(path, 'w', 0o600);
   try {
@@ -155,7 +162,7 @@ function writeWhole(path: string, text: string): void {
   }
 }
 
-/** Where the next search begins: to lose it costs nothing but order. */
+/** Notes where the next search begins. If this fails, only the order of addresses suffers. */
 function rememberLast(folder: string, own: string, { set, name }: { set: number; name: string }): void {
   const temporary = join(own, 'last');
   try {

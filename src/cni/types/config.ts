@@ -5,8 +5,9 @@ import { resultSchema } from './result.ts';
 export const validAttachmentSchema = z.object({ containerID: z.string(), ifname: z.string() });
 
 /**
- * The configuration that a plugin gets on stdin (CNI SPEC 1.1.0, section 3, Deriving plugin configuration). Plugins extend
- * it with their own keys; keys of the runtime (`runtimeConfig`, `args`, `cni.dev/*`) go through. A runtime in Go writes an absent value as null.
+ * The configuration that a plugin gets on stdin (CNI SPEC 1.1.0, section 3, Deriving plugin configuration).
+ * Plugins extend it with their own keys. Keys of the runtime (`runtimeConfig`, `args`, `cni.dev/*`) stay in
+ * untouched. A runtime in Go may write null for an absent value.
  */
 export const pluginConfigSchema = z.looseObject({
   cniVersion: z.string().optional(),

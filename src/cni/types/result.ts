@@ -1,9 +1,12 @@
 import * as z from 'zod';
 
-/**
- * A success result (CNI SPEC 1.1.0, section 5, and 0.3.0 to 0.4.0, where it differs). Every object is loose: keys that are not
- * named here go through untouched, whatever version they belong to. Keys of a later version are no error in an earlier one.
+/*
+ * Success results of CNI SPEC 1.1.0 (section 5), and of 0.3.0 to 0.4.0 where they differ. Every object is
+ * loose: keys that are not named here stay in untouched, whichever version they belong to. A key of a later
+ * version is no error in an earlier one.
  */
+
+/** An interface that a plugin made, on the host or in a sandbox. */
 export const interfaceSchema = z.looseObject({
   name: z.string(),
   mac: z.string().optional(),
@@ -11,14 +14,14 @@ export const interfaceSchema = z.looseObject({
   mtu: z.number().int().nonnegative().optional(),
   /** Path of the network namespace; absent or empty on the host. */
   sandbox: z.string().optional(),
-  /** Of a vhost-user or similar interface; since 1.1.0. */
+  /** Path of the socket of a vhost-user or similar interface; since 1.1.0. */
   socketPath: z.string().optional(),
   /** PCI address of the device; since 1.1.0. */
   pciID: z.string().optional(),
 });
 
 export const ipSchema = z.looseObject({
-  /** Required up to 0.4.0, gone since 1.0.0. */
+  /** Required up to 0.4.0, removed in 1.0.0. */
   version: z.enum(['4', '6']).optional(),
   /** Address in CIDR form. */
   address: z.string(),
@@ -47,6 +50,7 @@ export const dnsSchema = z.looseObject({
   options: z.array(z.string()).optional(),
 });
 
+/** A success result, and `prevResult`. */
 export const resultSchema = z.looseObject({
   cniVersion: z.string().optional(),
   interfaces: z.array(interfaceSchema).nullish(),

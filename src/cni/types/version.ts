@@ -3,7 +3,7 @@ export const CNI_VERSIONS = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as con
 
 export type CniVersion = (typeof CNI_VERSIONS)[number];
 
-/** Whether a version is at least another; both must be known. */
+/** Whether a version is at least `least`. */
 export function isAtLeast(version: CniVersion, least: CniVersion): boolean {
   return CNI_VERSIONS.indexOf(version) >= CNI_VERSIONS.indexOf(least);
 }

@@ -1,3 +1,7 @@
+/**
+ * One file for each verb of the plugin. A verb gets a checked `Call` and resolves to its text for stdout, or
+ * throws an error that `toCniError` understands. It may import what `src/cni` may, but no other verb.
+ */
 import { planAttachment } from '../../ipsec/plan/plan.ts';
 import type { XfrmPolicy } from '../../ipsec/plan/types.ts';
 import type { Attachment } from '../../rundir/attachment.ts';
@@ -11,13 +15,15 @@ import { CniError, CODE } from '../error.ts';
 import { lay } from '../lay.ts';
 import { attachedAddresses } from '../prev-result.ts';
 
+/** How often ADD looks whether the cache has changed. */
 const POLL_MS = 20;
 
 type PodName = NonNullable<Attachment['pod']>;
 
 /**
- * CNI SPEC 1.1.0 ADD. When it returns, the policies of the pod are in the kernel, or the call failed and nothing is left of it. Prints
- * prevResult as it came.
+ * CNI SPEC 1.1.0 ADD. When it returns, the policies of the pod are in the kernel. When it throws, nothing is
+ * left of the call, except what could not be undone: the record keeps that for DEL. Prints prevResult as it
+ * came.
  */
 export async function add(call: Call): Promise<string> {
   const { config, variables } = call;
@@ -30,7 +36,10 @@ export async function add(call: Call): Promise<string> {
   return JSON.stringify({ ...config.prevResult, cniVersion: config.cniVersion });
 }
 
-/** The pod that CNI_ARGS name; null if the runtime names none: then there is nothing to protect. */
+/**
+ * The pod that CNI_ARGS name. Null if the runtime names none: then there is nothing to protect. Throws
+ * CniError 4.
+ */
 function podName(args: ReadonlyMap<string, string>): PodName | null {
   const name = args.get('K8S_POD_NAME') ?? '';
   if (name === '') {
@@ -46,7 +55,10 @@ function podName(args: ReadonlyMap<string, string>): PodName | null {
   return { namespace, name, uid: args.get('K8S_POD_UID') ?? '' };
 }
 
-/** Waits for the pod to appear in the cache, not holding the lock meanwhile, and lays what the plan says. */
+/**
+ * Waits until the pod is in the cache, without the lock, then lays what the plan says. Throws CniError 11 if
+ * it does not appear in time.
+ */
 async function attach(call: Call, record: Attachment, pod: PodName): Promise<void> {
   const { config, deps } = call;
   const deadline = deps.now() + config.cacheWaitMs;
@@ -54,14 +66,15 @@ async function attach(call: Call, record: Attachment, pod: PodName): Promise<voi
     const path = cachePath(config.runDir);
     const seen = stampOf(path);
     const last = deps.now() >= deadline;
-    // Of many calls at once each decides by itself; under the lock it is enough to see that the cache is still the same.
+    // Many calls may run at once. Each decides by itself, without the lock, and under the lock only checks
+    // that the cache is still the same.
     const early = decide(config.runDir, pod, record.addresses);
     const miss = await locked(call, async () => {
       const decision = stampOf(path) === seen ? early : decide(config.runDir, pod, record.addresses);
       if (decision.kind === 'miss' && !(last && config.onCacheMiss === 'pass')) {
         return decision.why;
       }
-      // Let pass, the pod still leaves a record: the agent lays its policies once it knows it.
+      // A pod that is let pass still leaves a record: the agent lays its policies once the cache has the pod.
       await lay(call, { ...record, policies: decision.kind === 'miss' ? [] : decision.policies });
       return undefined;
     });
@@ -84,7 +97,7 @@ type Decision =
   | { readonly kind: 'policies'; readonly policies: XfrmPolicy[] }
   | { readonly kind: 'miss'; readonly why: string };
 
-/** What the cache says about a pod. Throws CniError 5, 6, and PlanError. */
+/** What the plan makes of the cache for a pod. Throws CniError 5, 6, and PlanError. */
 function decide(runDir: string, pod: PodName, addresses: string[]): Decision {
   const read = readNodeCache(runDir);
   switch (read.kind) {
@@ -102,7 +115,7 @@ function decide(runDir: string, pod: PodName, addresses: string[]): Decision {
   return { kind: 'policies', policies: planAttachment(read.value, { pod, addresses }) };
 }
 
-/** Another uid is an earlier pod of the same name: the cache is behind. */
+/** A pod of the same name with another uid is an earlier one: the cache is behind. */
 function knowsPod(cache: NodeCache, pod: PodName): boolean {
   return cache.pods.some(
     ({ namespace, name, uid }) =>

@@ -7,7 +7,10 @@ import { checkNetns, iproute2Of, locked } from '../effects.ts';
 import { CniError, CODE } from '../error.ts';
 import { attachedAddresses } from '../prev-result.ts';
 
-/** CNI SPEC 1.1.0 CHECK: the record is there, names the addresses of prevResult, and the kernel holds what it says. */
+/**
+ * CNI SPEC 1.1.0 CHECK: there is a record, it has the addresses of prevResult, and the kernel has its
+ * policies. Throws CniError 102 otherwise.
+ */
 export async function check(call: Call): Promise<string> {
   const { config, variables } = call;
   checkNetns(variables, true);

@@ -6,8 +6,9 @@ import { checkNetns, locked } from '../effects.ts';
 import { detach } from '../lay.ts';
 
 /**
- * CNI SPEC 1.1.0 DEL. Works from the record alone, and may come twice, after a failed ADD, without the namespace, the cache or prevResult. A
- * record that cannot be read is dropped: a retry would not mend it, and the agent removes what the plan does not hold.
+ * CNI SPEC 1.1.0 DEL. It works from the record alone. It may come twice, or after a failed ADD, and needs no
+ * namespace, no cache and no prevResult. A record that cannot be read is deleted: a retry would not mend it,
+ * and the agent removes policies that the plan does not have.
  */
 export async function del(call: Call): Promise<string> {
   const { config, variables } = call;

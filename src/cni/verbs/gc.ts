@@ -7,8 +7,9 @@ import { detach } from '../lay.ts';
 const KEY = 'cni.dev/valid-attachments';
 
 /**
- * CNI SPEC 1.1.0 GC: removes the attachments of this network that are not listed. An empty list means that none is valid; a missing list
- * is an error, since a silent wipe fails open. One attachment that cannot be removed does not keep the others.
+ * CNI SPEC 1.1.0 GC: removes the attachments of this network that the runtime does not list. An empty list
+ * means that none is valid. A missing list is an error, since to remove all policies silently would fail
+ * open. An attachment that cannot be removed does not keep GC from the others. Throws CniError 7 and 5.
  */
 export async function gc(call: Call): Promise<string> {
   const { config } = call;

@@ -3,7 +3,10 @@ import { readHeartbeat, readNodeCache } from '../../rundir/read.ts';
 import type { Call } from '../call.ts';
 import { CniError, CODE } from '../error.ts';
 
-/** CNI SPEC 1.1.0 STATUS: silent when ADD would work, otherwise code 50 and why not. Two small reads, no subprocess. */
+/**
+ * CNI SPEC 1.1.0 STATUS: prints nothing if an ADD would work. Otherwise throws CniError 50, which says why
+ * not. It reads two files and starts no process.
+ */
 export async function status({ config, deps }: Call): Promise<string> {
   const cache = readNodeCache(config.runDir);
   if (cache.kind !== 'ok') {
