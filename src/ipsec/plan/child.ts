@@ -2,25 +2,32 @@ import type { CacheChild, NodeCacheContent } from '../../rundir/schema.ts';
 import { isEveryPort } from './ports.ts';
 import type { Protocol } from './types.ts';
 
-/** Which end of a child a node is: `ingress` where the protected address lives, `egress` where its clients live. */
+/**
+ * Which end of a child a node is: `ingress` where the protected address lives, `egress` where its clients
+ * live.
+ */
 export type Side = 'egress' | 'ingress';
 
-/** The child that carries all pod-to-pod traffic of a peer (childSaScope `node`, the mesh, a service with port `*`). */
+/**
+ * The wide child for all protocols, which carries all pod-to-pod traffic with a peer. It is used with
+ * childSaScope `node`, in the mesh, and for a service that is protected with the port `*`.
+ */
 export const PODS_CHILD = 'pods';
 
-/** `udp` and `kube-dns` give `udp_kube-dns`. */
+/** Name of the child of an entry: `udp` and `kube-dns` give `udp_kube-dns`. */
 export function childName(proto: Protocol, entry: string): string {
   return `${proto}_${entry}`;
 }
 
-/** The child of every port of a protocol: `pods` for all protocols, `pods_tcp` for TCP. */
+/** Name of the wide child of a protocol: `pods` for all protocols, `pods_tcp` for TCP. */
 export function wideChildName(proto: Protocol): string {
   return proto === 'any' ? PODS_CHILD : `${PODS_CHILD}_${proto}`;
 }
 
 /**
- * A child without ports looks the same from both ends: with two sides the responder could not tell from the traffic selectors which is
- * meant (charon takes the one it finds first), so it has one configuration, for both directions.
+ * Whether a child is wide: it carries every port, so its traffic selectors look the same from both ends. With
+ * two sides the responder could not tell from the selectors which side is meant (charon takes the one it
+ * finds first). A wide child therefore has one configuration, for both directions.
  */
 export function isWide(child: string): boolean {
   return child === PODS_CHILD || child.startsWith(`${PODS_CHILD}_`);
@@ -31,17 +38,23 @@ export function carriesEveryPort({ ports }: Pick<CacheChild, 'ports'>): boolean 
   return ports.length === 0;
 }
 
-/** The name that charon knows a child by: `udp_kube-dns_egress`; a wide child has no sides. */
+/**
+ * Name of the child configuration in charon, and key of its reqid: `udp_kube-dns_egress`; a wide child has no
+ * sides.
+ */
 export function configName(child: string, side: Side): string {
   return isWide(child) ? child : `${child}_${side}`;
 }
 
-/** All configuration names of a child. */
+/** All configuration names of a child: two, or one if it is wide. */
 export function configNames(child: string): string[] {
   return isWide(child) ? [child] : [configName(child, 'egress'), configName(child, 'ingress')];
 }
 
-/** The order that every node agrees on: entry first, then protocol (DESIGN 4). */
+/**
+ * The order of children that every node agrees on: by entry, then by protocol (docs/design.md, Who owns a
+ * port).
+ */
 export function compareChildren(a: string, b: string): number {
   const [protoA, entryA] = split(a);
   const [protoB, entryB] = split(b);
@@ -58,8 +71,9 @@ function compare(a: string, b: string): number {
 }
 
 /**
- * The child that carries a target port of an entry. A port that several entries name belongs to one child alone, otherwise
- * the responder could not tell from the traffic selectors which child is meant. Port 0 is every port of the protocol.
+ * The child that carries a target port of an entry. A port that several entries name belongs to one child
+ * alone, otherwise the responder could not tell from the traffic selectors which child is meant
+ * (docs/design.md, Who owns a port).
  */
 export function childFor(
   { childSaScope: scope, children }: Pick<NodeCacheContent, 'childSaScope' | 'children'>,

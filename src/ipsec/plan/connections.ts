@@ -4,7 +4,7 @@ import { carriesEveryPort, configName, isWide, type Side } from './child.ts';
 import { tunnelEnds } from './ends.ts';
 import type { ChildConfig, ConnectionConfig } from './types.ts';
 
-/** Every connection of ours in charon begins with this; nothing else in charon is touched. */
+/** Every connection of ours in charon has a name that begins with this; no other connection is touched. */
 export const CONNECTION_PREFIX = 'k8s-node-';
 
 /** The IKE identity of a node, as its certificate's subject. */
@@ -12,7 +12,10 @@ export function ikeId(node: string): string {
   return `CN=ipsec-${node}`;
 }
 
-/** One connection per peer, sorted by name; none while nothing is protected. Pods appear nowhere: they come and go without a word of IKE. */
+/**
+ * One connection for each peer, sorted by name; none while nothing is protected. No connection names a pod,
+ * so pods come and go without any IKE message.
+ */
 export function planConnections(cache: NodeCache): ConnectionConfig[] {
   if (cache.children.length === 0) {
     return [];

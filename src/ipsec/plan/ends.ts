@@ -1,8 +1,9 @@
 import { familyOf } from '../../ip/address.ts';
 
 /**
- * The two ends of the tunnel between two nodes. One IKE_SA per peer means one address family for everything
- * it carries: IPv4 if both nodes have it, otherwise IPv6. Both nodes come to the same answer.
+ * The addresses of the two ends of the tunnel between two nodes; undefined if they have no address family in
+ * common. There is one IKE_SA for each peer, so all its traffic goes by one address family: IPv4 if both
+ * nodes have it, otherwise IPv6. Both nodes come to the same answer.
  */
 export function tunnelEnds(
   own: readonly string[],

@@ -1,3 +1,12 @@
+/**
+ * The room `ipsec/plan` is the whole decision, as pure functions: which XFRM policies and which charon
+ * connections this node must have, given its node cache and its attachment records. Plugin, agent and
+ * `traplinectl` all use it. It has no effects and remembers nothing but results that depend on their
+ * arguments alone. It imports types of src/rundir and helpers of src/util, and nothing of `node:`. Rooms that
+ * read or change the kernel or charon import it, never the other way round. What it decides, and why:
+ * docs/design.md.
+ */
+
 import type { NodeCache } from '../../rundir/schema.ts';
 import { memoized } from '../../util/memo.ts';
 import { textOf } from '../../util/text.ts';
@@ -14,8 +23,8 @@ export { PlanError } from './policies/maker.ts';
 export type { PlannedAttachment } from './served.ts';
 
 /**
- * The XFRM policies for one attachment: what ADD lays before the pod's first packet (DESIGN 4, rows of node N).
- * Empty if the pod backs no protected service. Throws PlanError.
+ * The XFRM policies for one attachment: ADD lays them before the pod sends its first packet (docs/design.md,
+ * Policies, row by row). Empty if the pod backs no protected service. Throws PlanError.
  */
 export function planAttachment(cache: NodeCache, attachment: PlannedAttachment): XfrmPolicy[] {
   return cache.mesh
@@ -23,7 +32,7 @@ export function planAttachment(cache: NodeCache, attachment: PlannedAttachment):
     : attachedAddresses(cache, attachment).flatMap((served) => servingPolicies(cache, served));
 }
 
-/** The whole decision: what the kernel and charon of this node must hold. Throws PlanError. */
+/** The whole decision: what the kernel and charon of this node must have. Throws PlanError. */
 export function plan(cache: NodeCache, attachments: readonly PlannedAttachment[]): Plan {
   return { policies: planPolicies(cache, attachments), connections: planConnections(cache) };
 }
@@ -33,16 +42,25 @@ export function planPolicies(cache: NodeCache, attachments: readonly PlannedAtta
   return sortByKey(planPieces(cache, attachments).flatMap(({ make }) => make()));
 }
 
-/** A part of the plan that comes and goes as a whole. Two of one key, cut from the same ground, make the same policies. */
+/**
+ * A part of the plan that comes and goes as a whole. Two pieces with the same key make the same policies as
+ * long as both are cut from the same ground (`sameGround`).
+ */
 export interface PlanPiece {
   readonly key: string;
-  /** The address of this node that it is about. */
+  /**
+   * The address of this node whose policies the piece makes; absent in pieces that are about no single
+   * address.
+   */
   readonly served?: string;
   /** Throws PlanError. */
   readonly make: () => XfrmPolicy[];
 }
 
-/** Every pod of the node is held against every entry: once, for as long as none of them has changed. */
+/**
+ * Matching compares every pod of the node with every entry. The result is kept for as long as none of them
+ * has changed.
+ */
 const servedBy = memoized(
   (
     pods: NodeCache['pods'],
@@ -54,7 +72,7 @@ const servedBy = memoized(
   ) => localAddresses({ pods, entries, localEndpoints, children, childSaScope }, attachments),
 );
 
-/** Where two pieces have a policy of one key, the later piece wins. */
+/** The pieces of the whole plan. Where two pieces make a policy with the same key, the later piece wins. */
 export function planPieces(cache: NodeCache, attachments: readonly PlannedAttachment[]): PlanPiece[] {
   const icmp = { key: 'icmp', make: () => icmpPolicies(cache) };
   if (cache.mesh) {
@@ -83,7 +101,10 @@ export function planPieces(cache: NodeCache, attachments: readonly PlannedAttach
   ];
 }
 
-/** What of a cache decides only how many pieces there are. */
+/**
+ * Cache fields whose change adds or removes plan pieces, but never changes what a piece with the same key
+ * makes.
+ */
 const PIECES: ReadonlySet<string> = new Set([
   'generation',
   'writtenAt',
@@ -92,7 +113,10 @@ const PIECES: ReadonlySet<string> = new Set([
   'endpoints',
 ] satisfies (keyof NodeCache)[]);
 
-/** Whether the pieces of two caches with one key are the same: all that they are cut from is one and the same object. */
+/**
+ * Whether pieces with the same key make the same policies with either cache. They do if every field that a
+ * piece is cut from, the ground, is the same object in both.
+ */
 export function sameGround(a: NodeCache, b: NodeCache): boolean {
   const names = new Set([...Object.keys(a), ...Object.keys(b)]) as Set<keyof NodeCache>;
   return [...names].every((name) => PIECES.has(name) || a[name] === b[name]);

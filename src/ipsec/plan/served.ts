@@ -3,13 +3,13 @@ import type { Attachment } from '../../rundir/attachment.ts';
 import type { CacheEntry, CachePod, NodeCache, ProtectedPort } from '../../rundir/schema.ts';
 import { childFor } from './child.ts';
 
-/** The part of an attachment record that the plan looks at. */
+/** The fields of an attachment record that the plan uses. */
 export type PlannedAttachment = Pick<Attachment, 'pod' | 'addresses'>;
 
-/** The part of a cache that says what is protected on this node. */
+/** The fields of a cache that decide what is protected on this node. */
 type ServingCache = Pick<NodeCache, 'pods' | 'entries' | 'localEndpoints' | 'children' | 'childSaScope'>;
 
-/** An address of this node, with what is protected at it. */
+/** A served address: a protected address of this node, with the ports that are protected at it. */
 export interface ServedAddress {
   readonly address: string;
   readonly ports: readonly ProtectedPort[];
@@ -18,8 +18,9 @@ export interface ServedAddress {
 }
 
 /**
- * All protected addresses of this node. An address belongs to its attachment; the address in a pod's status counts only
- * where no attachment holds it (pods that ran before Trapline came), since a status outlives its pod for a moment.
+ * All served addresses of this node. An address belongs to the pod that its attachment record names. The
+ * address in the status of a pod counts only where no record has that address (pods that ran before Trapline
+ * came), because a status outlives its pod for a moment.
  */
 export function localAddresses(
   cache: ServingCache,
@@ -58,7 +59,7 @@ function findPod(pods: readonly CachePod[], attachment: PlannedAttachment): Cach
     : pods.find((pod) => pod.name === wanted.name && pod.namespace === wanted.namespace);
 }
 
-/** The target ports at which an address of a pod backs protected services. */
+/** The ports of a pod that back protected services at one of its addresses. */
 function podPorts(
   cache: Omit<ServingCache, 'pods' | 'localEndpoints'>,
   pod: CachePod,
@@ -79,7 +80,10 @@ function podPorts(
     );
 }
 
-/** A service without a selector, or with an empty one, selects no pod; nor does one select a pod of another namespace. */
+/**
+ * Whether the selector of an entry matches a pod. A service without a selector, or with an empty one, selects
+ * no pod, and no service selects a pod of another namespace.
+ */
 export function selects(entry: CacheEntry, pod: CachePod): boolean {
   if (entry.namespace !== pod.namespace) {
     return false;
@@ -88,7 +92,10 @@ export function selects(entry: CacheEntry, pod: CachePod): boolean {
   return terms.length > 0 && terms.every(([label, value]) => pod.labels[label] === value);
 }
 
-/** The port of a pod that a target means. Of several container ports with one name Kubernetes takes the first. */
+/**
+ * The port numbers of a pod that a target stands for: none if the pod has no container port of that name.
+ * Where several container ports have the name, the first counts, as in Kubernetes.
+ */
 export function resolvePorts(pod: CachePod, proto: string, target: number | string): number[] {
   const named = pod.ports.find((port) => port.name === target && port.proto === proto);
   return typeof target === 'number' ? [target] : named === undefined ? [] : [named.port];
@@ -100,7 +107,7 @@ function endpointPorts(cache: NodeCache, address: string): ProtectedPort[] {
     .flatMap(({ ports }) => ports);
 }
 
-/** The address of one attachment, as ADD sees it. */
+/** The served addresses of one attachment, as ADD plans them. */
 export function attachedAddresses(cache: NodeCache, attachment: PlannedAttachment): ServedAddress[] {
   const pod = findPod(cache.pods, attachment);
   return attachment.addresses.map((address) => ({

@@ -1,20 +1,24 @@
 /** Value types shared by the plan, the iproute2 wrapper and the charon driver. Nothing here has an effect. */
 
-/** What a protected port can be; `any` stands for every protocol and carries no ports. */
+/** Protocol of a protected port; `any` stands for every protocol and has no port numbers. */
 export type Protocol = 'tcp' | 'udp' | 'sctp' | 'any';
 
 /** Protocols an XFRM selector can name. */
 export type SelectorProtocol = Protocol | 'icmp' | 'icmpv6';
 
 /**
- * How far the enabling of a protected port is, so that live traffic loses nothing (DESIGN 4): `accept` lets ESP and plaintext in and sends
- * plaintext, `send` sends ESP, `require` lets ESP alone in. Each node takes a step when every node has taken the one before.
+ * How far the enabling of a protected port is (docs/design.md, Phases). In `accept` a node lets in ESP and
+ * plaintext and sends plaintext; in `send` it lets in both and sends ESP; in `require` it sends ESP and lets
+ * in nothing else. No node takes a step before every node has taken the one before, so live traffic loses
+ * nothing. In the cache and in types of the plan an absent phase always means `require`.
  */
 export type Phase = 'accept' | 'send' | 'require';
 
 export type Direction = 'in' | 'out' | 'fwd';
 
-/** An XFRM selector. Addresses are canonical CIDRs (`10.1.0.3/32`, `fd00:1::/64`); port 0 means any port. */
+/**
+ * An XFRM selector. Addresses are canonical CIDRs (`10.1.0.3/32`, `fd00:1::/64`); a port may be EVERY_PORT.
+ */
 export interface Selector {
   readonly src: string;
   readonly dst: string;
@@ -27,11 +31,14 @@ export interface Selector {
 export interface Template {
   readonly src: string;
   readonly dst: string;
-  /** 0: whichever child's, for ICMP that comes in. */
+  /** REQID_ANY in inbound ICMP policies: an SA of any child will do. */
   readonly reqid: number;
-  /** `use` lets plaintext through as well (RFC 4301 4.4.1 has no such level; see DESIGN 4). */
+  /** `use` lets plaintext in as well (RFC 4301 4.4.1 has no such level; docs/design.md, Phases). */
   readonly level: 'required' | 'use';
-  /** The one SA to send through, while its successor comes up; absent: the newest one. */
+  /**
+   * SPI of the one SA that an `out` policy is pinned to while the successor of that SA comes up. Absent: the
+   * kernel takes the newest SA.
+   */
   readonly spi?: number;
 }
 
@@ -49,7 +56,9 @@ export interface XfrmPolicy {
  */
 export type PolicyKey = string;
 
-/** A CHILD_SA configuration. Traffic selectors use swanctl's form: `10.1.0.0/24[udp/53]`, `10.1.0.0/24[udp]`. */
+/**
+ * A CHILD_SA configuration. Traffic selectors use swanctl's form: `10.1.0.0/24[udp/53]`, `10.1.0.0/24[udp]`.
+ */
 export interface ChildConfig {
   /** `<proto>_<entry>_egress`, `<proto>_<entry>_ingress`, or `pods`. */
   readonly name: string;

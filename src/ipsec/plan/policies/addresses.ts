@@ -8,7 +8,10 @@ import { clientsHere, clientsOn, peersOf, policyMaker } from './maker.ts';
 import { portSelectors } from './selectors.ts';
 import { strangerPolicies } from './strict.ts';
 
-/** DESIGN 4, rows of node N: this node serves the address, every peer's pods are its clients. Throws PlanError. */
+/**
+ * Policies of the serving node (docs/design.md, Policies, row by row): this node serves the address, and the
+ * pods of every peer are its clients. Throws PlanError.
+ */
 export function servingPolicies(cache: NodeCache, served: ServedAddress): XfrmPolicy[] {
   const family = familyOf(served.address);
   const own = hostCidr(served.address);
@@ -35,7 +38,10 @@ export function servingPolicies(cache: NodeCache, served: ServedAddress): XfrmPo
   return [...towardsPeers, ...strangerPolicies(cache, served, selectors)];
 }
 
-/** DESIGN 4, rows of node Q: this node's pods are clients of a protected address on a peer. What it makes throws PlanError. */
+/**
+ * Returns a function that makes the policies of a client node (docs/design.md, Policies, row by row): this
+ * node's pods are clients of a protected address on a peer. The function throws PlanError.
+ */
 export function clientPlanner(cache: NodeCache): (endpoint: RemoteEndpoint) => XfrmPolicy[] {
   const peers = new Map(cache.peers.map((peer) => [peer.name, peer]));
   return (endpoint) => {

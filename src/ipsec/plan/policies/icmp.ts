@@ -9,10 +9,12 @@ import { cidrsOf, ownCidrs, type PlannedPeer, peersOf, policyMaker } from './mak
 import type { PortSelector } from './selectors.ts';
 
 /**
- * ICMP errors quote the packet that they are about (RFC 792, RFC 4443), and come from whoever dropped it: a node on the way, with its own address, or a pod
- * that nobody has read of yet. What a peer's node and pods send to our pods may come as ESP, ours goes as ESP. There are no
- * ports that tell who serves: the child is the first, of those that are furthest, of the node whose name sorts first.
- * Throws PlanError.
+ * ICMP between the nodes and pods of this node and of each peer (docs/design.md, ICMP and fragments). ICMP
+ * errors quote the packet that they are about (RFC 792, RFC 4443). Their sender is whoever dropped it: a node
+ * on the way, with its own address, or a pod that no node has read of yet. What a peer's node and pods send
+ * to our pods may come as ESP, and ours goes as ESP. No ports tell which node serves, so both nodes take the
+ * child of the node whose name sorts first: the first child of those with the furthest phase. Throws
+ * PlanError.
  */
 export function icmpPolicies(cache: NodeCache): XfrmPolicy[] {
   const phases = cache.mesh

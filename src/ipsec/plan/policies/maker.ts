@@ -1,3 +1,10 @@
+/**
+ * The room `ipsec/plan/policies` makes XFRM policies from parts of the node cache, one file for each kind:
+ * single protected addresses, unlisted endpoints, the mesh, ICMP, strangers. This file has what they share:
+ * priorities, templates, and whose CIDRs are meant. The room is pure like the rest of `ipsec/plan`, imports
+ * that room alone, and is imported by plan.ts alone. Rows, order and phases are explained in docs/design.md.
+ */
+
 import { type Family, familyOf } from '../../../ip/address.ts';
 import { hostCidr } from '../../../ip/cidr.ts';
 import type { CachePeer, NodeCache } from '../../../rundir/schema.ts';
@@ -7,21 +14,25 @@ import { isIcmp, PRIORITY_FIRST, REQID_ANY } from '../ours.ts';
 import type { Direction, Selector, XfrmPolicy } from '../types.ts';
 import type { PortSelector } from './selectors.ts';
 
-/** The cache contradicts itself: a peer lacks the reqid of a child. Nothing may be laid from such a cache. */
+/** The cache contradicts itself: a peer has no reqid for a child. Nothing may be laid from such a cache. */
 export class PlanError extends Error {
   override readonly name = 'PlanError';
 }
 
 /**
- * Kinds of policies of ours, as offsets of priority, the strongest first: one for a protected address comes before those for whole pod
- * CIDRs, and those before what `strict` refuses.
+ * Kinds of our policies, as offsets of priority, the strongest first (docs/design.md, Priorities). A policy
+ * for one protected address comes before policies for whole pod CIDRs, and these come before what `strict`
+ * refuses.
  */
 export const KINDS = { address: 0, unlisted: 2, unlistedAnswer: 3, own: 4, stranger: 5 } as const;
 
-/** A peer, or one that has left: then no SA will ever be there, and what is sent to it goes nowhere. */
+/**
+ * A peer, or a departed peer, which has `until`. A departed peer never has an SA, so what is sent to it goes
+ * nowhere.
+ */
 export type PlannedPeer = CachePeer & { readonly until?: number };
 
-/** Peers, and those that have left. */
+/** Peers and departed peers. */
 export function peersOf({ peers, departed = [] }: NodeCache): PlannedPeer[] {
   return [...peers, ...departed];
 }
@@ -36,12 +47,13 @@ export interface Towards {
 export type PolicyMaker = (port: PortSelector, dir: Direction, selector: Selector) => XfrmPolicy[];
 
 /**
- * Makes the policies towards one peer. Two policies of protected addresses overlap only where both ends of a flow are protected, one as
- * served here and one as served there; the priority lets the child of the node whose name sorts first win,
- * which both nodes know.
+ * Makes the policies towards one peer. Two policies for protected addresses overlap only where both ends of a
+ * flow are protected: one policy for the address that is served here, one for the address that is served
+ * there. Priority then decides for the child of the serving node whose name sorts first, which both nodes
+ * know.
  *
- * A port that is being enabled goes through three phases (DESIGN 4): in the first nothing is sent through it, until the last plaintext
- * is let in as well.
+ * The phase of a port decides what a policy lets through (docs/design.md, Phases): in `accept` nothing is
+ * sent as ESP, so there is no `out` policy; before `require` plaintext is let in as well.
  */
 export function policyMaker(cache: NodeCache, { peer, side, kind }: Towards): PolicyMaker {
   const ends = tunnelEnds(cache.node.addresses, peer.addresses);
@@ -64,22 +76,23 @@ export function policyMaker(cache: NodeCache, { peer, side, kind }: Towards): Po
       const template = { src: ends.own, dst: ends.peer, reqid, level: 'required' } as const;
       return port.phase === 'accept' ? [] : [{ dir, selector, priority, template }];
     }
-    // Which child carries ICMP changes with the ports around it, and not on both nodes at once.
+    // The child that carries ICMP changes with the ports around it, and not on both nodes at once.
     const theirs = isIcmp(port.proto) ? REQID_ANY : reqid;
     const level = port.phase === 'require' && kind === 'address' ? 'required' : 'use';
     return [{ dir, selector, priority, template: { src: ends.peer, dst: ends.own, reqid: theirs, level } }];
   };
 }
 
-/** Where the clients on a peer are: its pods, and with `nodeTraffic` the node itself. */
+/** CIDRs of the clients on a peer: its pods and, with `nodeTraffic`, the node itself. */
 export function clientsOn(cache: NodeCache, peer: CachePeer, family: Family): string[] {
   const own = cache.nodeTraffic === true ? peer.addresses.map(hostCidr) : [];
   return cidrsOf([...peer.podCidrs, ...own], family);
 }
 
 /**
- * This node's clients, and the directions in which they get their answers: what the node has masqueraded is answered to its address, and
- * forwarded.
+ * CIDRs of this node's clients, and the directions in which answers to them arrive. An answer to a node
+ * address comes `in`; an answer to a pod whose packets were masqueraded arrives at the node address and is
+ * then forwarded, so node addresses need `fwd` too.
  */
 export function clientsHere(
   cache: NodeCache,
@@ -92,7 +105,7 @@ export function clientsHere(
   ];
 }
 
-/** Of this node's pods, those of before included. */
+/** Pod CIDRs of this node, with its former ones: pods keep their addresses until they end. */
 export function ownCidrs({ node }: NodeCache): string[] {
   return [...node.podCidrs, ...(node.formerCidrs ?? []).map(({ cidr }) => cidr)];
 }

@@ -5,7 +5,10 @@ import type { XfrmPolicy } from '../types.ts';
 import { cidrsOf, clientsHere, clientsOn, ownCidrs, peersOf, policyMaker } from './maker.ts';
 import type { PortSelector } from './selectors.ts';
 
-/** All pod-to-pod traffic: one pair of policies for each pair of pod CIDRs, whatever the pods. Throws PlanError. */
+/**
+ * All pod-to-pod traffic: one pair of policies for each pair of pod CIDRs, whatever pods there are. Throws
+ * PlanError.
+ */
 export function meshPolicies(cache: NodeCache): XfrmPolicy[] {
   const everything: PortSelector = {
     proto: 'any',

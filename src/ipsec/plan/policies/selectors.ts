@@ -5,7 +5,10 @@ import { strongest } from '../phase.ts';
 import { EVERY_PORT, isEveryPort } from '../ports.ts';
 import type { Phase, SelectorProtocol } from '../types.ts';
 
-/** What a protected address needs at one of its ports: the protocol and port of the selectors, and the child. */
+/**
+ * What the policies for one port of a protected address need: protocol and port of their selectors, the
+ * child, and the phase.
+ */
 export interface PortSelector {
   readonly proto: SelectorProtocol;
   readonly port: number;
@@ -14,10 +17,11 @@ export interface PortSelector {
 }
 
 /**
- * The smallest set of selectors that covers the ports of one protected address. A wider port absorbs the narrower ones, so no
- * two selectors of one address overlap. ICMP is covered as well: an ICMP error quotes the packet it is about, in the clear
- * (DESIGN 6). Its child is the first of those that are furthest: one that is being enabled may be unknown to the peer. What is
- * required of one port is required of whatever absorbs it.
+ * The smallest set of selectors that covers the ports of one protected address, with ICMP. A wider port
+ * absorbs the narrower ones, so no two selectors of one address overlap; the selector gets the furthest phase
+ * of all the ports that it absorbs. ICMP is covered because an ICMP error quotes the packet that it is about,
+ * in the clear (docs/design.md, ICMP and fragments). ICMP goes through the first child of those with the
+ * furthest phase: a peer may not know yet a child that is being enabled.
  */
 export function portSelectors(ports: readonly ProtectedPort[], family: Family): PortSelector[] {
   const sorted = [...ports].sort((a, b) => compareChildren(a.child, b.child) || a.port - b.port);

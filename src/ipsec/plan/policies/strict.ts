@@ -9,8 +9,9 @@ import { cidrsOf, KINDS, ownCidrs } from './maker.ts';
 import type { PortSelector } from './selectors.ts';
 
 /**
- * With `strict`, nobody reaches a protected port in the clear but the pods of this node: what is from no pod CIDR that we know
- * meets a template that no SA ever satisfies. ICMP stays open, path MTU discovery needs it.
+ * Policies of a served address with `strict`. A stranger, a source that is in no known pod CIDR, meets a
+ * template that no SA ever satisfies, so it cannot reach a protected port in the clear. Sources on this node,
+ * its pods and its own addresses, still can. ICMP stays open, because path MTU discovery needs it.
  */
 export function strangerPolicies(
   cache: NodeCache,

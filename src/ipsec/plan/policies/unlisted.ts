@@ -6,11 +6,15 @@ import { cidrsOf, clientsHere, type PlannedPeer, peersOf, policyMaker } from './
 import { type PortSelector, portSelectors } from './selectors.ts';
 
 /**
- * For endpoints that a peer serves already and this node has not read of yet: what this node's pods send to a protected port number of any pod
- * of a peer goes as ESP, whoever the pod is, and so does what they answer from one. A pod has its address before ADD comes to
- * Trapline, and after DEL has been there: then its kernel answers (TCP RST), whatever the tunnel brings it. Inbound
- * plaintext is let in as well; what may be a request comes before what may be an answer. Ports that are protected as a whole
- * (`tcp/*`) are not among these: the kernel drops what comes out of a tunnel and no policy lets in. Throws PlanError.
+ * Policies for unlisted endpoints: endpoints that a peer serves already and that no slice this node has read
+ * lists yet (docs/design.md, Unlisted and departed). What this node's pods send to a protected port number of
+ * any pod of a peer goes as ESP, and so does what they answer from such a port. The pod behind an address may
+ * not be known: a pod has its address before ADD reaches Trapline, and after DEL its node's kernel answers
+ * for it (TCP RST), through whatever tunnel the packet came.
+ *
+ * Inbound plaintext is let in as well. Policies for what may be a request come before policies for what may
+ * be an answer. Protocols that are protected as a whole (`tcp/*`) get none of these policies: the kernel
+ * drops what comes out of a tunnel and matches no inbound policy. Throws PlanError.
  */
 export function unlistedPolicies(cache: NodeCache): XfrmPolicy[] {
   const ports = cache.unlisted ?? [];
