@@ -1,3 +1,9 @@
+/**
+ * The room `ipsec/hairpin` decides and renders the hairpin: a veth pair, an nft table and routing rules
+ * through which the first packets of a flow with DNAT go (docs/design.md, The hairpin). Both files are pure;
+ * src/agent/host/hairpin.ts brings the machine in step with what they return. The room imports `ipsec/plan`
+ * and the cache's types.
+ */
 import { familyOf } from '../../ip/address.ts';
 import type { NodeCache, ProtectedPort } from '../../rundir/schema.ts';
 import { isEveryPort } from '../plan/ports.ts';
@@ -10,19 +16,22 @@ export interface PortRange {
 }
 
 /**
- * What goes through the hairpin: the first packets of a flow that DNAT sends to a protected port of a peer's pod.
+ * What goes through the hairpin: the first packets of a flow that DNAT sends to a protected port of a peer's
+ * pod (docs/design.md, The hairpin).
  *
- * While the SAs of a policy are negotiated the kernel queues the packet, and drops its conntrack entry as it does so
- * (`nf_reset_ct` in `xfrm_policy_queue_process`): the answer to a packet that DNAT had changed would not find its way back. An entry
- * that is confirmed stays. So such a packet leaves once through one end of a veth pair, which confirms the entry, and
- * comes in again by the other, untracked, to be looked up in XFRM.
+ * While the SAs of a policy are negotiated, the kernel queues the packet and drops its conntrack entry
+ * (`nf_reset_ct` in `xfrm_policy_queue_process`). If DNAT has changed that packet, its answer would not find
+ * its way back. A confirmed entry stays, so such a packet first leaves through one end of a veth pair, which
+ * confirms the entry. It comes in again through the other end, untracked, and is then looked up in XFRM.
  */
 export interface Hairpin {
   /** Sorted, without overlaps. */
   readonly ports: readonly PortRange[];
   /** Pod CIDRs of the peers, sorted. */
   readonly podCidrs: CidrsByFamily;
-  /** Pod CIDRs of this node, sorted: no masquerading changes these addresses on their way into a tunnel. */
+  /**
+   * Pod CIDRs of this node, sorted. No masquerading may change an address in them on its way into a tunnel.
+   */
   readonly ownCidrs: CidrsByFamily;
 }
 
@@ -33,7 +42,10 @@ export interface CidrsByFamily {
 
 const PROTOCOLS = ['tcp', 'udp', 'sctp'] as const;
 
-/** Null if nothing is protected: there is no tunnel to wait for, and no fragment to reassemble. */
+/**
+ * The hairpin that a node needs; null if nothing is protected: then there is no tunnel to wait for, and no
+ * fragment to reassemble.
+ */
 export function planHairpin(cache: NodeCache): Hairpin | null {
   const podCidrs = cidrsOf(cache.peers);
   if (podCidrs[4].length + podCidrs[6].length === 0 || cache.children.length === 0) {
@@ -48,7 +60,7 @@ export function planHairpin(cache: NodeCache): Hairpin | null {
 
 const remembered = new WeakMap<NodeCache['peers'], CidrsByFamily>();
 
-/** Sorted; made once for the same list of peers. */
+/** The sorted pod CIDRs of peers. Made once for each list of peers. */
 function cidrsOf(peers: NodeCache['peers']): CidrsByFamily {
   const cidrs =
     remembered.get(peers) ?? byFamily([...new Set(peers.flatMap(({ podCidrs }) => podCidrs))].sort());
@@ -70,7 +82,7 @@ function protectedRanges(cache: NodeCache): PortRange[] {
   );
 }
 
-/** Whether every port of the protocol is protected somewhere. */
+/** Whether a protected port means every port of this protocol. */
 function isEveryPortOf({ proto: named, port }: ProtectedPort, proto: PortRange['proto']): boolean {
   return named === 'any' || (named === proto && isEveryPort(port));
 }

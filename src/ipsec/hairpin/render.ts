@@ -1,14 +1,19 @@
 import type { Hairpin, PortRange } from './plan.ts';
 
-/** The two ends of the veth pair: packets leave by the first and come in by the second. */
+/** The two ends of the veth pair: packets leave through the first and come in through the second. */
 export const LINKS = ['trapline0', 'trapline1'] as const;
-/** The bit of the packet mark that leads into the hairpin; of the usual claimants, none has it. */
+/**
+ * The bit of the packet mark that sends a packet into the hairpin. None of the usual users of marks has it.
+ */
 export const MARK = 0x1000;
 /** Preference of the routing rule, and number of the routing table behind it. */
 export const RULE = 77;
-/** kube-proxy's default bit for what it will masquerade: such a packet leaves with the node's address. */
+/**
+ * The bit with which kube-proxy marks by default what it will masquerade. Such a packet leaves with the
+ * node's address.
+ */
 const KUBE_MASQUERADE = 0x4000;
-/** Before our own band, so that no policy of ours catches a packet on its way into the pair. */
+/** Comes before our own band, so that no policy of ours matches a packet on its way into the pair. */
 const BYPASS_PRIORITY = 1_000;
 
 export const TABLE = 'inet trapline';
@@ -18,9 +23,12 @@ const [OUT, IN] = LINKS;
 const MARK_SELECTOR = `fwmark ${hex(MARK)}/${hex(MARK)}`;
 
 /**
- * The whole table for `nft -f -`, in the place of what is there, in one transaction. The first NAT rule that a flow meets binds its addresses: what
- * goes into a tunnel keeps the pod's, whatever masquerading comes after. With another address it would miss its policy. Its conntrack expression makes the node reassemble
- * fragments before the XFRM look-up as well: fragments carry no ports and would miss a port selector.
+ * The whole table as input of `nft -f -`, which replaces the present table in one transaction.
+ *
+ * Chain `addresses`: the first NAT rule that a flow meets binds its addresses, so a packet that goes into a
+ * tunnel keeps the pod's address, whatever masquerading comes after. With another address it would miss its
+ * policy. The conntrack expressions also make the node reassemble fragments before the XFRM look-up:
+ * fragments carry no ports and would miss a port selector (docs/design.md, ICMP and fragments).
  */
 export function renderTable({ ports, podCidrs, ownCidrs }: Hairpin): string {
   const rule = (family: string, set: string): string =>
@@ -78,20 +86,23 @@ function renderRange({ proto, first, last }: PortRange): string {
   return `${proto} . ${first === last ? first : `${first}-${last}`}`;
 }
 
-/** The pair, for `ip -batch`. The ends share an address, so that what the one sends is for the other; neither speaks ARP or ND.
- * The kernel takes nothing from an interface without an address where reverse paths are checked anywhere. */
+/**
+ * Makes the pair, as input of `ip -batch`. Both ends have the same hardware address, so that each accepts
+ * what the other sends; neither speaks ARP or ND. The second end has an IP address because the kernel takes
+ * nothing from an interface without one if reverse paths are checked on any interface.
+ */
 export const LINK_LINES: readonly string[] = [
   `link add ${OUT} address 02:74:72:61:70:00 mtu 65535 type veth peer name ${IN} address 02:74:72:61:70:00 mtu 65535`,
   `link set ${OUT} arp off`,
   `addr replace 127.77.0.1/32 dev ${IN} scope host`,
 ];
 
-/** Lines that a kernel without IPv6 refuses. */
+/** More lines for the pair, which a kernel without IPv6 refuses. */
 export const LINK_LINES_6: readonly string[] = LINKS.map((name) => `link set ${name} addrgenmode none`);
 
 export const UP_LINES: readonly string[] = LINKS.map((name) => `link set ${name} up`);
 
-/** For `ip -batch`, with `-6` for IPv6. */
+/** Routing table and rule, as input of `ip -batch`; with `-6` for IPv6. */
 export const ROUTE_LINES: readonly string[] = [
   `route replace default dev ${OUT} table ${RULE}`,
   `rule add pref ${RULE} ${MARK_SELECTOR} table ${RULE}`,
@@ -100,15 +111,17 @@ export const ROUTE_LINES: readonly string[] = [
 export const RULE_REMOVAL = `rule del pref ${RULE} ${MARK_SELECTOR} table ${RULE}`;
 
 /**
- * IPv6 has no `disable_xfrm` of an interface: a policy that lets pass what has our mark, and a rule that lets it leave by the pair alone,
- * should somebody take the routing rule away.
+ * Replaces `disable_xfrm` of the pair, which IPv6 does not have: a policy that lets pass what has our mark.
+ * Should somebody take the routing rule away, chain `guard` drops what has the mark and would leave through
+ * another interface.
  */
 export const BYPASS_6 = `src ::/0 dst ::/0 dir out mark ${hex(MARK)} mask ${hex(MARK)}`;
 export const BYPASS_6_LINE = `xfrm policy update ${BYPASS_6} priority ${BYPASS_PRIORITY} action allow`;
 
 /**
- * Kernel settings of the pair, below `/proc/sys`. What leaves by it is not looked up in XFRM yet, and what comes in has the
- * source address of a pod that is reached by another way (2: any way will do).
+ * Kernel settings of the pair, below `/proc/sys`. What leaves through the pair is not looked up in XFRM yet
+ * (`disable_xfrm`). What comes in has the source address of a pod that is reached through another interface
+ * (`rp_filter` 2: any interface will do).
  */
 export const LINK_SETTINGS: ReadonlyMap<string, string> = new Map([
   [`net/ipv4/conf/${OUT}/disable_xfrm`, '1'],

@@ -3,19 +3,19 @@ import { ViciError } from './error.ts';
 import { encodeFrame, FrameReader } from './frame.ts';
 import { type ClientPacket, decodePacket, encodePacket, type ServerPacket } from './packet.ts';
 
-/** Packets over a UNIX socket. */
+/** A connection that sends and receives packets over a UNIX socket. */
 export interface ViciConnection {
-  /** @throws ViciError `too-long`; the connection is as good as before */
+  /** @throws ViciError `too-long`; the connection stays usable */
   send(packet: ClientPacket): void;
   /** Resolves to the reason when the connection has ended, whoever ended it; never rejects. */
   readonly closed: Promise<ViciError>;
-  /** Ends the connection, for a reason that is not charon's if none is given. */
+  /** Ends the connection. Without a reason, `closed` resolves to one that says that we closed it. */
   close(reason?: ViciError): void;
 }
 
 /**
- * Connects to charon's socket. `onPacket` gets every packet in order; what it throws ends the connection, as does a packet
- * that breaks the protocol.
+ * Connects to charon's socket. `onPacket` gets every packet, in order. The connection ends if `onPacket`
+ * throws, or if a packet breaks the protocol.
  *
  * @throws ViciError `unreachable`
  */

@@ -8,12 +8,12 @@ import {
   type ViciValue,
 } from './message.ts';
 
-/** @throws ViciError `too-long` naming the key */
+/** Encodes a message. @throws ViciError `too-long`, which names the key */
 export function encodeMessage(message: ViciMessage): Uint8Array {
   return Buffer.concat(encodeSection(message));
 }
 
-/** A name with its 8-bit length. @throws ViciError `too-long` */
+/** Encodes a name, behind its 8-bit length. @throws ViciError `too-long` */
 export function encodeName(name: string): Uint8Array {
   const bytes = Buffer.from(name);
   if (bytes.length > MAX_NAME_BYTES) {

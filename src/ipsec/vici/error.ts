@@ -1,11 +1,11 @@
 /**
  * - `unreachable`: nobody listens on the socket
  * - `closed`: the session ended while something waited for it
- * - `timeout`, `aborted`: the caller's limit
+ * - `timeout`, `aborted`: the caller's time limit or signal
  * - `refused`: charon answered `success = no`
  * - `unknown`: charon knows no such command or event
  * - `malformed`: charon's bytes break the protocol, or a reply lacks what its description promises
- * - `too-long`: ours do not fit the protocol's length fields
+ * - `too-long`: our bytes do not fit the protocol's length fields
  */
 export type ViciReason =
   | 'unreachable'
@@ -27,7 +27,7 @@ export class ViciError extends Error {
   }
 }
 
-/** The error of a signal that aborted: `timeout` if AbortSignal.timeout did it. */
+/** The error for a signal that aborted: `timeout` if it was AbortSignal.timeout. */
 export function abortError(what: string, signal: AbortSignal): ViciError {
   const { reason } = signal;
   if (reason instanceof ViciError) {

@@ -6,7 +6,7 @@ export const MAX_PACKET_BYTES = 512 * 1024;
 
 const HEADER_BYTES = 4;
 
-/** A packet behind its 32-bit length. @throws ViciError `too-long` */
+/** Encodes a packet, behind its 32-bit length. @throws ViciError `too-long` */
 export function encodeFrame(packet: Uint8Array): Uint8Array {
   if (packet.length > MAX_PACKET_BYTES) {
     throw new ViciError('too-long', `packet of ${packet.length} bytes, at most ${MAX_PACKET_BYTES}`);
@@ -16,14 +16,17 @@ export function encodeFrame(packet: Uint8Array): Uint8Array {
   return Buffer.concat([header, packet]);
 }
 
-/** Cuts a byte stream into packets, whatever pieces it arrives in. */
+/** Cuts a byte stream into packets, in whatever pieces the stream arrives. */
 export class FrameReader {
   #pieces: Uint8Array[] = [];
   #buffered = 0;
-  /** Bytes without which no packet is complete. */
+  /** How many bytes must be there before another packet can be complete. */
   #needed = HEADER_BYTES;
 
-  /** The packets that the piece completes. @throws ViciError `malformed` if a packet is longer than the protocol allows */
+  /**
+   * Takes a piece of the stream and returns the packets that it completes. @throws ViciError `malformed` if a
+   * packet is longer than the protocol allows
+   */
   push(piece: Uint8Array): Uint8Array[] {
     this.#pieces.push(piece);
     this.#buffered += piece.length;

@@ -1,11 +1,14 @@
-/** A value's bytes. Decoding gives a string wherever the bytes are valid UTF-8, else the bytes themselves (DER). */
+/**
+ * The bytes of a value. Decoding gives a string if the bytes are valid UTF-8, otherwise the bytes themselves
+ * (DER).
+ */
 export type ViciValue = string | Uint8Array;
 
 export type ViciElement = ViciValue | readonly ViciValue[] | ViciMessage;
 
 /**
- * A message or a section of one, elements in their order (the order of children counts for charon).
- * A key that looks like an array index would lose its place; no name of ours does.
+ * A message, or a section of one. The elements keep their order, because the order of children matters to
+ * charon. JavaScript would move a key that looks like an array index to the front; no name of ours does.
  */
 export interface ViciMessage {
   readonly [key: string]: ViciElement;

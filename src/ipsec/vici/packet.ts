@@ -26,7 +26,7 @@ export type ServerPacket =
   | { readonly type: 'unknown-command' | 'confirm' | 'unknown-event' }
   | { readonly type: 'event'; readonly name: string; readonly message: ViciMessage };
 
-/** @throws ViciError `too-long` */
+/** Encodes a packet. @throws ViciError `too-long` */
 export function encodePacket(packet: ClientPacket | ServerPacket): Uint8Array {
   return Buffer.concat([
     Uint8Array.of(TYPE[packet.type]),
@@ -35,7 +35,10 @@ export function encodePacket(packet: ClientPacket | ServerPacket): Uint8Array {
   ]);
 }
 
-/** @throws ViciError `malformed`, also for a packet that only a client sends */
+/**
+ * Decodes a packet that charon sends. @throws ViciError `malformed`, also for a packet that only a client
+ * sends
+ */
 export function decodePacket(bytes: Uint8Array): ServerPacket {
   const reader = new Reader(bytes);
   const type = reader.byte('packet type');

@@ -3,7 +3,7 @@ import type { ViciValue } from './message.ts';
 
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Reads from the front of a packet; every error names the offset in it. */
+/** Reads from the front of a packet to its end. Every error names the offset. */
 export class Reader {
   readonly #bytes: Uint8Array;
   #offset: number;
@@ -21,7 +21,7 @@ export class Reader {
     return this.#offset >= this.#bytes.length;
   }
 
-  /** @throws ViciError `malformed` past the end, as do all reads */
+  /** @throws ViciError `malformed` if the packet is too short, as all reads do */
   byte(what: string): number {
     const value = this.#bytes[this.#offset];
     if (value === undefined) {

@@ -1,3 +1,10 @@
+/**
+ * The room `ipsec/vici` is a client of VICI, charon's control protocol (README.vici of strongSwan): messages
+ * (`message`, `encode`, `decode`), packets and frames (`packet`, `frame`), a connection over a UNIX socket,
+ * and this session, which sends one command at a time. It knows the protocol but no command of charon: those
+ * are in `ipsec/charon`. It imports nothing of the project.
+ */
+
 import { openConnection, type ViciConnection } from './connection.ts';
 import { ViciError } from './error.ts';
 import type { ViciMessage } from './message.ts';
@@ -8,20 +15,29 @@ export type ViciListener = (message: ViciMessage) => void;
 
 export interface ViciSession {
   /**
-   * One command, after all that were asked before it. @throws ViciError; `refused` with charon's errmsg if the reply says
-   * `success = no`
+   * Sends one command, after all commands that were asked for before it. @throws ViciError; `refused` with
+   * charon's errmsg if the reply says `success = no`
    */
   request(command: string, message?: ViciMessage, options?: WaitOptions): Promise<ViciMessage>;
-  /** A command that answers in events (`list-sas` in `list-sa`): resolves to them. @throws ViciError as `request` */
+  /**
+   * Sends a command that answers in events (`list-sas` in `list-sa`) and resolves to them. @throws ViciError
+   * as `request`
+   */
   stream(
     command: string,
     event: string,
     message?: ViciMessage,
     options?: WaitOptions,
   ): Promise<readonly ViciMessage[]>;
-  /** Subscribes to an event that no command asks for; resolves to its end. A listener that throws ends the session. */
+  /**
+   * Subscribes to an event that charon sends of its own accord; resolves to a function that ends the
+   * subscription. A listener that throws ends the session.
+   */
   on(event: string, listener: ViciListener, options?: WaitOptions): Promise<() => Promise<void>>;
-  /** Resolves to the reason when the session has ended. Everything that waited was rejected with it. */
+  /**
+   * Resolves to the reason when the session has ended. All requests that waited were rejected with that
+   * reason.
+   */
   readonly closed: Promise<ViciError>;
   close(): void;
 }
@@ -29,7 +45,7 @@ export interface ViciSession {
 export interface ConnectOptions {
   /** charon's socket: `/run/charon.vici`. */
   readonly path: string;
-  /** For connecting, and for every command that names no other; 10 s if not given. */
+  /** Time limit for connecting, and for every command that gives none; 10 s by default. */
   readonly timeoutMs?: number;
   /** Ends the session. */
   readonly signal?: AbortSignal;
@@ -61,7 +77,7 @@ class Session implements ViciSession {
   readonly #ended = Promise.withResolvers<ViciError>();
   #connection: ViciConnection | undefined;
   #reason: ViciError | undefined;
-  /** There are no sequence numbers in VICI: one exchange at a time. */
+  /** The reply that is waited for. VICI has no sequence numbers, so there is one exchange at a time. */
   #reply: PromiseWithResolvers<ServerPacket> | undefined;
   #tail: Promise<unknown> = Promise.resolve();
 
@@ -130,8 +146,9 @@ class Session implements ViciSession {
   }
 
   /**
-   * Work runs to its end even when its caller no longer waits, so that a late reply is never taken for the next one's. What
-   * gave up before its turn is not sent at all.
+   * Runs work after all work that was asked for before. Work that has begun runs to its end even when its
+   * caller no longer waits, so that a late reply is never taken for the reply to the next command. Work whose
+   * caller gave up before its turn is not sent at all.
    */
   #inTurn<T>(what: string, options: WaitOptions, work: () => Promise<T>): Promise<T> {
     const signal = limit(options, this.#timeoutMs);

@@ -5,13 +5,16 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
 
-/** One signal for the caller's own and the time limit. */
+/** One signal that aborts when the caller's signal does or when the time limit is over. */
 export function limit(options: WaitOptions, defaultMs: number): AbortSignal {
   const timeout = AbortSignal.timeout(options.timeoutMs ?? defaultMs);
   return options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]);
 }
 
-/** The promise, or the signal's error if that comes first. @throws ViciError `timeout`, `aborted` */
+/**
+ * Waits for the promise, or fails with the signal's error if the signal aborts first. @throws ViciError
+ * `timeout`, `aborted`
+ */
 export async function withSignal<T>(promise: Promise<T>, signal: AbortSignal, what: string): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const abort = (): void => reject(abortError(what, signal));

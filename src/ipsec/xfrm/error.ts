@@ -3,7 +3,7 @@ import type { XfrmPolicy } from '../plan/types.ts';
 import type { ForeignPolicy } from './kernel-policy.ts';
 import type { Operation } from './operation.ts';
 
-/** A policy of ours whose place in the kernel is taken by another's, which is never touched. */
+/** A key at which we want a policy and another's policy stands. That policy is never changed or deleted. */
 export interface Conflict {
   readonly desired: XfrmPolicy;
   readonly foreign: ForeignPolicy;
@@ -22,7 +22,10 @@ export type XfrmFailure =
       readonly line: string;
       readonly said: string;
     }
-  /** `cause` is what made the undo necessary; `left` is what could not be undone, in the order it was done. */
+  /**
+   * `cause` is the error that made the undo necessary; `left` has the operations that could not be undone, in
+   * the order in which they were done.
+   */
   | { readonly reason: 'undo-failed'; readonly left: readonly Operation[] }
   | { readonly reason: 'command-failed'; readonly said: string }
   | { readonly reason: 'unreadable'; readonly line: string };

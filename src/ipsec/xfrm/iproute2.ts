@@ -1,28 +1,30 @@
 import { type Command, type Run, RunError, type RunResult, type RunStream } from '../../exec/types.ts';
 import { XfrmError } from './error.ts';
 
-/** iproute2 and the way to run it. `ip` is an absolute path. */
+/** How to run iproute2. `ip` is an absolute path. */
 export interface Iproute2 {
   readonly run: Run;
   readonly ip: string;
 }
 
-/** For who reads tables that are too long to be held as a whole. */
+/** As `Iproute2`, and can read output piece by piece, for tables that are too long to keep in memory. */
 export interface StreamingIproute2 extends Iproute2 {
   readonly stream: RunStream;
 }
 
 /**
- * Runs `ip` once. A command that the kernel refuses is a result; a machine that cannot do XFRM at all is an error.
+ * Runs `ip` once. If the kernel refuses the command, that is a result (its exit code); a machine that cannot
+ * do XFRM at all is an error.
  *
- * @throws XfrmError `no-iproute2`, `not-permitted`, `no-xfrm`, `interrupted`, `command-failed` (cannot be executed)
+ * @throws XfrmError `no-iproute2`, `not-permitted`, `no-xfrm`, `interrupted`, `command-failed` (`ip` cannot
+ * be executed)
  */
 export async function runIp({ run, ip }: Iproute2, command: Omit<Command, 'file'>): Promise<RunResult> {
   return await capable(run({ file: ip, ...command }));
 }
 
 /**
- * As `runIp`, with what `ip` prints in pieces.
+ * As `runIp`, but passes the output of `ip` to `take` in pieces.
  *
  * @throws XfrmError as `runIp`, and what `take` throws
  */
@@ -46,7 +48,10 @@ async function capable<R extends Omit<RunResult, 'stdout'>>(running: Promise<R>)
   }
 }
 
-/** What `ip` said, in one line, without the number of a batch line that means nothing to a reader. */
+/**
+ * What `ip` wrote to stderr, in one line. It leaves out the line with the number of the failed batch line,
+ * which means nothing to a reader.
+ */
 export function saidBy({ stderr, exitCode }: Omit<RunResult, 'stdout'>): string {
   const lines = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('Command failed '));
   return lines.join('; ') || `exit status ${exitCode}`;

@@ -1,7 +1,7 @@
 import { isOurPriority, mayHaveReqid, policyKey } from '../plan/ours.ts';
 import type { Direction, PolicyKey, Selector, XfrmPolicy } from '../plan/types.ts';
 
-/** A template as the kernel holds it, whoever wrote it. */
+/** A template as the kernel lists it, whoever wrote it. */
 export interface KernelTemplate {
   readonly src: string;
   readonly dst: string;
@@ -15,7 +15,7 @@ export interface KernelTemplate {
   readonly level: 'required' | 'use';
 }
 
-/** A policy of the main table that has the shape of a key of ours, whoever wrote it. */
+/** A policy of the main table whose key has the shape of our keys, whoever wrote it. */
 export interface TablePolicy {
   readonly kind: 'policy';
   readonly dir: Direction;
@@ -29,13 +29,14 @@ export interface TablePolicy {
   readonly ifId?: number;
   /** Printed with `-s` only. */
   readonly index?: number;
-  /** A packet has met the policy. Printed with `-s` only. */
+  /** At least one packet has matched the policy. Printed with `-s` only. */
   readonly used?: true;
 }
 
 /**
- * A policy that ours can neither be nor collide with: a socket's, of the sub table, with a selector that ours cannot
- * have (another protocol, a device, an ICMP type), or written in a way that we do not know. `text` is what `ip` said.
+ * A policy that cannot be ours and cannot have the key of one of ours: a socket's, one of the sub table, one
+ * with a selector that ours cannot have (another protocol, a device, an ICMP type), or one that `ip` prints
+ * in a form that we do not know. `text` is what `ip` printed.
  */
 export interface OpaquePolicy {
   readonly kind: 'opaque';
@@ -44,10 +45,13 @@ export interface OpaquePolicy {
 
 export type KernelPolicy = TablePolicy | OpaquePolicy;
 
-/** A policy of another that has the same key as one of ours. */
+/** Another's policy that has the key of one of ours. */
 export type ForeignPolicy = TablePolicy;
 
-/** The policy as one of ours; undefined if it is not: whatever differs from our shape in the least is another's. */
+/**
+ * The policy as one of ours, or undefined if it is not ours: a policy that differs from the shape of ours in
+ * anything is another's.
+ */
 export function ownPolicy(policy: KernelPolicy): XfrmPolicy | undefined {
   if (policy.kind !== 'policy' || policy.action !== 'allow' || policy.flags.length > 0 || !isPlain(policy)) {
     return undefined;
@@ -60,7 +64,7 @@ export function ownPolicy(policy: KernelPolicy): XfrmPolicy | undefined {
   if (!isOurPriority(priority) || !mayHaveReqid(template.reqid, dir, selector.proto)) {
     return undefined;
   }
-  // Only what is sent is ever held to an SA.
+  // Only `out` policies are ever pinned to an SA.
   if (template.proto !== 'esp' || template.mode !== 'tunnel' || (dir !== 'out' && template.spi !== 0)) {
     return undefined;
   }
@@ -78,7 +82,10 @@ export function ownPolicies(policies: readonly KernelPolicy[]): XfrmPolicy[] {
   return policies.flatMap((policy) => ownPolicy(policy) ?? []);
 }
 
-/** What stands at each key; a policy with a mark or an interface has a key of its own and is left out. */
+/**
+ * The policy at each key. A policy with a mark or an interface has a key that ours never have, and is left
+ * out.
+ */
 export function byKey(policies: readonly KernelPolicy[]): Map<PolicyKey, TablePolicy> {
   const table = new Map<PolicyKey, TablePolicy>();
   for (const policy of policies) {
@@ -89,7 +96,10 @@ export function byKey(policies: readonly KernelPolicy[]): Map<PolicyKey, TablePo
   return table;
 }
 
-/** Whatever SA they send through: that is another matter. */
+/**
+ * Whether two policies are equal apart from the SA that they are pinned to, which the callers compare where
+ * it matters.
+ */
 export function samePolicy(a: XfrmPolicy, b: XfrmPolicy): boolean {
   return (
     policyKey(a) === policyKey(b) &&
@@ -101,7 +111,7 @@ export function samePolicy(a: XfrmPolicy, b: XfrmPolicy): boolean {
   );
 }
 
-/** Without what makes a key of its own. */
+/** Whether a policy has neither a mark nor an interface; these are a part of the key in the kernel. */
 export function isPlain({ mark, ifId }: TablePolicy): boolean {
   return mark === undefined && ifId === undefined;
 }

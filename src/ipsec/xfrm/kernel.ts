@@ -1,3 +1,11 @@
+/**
+ * The room `ipsec/xfrm` is the only one that reads and writes the kernel's policies and SAs, by running
+ * iproute2's `ip`: this file reads; `parse` understands what `ip` prints; `write` applies operations and
+ * undoes what fails; `compare` finds differences. It decides nothing: policies come from `ipsec/plan`. It
+ * never changes a policy that is not ours. It imports types and constants of `ipsec/plan` and the runner's
+ * types of src/exec; what runs `ip` is passed in.
+ */
+
 import { type Command, DEFAULT_TIMEOUT_MS } from '../../exec/types.ts';
 import { XfrmError } from './error.ts';
 import { type Iproute2, runIp, type StreamingIproute2, saidBy, streamIp } from './iproute2.ts';
@@ -25,13 +33,13 @@ export async function listPolicies(iproute2: Iproute2): Promise<KernelPolicy[]> 
 }
 
 export interface EachOptions {
-  /** How long to rest after a piece that took `tookMs`. */
+  /** Waits after a piece of the listing that took `tookMs` milliseconds to process. */
   readonly pause?: (tookMs: number) => Promise<void>;
   readonly timeoutMs?: number;
 }
 
 /**
- * As `listPolicies`, one at a time and none of them kept: of 100,000 a list would take 100 MB.
+ * As `listPolicies`, but hands over one policy at a time and keeps none: a list of 100,000 would take 100 MB.
  *
  * @throws XfrmError as `listPolicies`
  */
@@ -56,7 +64,7 @@ export async function eachPolicy(
 }
 
 /**
- * As `listPolicies`, with `used` and `index`.
+ * As `listPolicies`, with the fields `used` and `index`.
  *
  * @throws XfrmError as `listPolicies`
  */
@@ -65,7 +73,8 @@ export async function listUsedPolicies(iproute2: Iproute2): Promise<KernelPolicy
 }
 
 /**
- * How many policies the network namespace has, whoever wrote them: a listing of 100,000 takes a second, this takes none.
+ * How many policies the network namespace has, whoever wrote them. Listing 100,000 policies takes a second,
+ * counting them takes no measurable time.
  *
  * @throws XfrmError as `listPolicies`
  */
@@ -88,7 +97,7 @@ export async function listStates(iproute2: Iproute2): Promise<KernelState[]> {
 }
 
 /**
- * Deletes one ESP SA; one that is gone already is no error.
+ * Deletes one ESP SA. An SA that is gone already is no error.
  *
  * @throws XfrmError `command-failed` and those of `runIp`
  */

@@ -1,6 +1,6 @@
 import type { XfrmPolicy } from '../plan/types.ts';
 
-/** One change of the kernel's policy table. A policy is given whole even for a delete, so that it can be undone. */
+/** One change of the kernel's policy table. A delete has the whole policy too, so that it can be undone. */
 export type Operation =
   | { readonly op: 'add'; readonly policy: XfrmPolicy }
   | { readonly op: 'update'; readonly policy: XfrmPolicy; readonly previous: XfrmPolicy }
@@ -17,7 +17,7 @@ export function inverse(operation: Operation): Operation {
   }
 }
 
-/** What undoes a list of operations, last one first. */
+/** The operations that undo a list of operations, in reverse order. */
 export function inverseAll(operations: readonly Operation[]): Operation[] {
   return operations.map(inverse).reverse();
 }
@@ -25,8 +25,9 @@ export function inverseAll(operations: readonly Operation[]): Operation[] {
 const TURN = { add: 0, update: 1, delete: 2 } as const;
 
 /**
- * Adds come first, the strongest policies before the weaker ones, and deletes last, the other way round: at no moment is a packet caught by a
- * weaker policy than the one that is for it, which would send it through another child, or wait for that.
+ * Sorts operations so that no packet ever meets a weaker policy than the one that is meant for it; that one
+ * would send it through another child, or make it wait for that child. Adds come first, the strongest
+ * policies before weaker ones. Deletes come last, the weakest policies before stronger ones.
  */
 export function inOrder(operations: readonly Operation[]): Operation[] {
   const weight = ({ op, policy: { priority } }: Operation): number =>

@@ -1,7 +1,7 @@
 import type { SelectorProtocol } from '../plan/types.ts';
 
 /**
- * IANA protocol numbers. Numbers and not names go to `ip`: it resolves names with /etc/protocols, which a small
+ * IANA protocol numbers. `ip` gets numbers, not names: it resolves names with /etc/protocols, which a small
  * container image does not have.
  */
 export const PROTOCOL_NUMBERS = {
@@ -19,7 +19,10 @@ for (const [name, number] of Object.entries(PROTOCOL_NUMBERS)) {
 }
 BY_WORD.set('ipv6-icmp', 'icmpv6');
 
-/** The protocol that `ip` prints as a name of /etc/protocols or as a number; undefined if no policy of ours can have it. */
+/**
+ * The protocol that a word of `ip` means, be it a name of /etc/protocols or a number; undefined if no policy
+ * of ours can have that protocol.
+ */
 export function protocolOf(word: string): SelectorProtocol | undefined {
   return BY_WORD.get(word);
 }

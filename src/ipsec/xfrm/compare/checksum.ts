@@ -3,14 +3,15 @@ import type { XfrmPolicy } from '../../plan/types.ts';
 
 const MODULUS = 2 ** 52;
 const HIGH = 2 ** 32;
-/** As FNV-1a multiplies, with a factor for each half. */
+/** Hashes as FNV-1a does, with another factor for each half of the checksum. */
 const BEGIN = 0x811c9dc5;
 const FACTOR_LOW = 0x01000193;
 const FACTOR_HIGH = 0x2c1b3c6d;
 
 /**
- * A number from 0 to 2^52 for all that a policy of ours is. Those of a set are added with `plus` and `minus`: two sets of 100,000 that differ
- * have the same sum with a probability of 2^-52, in whatever order they are listed. No protection against somebody who wants that.
+ * A number from 0 to 2^52 for the whole of a policy. `plus` and `minus` add the checksums of a set, in any
+ * order: two sets of 100,000 that differ have the same sum with a probability of 2^-52. It is no protection
+ * against somebody who wants two sets to have the same sum.
  */
 export function checksum(policy: XfrmPolicy): number {
   const { priority, template } = policy;
@@ -19,7 +20,7 @@ export function checksum(policy: XfrmPolicy): number {
   return (hash(text, FACTOR_HIGH) >>> 12) * HIGH + hash(text, FACTOR_LOW);
 }
 
-/** One of `cells`, by the addresses of the selector. */
+/** The cell of a policy, from 0 to `cells` - 1, by the addresses of its selector. */
 export function cellOf({ selector }: XfrmPolicy, cells: number): number {
   return hash(`${selector.src} ${selector.dst}`, FACTOR_LOW) % cells;
 }

@@ -5,20 +5,26 @@ import { isPlain, type KernelPolicy, ownPolicy, samePolicy } from '../kernel-pol
 import type { Operation } from '../operation.ts';
 
 export interface PolicyDiff {
-  /** Adds, then updates, both in the order of what is desired, then deletes in the order of the kernel. */
+  /**
+   * Adds and then updates, both in the order of the desired policies, then deletes in the order of the
+   * kernel.
+   */
   readonly operations: readonly Operation[];
   readonly conflicts: readonly Conflict[];
 }
 
-/** A difference in the making: takes the kernel's policies as they are read, and keeps none that is as it should be. */
+/**
+ * Collects a difference: takes the kernel's policies one by one as they are read, and keeps none that is as
+ * desired.
+ */
 export interface Differ {
   see(policy: KernelPolicy): void;
   result(): PolicyDiff;
 }
 
 /**
- * What makes the kernel's policies of ours equal to `desired`. Nothing to do gives no operation. Another's policy is left alone; where it
- * holds the place of ours, that is a conflict.
+ * The operations that make the kernel's policies of ours equal to `desired`; none if they are equal already.
+ * Another's policy stays; where it has the key of a desired policy, that is a conflict.
  */
 export function createDiffer(desired: ReadonlyMap<PolicyKey, XfrmPolicy>): Differ {
   const missing = new Map(desired);
@@ -55,7 +61,7 @@ export function createDiffer(desired: ReadonlyMap<PolicyKey, XfrmPolicy>): Diffe
   };
 }
 
-/** The difference to a list that is at hand. `desired` holds no key twice. */
+/** The difference to a list of the kernel's policies. `desired` has no key twice. */
 export function diffPolicies(desired: readonly XfrmPolicy[], kernel: readonly KernelPolicy[]): PolicyDiff {
   const differ = createDiffer(new Map(desired.map((policy) => [policyKey(policy), policy])));
   for (const policy of kernel) {

@@ -1,20 +1,32 @@
 import type { XfrmPolicy } from '../../plan/types.ts';
 import { cellOf, checksum, minus, plus } from './checksum.ts';
 
-/** So many that a pod with policies towards 1,000 nodes, or a tunnel of 250 pods, is in a few of them. */
+/**
+ * Number of cells. With so many, a pod with policies towards 1,000 nodes, or a tunnel of 250 pods, is in a
+ * few of them only.
+ */
 export const CELLS = 16_384;
 
-/** The checksums of a set of policies, added up in cells: what a policy is decides its sum, where its selector points decides its cell. */
+/**
+ * The checksums of a set of policies, added up in cells: the addresses of a policy's selector decide its
+ * cell, and the whole policy its checksum.
+ */
 export interface Sums {
   add(policy: XfrmPolicy): void;
   remove(policy: XfrmPolicy): void;
-  /** Begins to compare the set with one that is shown policy by policy, while this one goes on changing. */
+  /**
+   * Begins to compare this set with another one, which is shown policy by policy while this set may go on
+   * changing.
+   */
   compare(): Comparison;
 }
 
 export interface Comparison {
   see(policy: XfrmPolicy): void;
-  /** Cells whose sum is another one; nothing is said of cells that have changed since the comparison began. */
+  /**
+   * `off` has the cells whose sums differ. It says nothing of cells that have changed since the comparison
+   * began; `changed` tells which they are.
+   */
   result(): { readonly off: ReadonlySet<number>; readonly changed: (cell: number) => boolean };
 }
 

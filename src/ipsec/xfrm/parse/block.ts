@@ -1,6 +1,6 @@
 import { XfrmError } from '../error.ts';
 
-/** A line of `ip` that a parser does not know. */
+/** A line of output that a parser does not understand. */
 export class UnknownLine extends Error {
   readonly line: string;
 
@@ -37,7 +37,10 @@ export function nextBlock(text: string, from: number): number {
   return text.length;
 }
 
-/** A piece of the output of `ip xfrm`: the entries that are in it as a whole, and the beginning of one that may go on in the next piece. */
+/**
+ * Splits a piece of the output of `ip xfrm` into the entries that it has complete, and the beginning of an
+ * entry that may go on in the next piece.
+ */
 export function completeBlocks(text: string): [complete: string, begun: string] {
   for (let end = text.lastIndexOf('\n', text.length - 2); end >= 0; end = text.lastIndexOf('\n', end - 1)) {
     if (text[end + 1] !== '\t') {

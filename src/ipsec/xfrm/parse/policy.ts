@@ -21,17 +21,18 @@ const NO_MATTER =
 const USED = /^\t {2}add .+ use (.+)$/;
 const NEVER_OURS = /^\tsecurity context /;
 
-/** All of an entry as ours are written, and most of others': one look instead of one for each line. */
+/** A whole policy as ours and most others are printed: one match instead of one for each line. */
 const COMMON =
   /src (\S+) dst (\S+)(?: proto (\S+))?(?: sport (\d+))?(?: dport (\d+))? *\n\tdir (in|out|fwd) priority (\d+) ptype main *\n\ttmpl src (\S+) dst (\S+)\n\t\tproto (\S+) reqid (\d+) mode (\S+)\n(\t\tlevel use *\n)?(?!\t)/y;
 
 type Parts = { -readonly [K in keyof TablePolicy]: TablePolicy[K] } & { templates: KernelTemplate[] };
 
 /**
- * Parses `ip xfrm policy`, with or without `-s`, of iproute2 6.1 (its `-json` prints this text as well).
+ * Parses the output of `ip xfrm policy`, with or without `-s`, of iproute2 6.1 (its `-json` prints the same
+ * text).
  *
- * @throws XfrmError `unreadable` for a line that is not understood and may belong to a policy of ours; any other
- * policy with such a line is opaque
+ * @throws XfrmError `unreadable` for a line that is not understood and may belong to a policy of ours; any
+ * other policy with such a line is opaque
  */
 export function parsePolicies(text: string): KernelPolicy[] {
   const policies: KernelPolicy[] = [];
@@ -44,7 +45,10 @@ export function parsePolicies(text: string): KernelPolicy[] {
   return policies;
 }
 
-/** Undefined for what does not look like most; otherwise it ends at the pattern's `lastIndex`. */
+/**
+ * Parses the policy that begins at `at` if it is printed in the common form; `COMMON.lastIndex` then is where
+ * it ends. Undefined for any other form.
+ */
 function parseCommon(text: string, at: number): TablePolicy | undefined {
   COMMON.lastIndex = at;
   const found = COMMON.exec(text);
@@ -84,7 +88,7 @@ function opaque(lines: readonly string[]): KernelPolicy {
   return { kind: 'opaque', text: lines.join('\n') };
 }
 
-/** Undefined for what is understood and has no key that a policy of ours could have. */
+/** Undefined for a policy that is understood and whose key no policy of ours could have. */
 function parsePolicy(lines: readonly string[]): TablePolicy | undefined {
   const [first = '', second = '', ...rest] = lines;
   const selector = parseSelector(first);
@@ -175,7 +179,10 @@ function match(pattern: RegExp, line: string): RegExpExecArray {
   return found;
 }
 
-/** A policy of ours says both of its marks; without one of them it is another's, however strange it looks. */
+/**
+ * Whether the text may be a policy of ours: it then has a priority in our band and a reqid of ours. Without
+ * one of the two it is another's, however strange it looks. A priority that cannot be found counts as ours.
+ */
 function mayBeOurs(text: string): boolean {
   const priority = /\bpriority (\d+)/.exec(text)?.[1];
   const inBand = priority === undefined || isOurPriority(Number(priority));

@@ -6,31 +6,40 @@ export interface KernelState {
   readonly dst: string;
   /** `esp`, `ah`, `comp`, ... */
   readonly proto: string;
-  /** 0 for a larval SA whose negotiation has just begun. */
+  /** 0 for a larval SA, one whose negotiation has just begun. */
   readonly spi: number;
   readonly reqid: number;
   readonly mode: string;
-  /** Packets; of the extended sequence numbers if `esn` is among the flags. */
+  /**
+   * Size of the replay window in packets. If `esn` is among the flags, it is the window of extended sequence
+   * numbers.
+   */
   readonly replayWindow: number;
   readonly flags: readonly string[];
-  /** None: larval, still being negotiated. `icvBits` for `aead` and `auth-trunc`. */
+  /** Empty for a larval SA. `icvBits` for `aead` and `auth-trunc` only. */
   readonly algorithms: readonly { readonly kind: string; readonly name: string; readonly icvBits?: number }[];
   readonly encap?: { readonly type: string; readonly sport: number; readonly dport: number };
   readonly mark?: { readonly value: number; readonly mask: number };
   readonly ifId?: number;
   /** Last sequence number received and sent. */
   readonly sequence?: { readonly in: number; readonly out: number };
-  /** What `-s` adds. */
+  /** Present if `ip` ran with `-s`. */
   readonly usage?: KernelStateUsage;
 }
 
-/** Times are RFC 3339 in UTC, the runner's time zone; a state that was never used has no `usedAt`. */
+/**
+ * Counters and times of an SA. Times are RFC 3339 in UTC, the time zone in which the runner runs `ip`; an SA
+ * that was never used has no `usedAt`.
+ */
 export interface KernelStateUsage {
   readonly bytes: number;
   readonly packets: number;
   readonly addedAt?: string;
   readonly usedAt?: string;
-  /** Packets dropped: outside the replay window, replayed, failed in their integrity check. */
+  /**
+   * Counts of packets that were dropped because they were outside of the replay window, were replayed, or
+   * failed their integrity check.
+   */
   readonly dropped: { readonly window: number; readonly replay: number; readonly integrity: number };
 }
 
@@ -49,9 +58,9 @@ const CURRENT = /^\t {2}(\d+)\(bytes\), (\d+)\(packets\)\s*\n\t {2}add (.+?) use
 const STATS = /^\t {2}replay-window (\d+) replay (\d+) failed (\d+)/m;
 
 /**
- * Parses `ip xfrm state list nokeys`, with or without `-s`. Attributes that nothing here depends on are skipped,
- * known or not, so that neither another's SA nor a newer iproute2 stops us. A line is quoted in an error only
- * if it cannot hold a key.
+ * Parses the output of `ip xfrm state list nokeys`, with or without `-s`. It skips attributes that nothing
+ * here depends on, whether it knows them or not, so that neither another's SA nor a newer iproute2 stops us.
+ * An error quotes a line only if that line cannot contain a key.
  *
  * @throws XfrmError `unreadable` if an SA's addresses or its identity are not understood
  */

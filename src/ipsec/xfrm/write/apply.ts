@@ -8,28 +8,34 @@ import { runBatch } from './batch.ts';
 import { fitToKernel } from './fit.ts';
 import { renderOperation } from './render.ts';
 
-/** How often a batch is fitted to the kernel anew, if others keep changing the table under it. */
+/**
+ * How many batches to try while others keep changing the table under us; each is fitted to the kernel anew.
+ */
 const MAX_ROUNDS = 4;
 
-/** What came of a list of operations: what took effect, in order, and the error that ended it. */
+/** The operations that took effect, in order, and the error that ended them, if there is one. */
 interface Outcome {
   readonly done: readonly Operation[];
   readonly error?: XfrmError;
   readonly count?: number;
 }
 
-/** What changed in the kernel, in order, and how many policies it has then, whoever wrote them; nobody was asked if nothing was to be done. */
+/**
+ * The operations that took effect, in order, and how many policies the kernel has then, whoever wrote them.
+ * `count` is absent if there was nothing to do, because then nobody asked the kernel.
+ */
 export interface Applied {
   readonly done: readonly Operation[];
   readonly count?: number;
 }
 
 /**
- * Applies operations, which name no key twice, with one `ip -batch` process; none is no process. An add of what
- * exists and a delete of what is gone are not errors: only then is the kernel asked what it has, and a second batch
- * does the rest. If anything fails, what was done is undone before the error is thrown.
+ * Applies operations with one `ip -batch` process; no key may occur twice, and an empty list starts no
+ * process. An add of a policy that exists and a delete of one that is gone are not errors: then the kernel is
+ * asked what it has, and a second batch does the rest. If anything else fails, the operations that took
+ * effect are undone before the error is thrown.
  *
- * @returns what changed in the kernel, in order
+ * @returns the operations that took effect, in order
  * @throws XfrmError `conflict`, `refused`, `undo-failed`, and those of `runIp`
  */
 export async function applyOperations(
@@ -39,7 +45,7 @@ export async function applyOperations(
   return (await applyCounted(iproute2, operations)).done;
 }
 
-/** As `applyOperations`, and counts what the kernel has afterwards. */
+/** As `applyOperations`, and counts the policies that the kernel has afterwards. */
 export async function applyCounted(iproute2: Iproute2, operations: readonly Operation[]): Promise<Applied> {
   const { error, ...applied } = await applyAll(iproute2, operations);
   const { done } = applied;
@@ -55,7 +61,7 @@ export async function applyCounted(iproute2: Iproute2, operations: readonly Oper
   throw error;
 }
 
-/** `applyOperations` for policies that should all be there. */
+/** Applies an add for each policy. */
 export async function addPolicies(
   iproute2: Iproute2,
   policies: readonly XfrmPolicy[],
@@ -95,6 +101,10 @@ async function applyAll(iproute2: Iproute2, operations: readonly Operation[]): P
   }
 }
 
+/**
+ * Whether the operation failed only because the kernel has what is to be added, or lacks what is to be
+ * deleted.
+ */
 function canBeFitted({ op }: Operation, said: string): boolean {
   return (
     (op === 'add' && said.includes('File exists')) ||

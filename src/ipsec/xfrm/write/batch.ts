@@ -3,23 +3,33 @@ import { type Iproute2, runIp, saidBy } from '../iproute2.ts';
 import type { Operation } from '../operation.ts';
 import { renderOperation } from './render.ts';
 
-/** How far a batch came: `done` operations took effect; the next one failed for the reason `said`, if there is one. */
+/**
+ * How far a batch came: `done` operations took effect. If `said` is there, the next operation failed, and
+ * `said` is what `ip` wrote.
+ */
 export interface BatchResult {
   readonly done: number;
   readonly said?: string;
-  /** Policies in the kernel when all had taken effect, whoever wrote them. */
+  /** How many policies the kernel has after all operations, whoever wrote them; absent if one failed. */
   readonly count?: number;
 }
 
 /**
- * `ip` exits at the first XFRM line that the kernel refuses, `-force` or not, and does not tell its number. A cheap
- * question that prints exactly one line (`SPD IN 0 OUT 1 FWD 0`) says how far it came.
+ * `ip` exits at the first XFRM line that the kernel refuses, with or without `-force`, and does not tell the
+ * number of that line. A marker, a cheap question that prints exactly one line (`SPD IN 0 OUT 1 FWD 0`),
+ * tells how far the batch came.
  */
 const MARKER = 'xfrm policy count';
-/** Up to so many operations the question goes after each. It costs half as much as the operation itself. */
+/**
+ * In a batch of up to so many operations a marker follows each of them. A marker costs half as much as an
+ * operation.
+ */
 const FEW = 64;
 
-/** Applies the operations in order with one process, up to the first that fails. None is no process. */
+/**
+ * Applies the operations in order with one process, up to the first that fails. An empty list starts no
+ * process.
+ */
 export async function runBatch(iproute2: Iproute2, operations: readonly Operation[]): Promise<BatchResult> {
   if (operations.length === 0) {
     return { done: 0 };
@@ -46,8 +56,9 @@ export async function runBatch(iproute2: Iproute2, operations: readonly Operatio
 }
 
 /**
- * Operations between two questions. Of many adds, or deletes, in a row each changes the number of policies by one, which tells how many
- * were done; an update changes nothing and stands alone.
+ * Groups the operations, with a marker to follow each group. Each of many adds, or deletes, in a row changes
+ * the number of policies by one, so the count tells how many took effect. An update does not change the count
+ * and makes a group of its own.
  */
 function chunksOf(operations: readonly Operation[]): Operation[][] {
   const chunks: Operation[][] = [];
@@ -73,7 +84,7 @@ function countOf(counts: readonly number[]): Pick<BatchResult, 'count'> {
   return count === undefined ? {} : { count };
 }
 
-/** How many operations of the chunk in which the batch ended took effect, the last of which did not. */
+/** How many operations of the group in which the batch ended took effect. At least the last one did not. */
 async function doneOf(
   iproute2: Iproute2,
   chunk: readonly Operation[],
@@ -87,12 +98,15 @@ async function doneOf(
   return Math.min(change, chunk.length - 1);
 }
 
-/** A batch that is cut off leaves the kernel half-way: generous, as an update can cost 3 ms in a large table. */
+/**
+ * Time limit of a batch, milliseconds. It is generous, since a batch that is cut off leaves the kernel
+ * half-way and an update can take 3 ms in a large table.
+ */
 function timeoutMs(operations: number): number {
   return DEFAULT_TIMEOUT_MS + 10 * operations;
 }
 
-/** Policies in the kernel at each question. */
+/** The number of policies that each marker printed. */
 function countsIn(stdout: string): number[] {
   return [...stdout.matchAll(/^\s*SPD\s+IN\s+(\d+)\s+OUT\s+(\d+)\s+FWD\s+(\d+)/gm)].map(([, ...numbers]) =>
     numbers.reduce((sum, number) => sum + Number(number), 0),

@@ -4,15 +4,16 @@ import type { Conflict } from '../error.ts';
 import { ownPolicy, samePolicy, type TablePolicy } from '../kernel-policy.ts';
 import type { Operation } from '../operation.ts';
 
-/** What is left to do, given what stands in the kernel, and where another's policy is in the way. */
+/** The operations that are left to do, and where another's policy is in the way. */
 export interface Fitted {
   readonly operations: readonly Operation[];
   readonly conflicts: readonly Conflict[];
 }
 
 /**
- * Fits operations to what the kernel has: an add of what exists becomes an update, or nothing if it is equal; a delete
- * of what is gone, or of a place that another has taken, becomes nothing. No key may come twice.
+ * Fits operations to what the kernel has. An add of a policy that exists becomes an update, or nothing if the
+ * two are equal; a delete of a policy that is gone, or whose key another's policy has now, becomes nothing.
+ * No key may occur twice.
  */
 export function fitToKernel(
   operations: readonly Operation[],

@@ -4,13 +4,18 @@ import type { KernelPolicy } from '../kernel-policy.ts';
 import { applyOperations } from './apply.ts';
 import { lookUp } from './standing.ts';
 
-/** A process of its own costs as much as some hundred lines of a batch. */
+/**
+ * From so many policies on a filter is worth a process of its own, which costs as much as some hundred lines
+ * of a batch.
+ */
 const MANY = 256;
 
 /**
- * Deletes the policies of ours that stand in the kernel at the keys of these. A line of `ip -batch` deletes by selector alone, so the kernel
- * is asked first what stands there: a policy that is not ours stays. Of thousands, those of one address, direction and priority go with one
- * `ip xfrm policy deleteall`, which takes less than half of the time, unless anything else is there.
+ * Deletes those policies of ours that the kernel has at the keys of the given ones. A line of `ip -batch`
+ * deletes by selector alone, so the kernel is asked first what it has there: a policy that is not ours stays.
+ * Thousands of policies with the same address, direction and priority are deleted by one `ip xfrm policy
+ * deleteall`, which takes less than half of the time; if the filter would match anything else too, they are
+ * deleted one by one.
  *
  * @throws XfrmError as `listPolicies` and `applyOperations`
  */
@@ -25,7 +30,10 @@ export async function removePolicies(iproute2: Iproute2, policies: readonly Xfrm
   );
 }
 
-/** One after the other: none goes on when the caller gives up the lock. False as soon as `ip` refuses one. */
+/**
+ * Runs the filters one after the other, so that none runs on after the caller has given up the lock. Returns
+ * false as soon as `ip` refuses one.
+ */
 async function deleteAll(iproute2: Iproute2, filters: readonly string[]): Promise<boolean> {
   for (const filter of filters) {
     const { exitCode } = await runIp(iproute2, { args: `xfrm policy deleteall ${filter}`.split(' ') });
@@ -37,8 +45,8 @@ async function deleteAll(iproute2: Iproute2, filters: readonly string[]): Promis
 }
 
 /**
- * What a pod's policies have in common, as a filter of `deleteall`: `src 10.1.0.3 dir out priority 1100`. It compares all bits of the address,
- * whatever the policy's prefix.
+ * A filter of `deleteall` that matches the policies of one pod, direction and priority: `src 10.1.0.3 dir out
+ * priority 1100`. `deleteall` compares all bits of the address, whatever prefix length the policy has.
  */
 function filterOf({ dir, selector, priority }: Pick<XfrmPolicy, 'dir' | 'selector' | 'priority'>): string {
   const [side, cidr] = dir === 'out' ? ['src', selector.src] : ['dst', selector.dst];
@@ -46,9 +54,9 @@ function filterOf({ dir, selector, priority }: Pick<XfrmPolicy, 'dir' | 'selecto
 }
 
 interface Bundles {
-  /** Each finds nothing but policies that are to go. */
+  /** Filters that match nothing but policies that are to be deleted. */
   readonly filters: readonly string[];
-  /** What is to go and no filter finds. */
+  /** Policies that are to be deleted and that no filter matches. */
   readonly others: readonly XfrmPolicy[];
 }
 

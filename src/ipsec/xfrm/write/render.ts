@@ -14,7 +14,7 @@ export function renderOperation({ op, policy }: Operation): string {
   return op === 'delete' ? `xfrm policy delete ${place}` : `xfrm policy ${op} ${place} ${renderBody(policy)}`;
 }
 
-/** One line for `ip -batch`, which prints the policy as a listing does. */
+/** One line for `ip -batch` that asks for one policy; `ip` prints it as in a listing. */
 export function renderQuestion({ dir, selector }: Pick<XfrmPolicy, 'dir' | 'selector'>): string {
   return `xfrm policy get dir ${dir} ${renderSelector(selector)}`;
 }

@@ -6,13 +6,14 @@ import { type KernelPolicy, ownPolicies } from '../kernel-policy.ts';
 import { parsePolicies } from '../parse/policy.ts';
 import { renderQuestion } from './render.ts';
 
-/** So few are asked for one by one without a look at how many there are. */
+/** Up to so many policies are asked for one by one, without counting first how many the kernel has. */
 const FEW = 64;
-/** What a question costs, in entries of a listing. */
+/** Cost of asking for one policy, in entries of a listing. */
 const QUESTION_COST = 3;
 
 /**
- * The policies of ours that stand in the kernel at the keys of these. Costs what these are, in a table of 100,000 as well.
+ * Those policies of ours that the kernel has at the keys of the given ones. The cost depends on how many are
+ * given, even in a table of 100,000.
  *
  * @throws XfrmError as `listPolicies`
  */
@@ -25,12 +26,14 @@ export async function standingPolicies(
 
 export interface LookUp {
   readonly standing: readonly XfrmPolicy[];
-  /** All that the kernel has, whoever wrote it; absent if it was asked for these alone. */
+  /**
+   * All policies of the kernel, whoever wrote them; absent if the kernel was asked for the given ones alone.
+   */
   readonly table?: readonly KernelPolicy[];
 }
 
 /**
- * As `standingPolicies`, with what was read for it.
+ * As `standingPolicies`, with the listing if one was read.
  *
  * @throws XfrmError as `listPolicies`
  */
@@ -47,7 +50,7 @@ export async function lookUp(iproute2: Iproute2, policies: readonly XfrmPolicy[]
   return { standing: standing(table), table };
 }
 
-/** Undefined if one is not there: `ip` goes no further. */
+/** Undefined if one of the policies does not exist: `ip` stops at it. */
 async function askFor(
   iproute2: Iproute2,
   policies: readonly XfrmPolicy[],
