@@ -16,7 +16,7 @@ import {
   parseVersion,
 } from './replies.ts';
 
-/** Through one session, which the caller ends. */
+/** Drives charon through one session, which the caller ends. */
 export function createCharon(session: ViciSession, profile: Profile = 'modern'): Charon {
   const memory = emptyMemory();
   const keys: string[] = [];
@@ -108,7 +108,10 @@ export function createCharon(session: ViciSession, profile: Profile = 'modern'):
   };
 }
 
-/** charon answers at its own time limit; ours only guards against a charon that hangs. */
+/**
+ * charon answers at the time limit that it is given. Ours is longer, and only guards against a charon that
+ * hangs.
+ */
 const INITIATE_GRACE_MS = 5_000;
 
 async function onUpdown(

@@ -1,18 +1,22 @@
 import type { ViciSession } from '../vici/session.ts';
 import { parseKeyId } from './replies.ts';
 
-/** Who this node is and whom it trusts; all in PEM. */
+/**
+ * The certificates and the key with which charon proves who this node is, and the CAs that it trusts; all in
+ * PEM.
+ */
 export interface Credentials {
   readonly caCertificates: readonly string[];
   readonly certificate: string;
-  /** What leads from the certificate to a CA, nearest first. */
+  /** Intermediate certificates between the certificate and a CA, nearest first. */
   readonly chain: readonly string[];
   /** PKCS #8 or SEC 1, unencrypted. It goes to charon's memory and nowhere else. */
   readonly privateKey: string;
 }
 
 /**
- * Loads CAs, certificates and key into charon; resolves to the key's id. What was loaded before stays.
+ * Loads CAs, certificates and key into charon and resolves to the id of the key. What was loaded before
+ * stays.
  *
  * @throws ViciError `refused` if charon cannot read one of them
  */

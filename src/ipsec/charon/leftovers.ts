@@ -2,20 +2,23 @@ import { CONNECTION_PREFIX } from '../plan/connections.ts';
 import type { ConnectionConfig } from '../plan/types.ts';
 import type { IkeSa, TrapPolicy } from './replies.ts';
 
-/** What charon has and the plan has not, and the other way round. Connections that are not ours appear nowhere. */
+/**
+ * Leftovers, which charon has and the plan has not, and traps that the plan has and charon has not.
+ * Connections that are not ours never appear in it.
+ */
 export interface Leftovers {
   readonly connections: readonly string[];
   /** Unique ids. */
   readonly ikeSas: readonly number[];
   readonly childSas: readonly number[];
   readonly traps: readonly TrapName[];
-  /** Configured children without a trap: nobody would answer the kernel's acquire. */
+  /** Children of the plan without a trap: nobody would answer the kernel's acquire. */
   readonly missingTraps: readonly TrapName[];
 }
 
 export type TrapName = Pick<TrapPolicy, 'ike' | 'child'>;
 
-/** A snapshot of charon. */
+/** What charon has at one time. */
 export interface CharonState {
   readonly connections: readonly string[];
   readonly sas: readonly IkeSa[];
@@ -23,10 +26,10 @@ export interface CharonState {
   readonly stale: ReadonlySet<number>;
 }
 
-/** States in which an SA is on its way out by itself. */
+/** States of an SA that will go away by itself. */
 const LEAVING = new Set(['DELETING', 'DELETED', 'DESTROYING', 'REKEYED']);
 
-/** A connection without children counts as not desired. */
+/** Compares charon with the plan. A connection without children counts as not desired. */
 export function findLeftovers(desired: readonly ConnectionConfig[], state: CharonState): Leftovers {
   const children = new Map(
     desired

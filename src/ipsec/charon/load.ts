@@ -6,15 +6,21 @@ import { connectionNames, listConnections, listSas } from './query.ts';
 import { type Generation, IKE_REKEY_S, renderConnection, type Terms } from './render.ts';
 import type { LoadedConnection } from './replies.ts';
 
-/** What one session knows of its charon. A new session knows nothing and loads everything, which charon takes for no change. */
+/**
+ * What one session remembers of its charon. A new session remembers nothing and loads everything; charon does
+ * not take that for a change.
+ */
 export interface Memory {
-  /** What was loaded, by connection. */
+  /** The connections that this session loaded, by name. */
   readonly loaded: Map<string, { readonly config: ConnectionConfig; readonly rendering: ViciMessage }>;
-  /** Unique ids of IKE_SAs that run with a replaced configuration; new children would never be found through them. */
+  /**
+   * Unique ids of stale IKE_SAs, which run with a replaced configuration. charon would never find new
+   * children through them.
+   */
   readonly stale: Set<number>;
-  /** By connection; 0 if it is not here. */
+  /** Generation of each connection, by name; 0 if a name is missing. */
   readonly generations: Map<string, Generation>;
-  /** They are being replaced, and end only then. */
+  /** Stale IKE_SAs are being replaced: each ends once its successor is up, and `prune` leaves them alone. */
   renewing: boolean;
 }
 
@@ -28,7 +34,10 @@ export interface LoadOptions {
   readonly terms: Terms;
 }
 
-/** Loads the connections that charon does not have in this form. Resolves to their names. @throws ViciError */
+/**
+ * Loads the connections that charon does not have in this form, and resolves to their names. @throws
+ * ViciError
+ */
 export async function load(
   connections: readonly ConnectionConfig[],
   { session, memory, terms }: LoadOptions,
@@ -71,7 +80,7 @@ interface Rendered {
 
 const rendered = new WeakMap<ConnectionConfig, Rendered>();
 
-/** As `renderConnection`; the same message for the same object. */
+/** As `renderConnection`, but returns the same message again for the same object. */
 function renderOnce(config: ConnectionConfig, terms: Terms, generation: Generation | undefined): ViciMessage {
   const before = rendered.get(config);
   const same =
@@ -83,12 +92,12 @@ function renderOnce(config: ConnectionConfig, terms: Terms, generation: Generati
   return message;
 }
 
-/** What charon cannot change without taking the connection for another one. */
+/** The part of a connection that charon cannot change without taking the connection for another one. */
 function ikePart({ children: _children, ...ike }: ViciMessage): ViciMessage {
   return ike;
 }
 
-/** As far as charon tells: it does not list proposals. */
+/** Whether a listed connection has the same IKE part, as far as charon tells: it does not list proposals. */
 function sameIke(listed: LoadedConnection, config: ConnectionConfig): boolean {
   return (
     isDeepStrictEqual(listed.local_addrs, config.localAddrs) &&

@@ -1,4 +1,4 @@
-/** Algorithms offered, best first, in swanctl's notation. */
+/** The algorithms that a profile offers, best first, in the notation of swanctl.conf(5). */
 export interface Proposals {
   readonly ike: readonly string[];
   readonly esp: readonly string[];
@@ -7,7 +7,8 @@ export interface Proposals {
 export type Profile = 'modern' | 'starlingx' | 'fips' | 'pq';
 
 /**
- * - `modern`: AEAD only; rekeyed CHILD_SAs get keys of their own (RFC 7296 2.17); sequence numbers of 64 bits (RFC 4303 2.2.1), which do not run out.
+ * - `modern`: AEAD only. Rekeyed CHILD_SAs get keys of their own (RFC 7296 2.17). Sequence numbers have 64
+ *   bits (RFC 4303 2.2.1) and do not run out.
  * - `starlingx`: what StarlingX configures, for nodes that still run it.
  * - `fips`: approved algorithms only, no x25519.
  * - `pq`: `modern` with ML-KEM-768 as an additional key exchange (RFC 9370), where charon has it.

@@ -6,12 +6,16 @@ import { findLeftovers, type Leftovers } from './leftovers.ts';
 import type { Memory } from './load.ts';
 import { connectionNames, listSas, listTraps } from './query.ts';
 
-/** charon starts the deletion and goes on retransmitting it by itself; nobody waits for a peer that may be away. */
+/**
+ * charon answers as soon as it has begun the deletion, and retransmits it by itself: nobody waits for a peer
+ * that may be away.
+ */
 const AT_ONCE = { timeout: '-1' };
 
 /**
- * Unloads connections of ours that are not desired, then ends what still runs for them: IKE_SAs, CHILD_SAs, traps. Somebody may have
- * installed or uninstalled a trap, and one is missing when the node had no address as the connection was loaded; so they are compared each time.
+ * Unloads connections of ours that are not desired, then ends what still runs for them: IKE_SAs, CHILD_SAs,
+ * traps. Traps are compared on every call: somebody may have installed or uninstalled one, and charon
+ * installs none if the node has no address at the time a connection is loaded.
  *
  * @throws ViciError if charon is away, or refuses a trap
  */
@@ -50,7 +54,7 @@ export async function prune(
   return leftovers;
 }
 
-/** What is gone already need not be removed. */
+/** Sends a command and ignores that charon refuses it: what is gone already need not be removed. */
 export async function tolerant(session: ViciSession, command: string, message: ViciMessage): Promise<void> {
   try {
     await session.request(command, message);

@@ -9,7 +9,7 @@ import {
   type TrapPolicy,
 } from './replies.ts';
 
-/** Every IKE_SA with its CHILD_SAs, other connections' too. */
+/** Every IKE_SA with its CHILD_SAs, those of others' connections too; or those of one connection. */
 export async function listSas(session: ViciSession, connection?: string): Promise<IkeSa[]> {
   const filter = connection === undefined ? {} : { ike: connection };
   return parseIkeSas(await session.stream('list-sas', 'list-sa', filter));
@@ -24,7 +24,9 @@ export async function connectionNames(session: ViciSession): Promise<string[]> {
   return parseConnectionNames(await session.request('get-conns'));
 }
 
-/** The trap entries that charon answers acquires for, with or without a policy in the kernel. */
+/**
+ * The traps of charon, which answer the kernel's acquires whether charon put a policy into the kernel or not.
+ */
 export async function listTraps(session: ViciSession): Promise<TrapPolicy[]> {
   return parsePolicies(await session.stream('list-policies', 'list-policy', { trap: 'yes' }));
 }

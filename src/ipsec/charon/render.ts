@@ -3,36 +3,44 @@ import type { ViciMessage } from '../vici/message.ts';
 import { PROTOCOL_NUMBERS } from '../xfrm/protocol.ts';
 import { PROFILES, type Profile } from './profile.ts';
 
-/** Seconds without an IKE message before a peer is asked for a sign of life (RFC 7296 2.4). */
+/** Time without an IKE message after which charon asks a peer for a sign of life (RFC 7296 2.4). */
 const DPD_DELAY = '10s';
-/** Seconds. charon takes a connection with another one for another connection, and brings up an IKE_SA beside the one that is there. */
+/**
+ * `rekey_time` of IKE_SAs in seconds, for each generation. A connection with another value is another
+ * connection to charon, which then brings up a new IKE_SA beside the one that is there.
+ */
 export const IKE_REKEY_S = [14_400, 14_401] as const;
 /**
- * Agents replace CHILD_SAs before that (`LONGEST_LIFETIME`), without losing what is on its way. charon's own rekeying is for a node whose agent
- * is away; it begins up to a tenth sooner (swanctl.conf(5), rand_time).
+ * Agents replace CHILD_SAs before this time (`LONGEST_LIFETIME`), without losing packets in flight. charon's
+ * own rekeying is for a node whose agent is away; it begins up to a tenth sooner (swanctl.conf(5),
+ * rand_time).
  */
 const CHILD_REKEY = '2h';
-/** An SA with sequence numbers of 32 bits falls silent at 2^32 packets (RFC 4303 3.3.3). */
+/** An SA with sequence numbers of 32 bits can send no packet after the first 2^32 (RFC 4303 3.3.3). */
 const CHILD_REKEY_PACKETS = 3_000_000_000;
 const CHILD_LIFE_PACKETS = 4_200_000_000;
 
 /**
- * Packets (RFC 4303 3.4.3). Those that waited for their SA leave in one burst, up to 100 for each policy, and what is sent after them can be
- * faster: charon's default of 32 would drop the others as replays.
+ * Replay window in packets (RFC 4303 3.4.3). Packets that waited for their SA leave in one burst, up to 100
+ * for each policy, and packets that are sent after them can overtake them. With charon's default of 32 the
+ * peer would drop those that come late as replays.
  */
 const REPLAY_WINDOW = 1_024;
 
 /** What all connections of a node have in common. */
 export interface Terms {
   readonly profile: Profile;
-  /** The node's certificate, PEM. Named by each connection, so that with another one charon takes the connection for another. */
+  /**
+   * The node's certificate, PEM. Each connection names it, so a connection with another certificate is
+   * another connection to charon.
+   */
   readonly certificate?: string;
 }
 
-/** Counts up to replace what runs: 0 or 1, in turn. */
+/** Changes between 0 and 1 to make charon replace a connection, and with it the IKE_SAs that run. */
 export type Generation = 0 | 1;
 
-/** What is asked of charon for a connection, without its name: the message that `load-conn` takes (swanctl.conf(5)). */
+/** The message that `load-conn` takes for a connection, without the connection's name (swanctl.conf(5)). */
 export function renderConnection(
   config: ConnectionConfig,
   terms: Terms,
@@ -48,10 +56,12 @@ export function renderConnection(
 }
 
 /**
- * The part that a running IKE_SA keeps for its life: charon replaces the whole connection if it changes.
+ * The part of a connection that a running IKE_SA keeps for its life. If it changes, charon replaces the whole
+ * connection.
  *
- * `unique = never`: neither sends nor heeds INITIAL_CONTACT (RFC 7296 2.4). When both nodes initiate at once, each would otherwise
- * drop the IKE_SA that the other one has just begun to send through. What a peer has lost, its boot ID, its agent or DPD tells.
+ * `unique = never`: charon neither sends nor heeds INITIAL_CONTACT (RFC 7296 2.4). When both nodes initiate
+ * at once, each would otherwise drop the IKE_SA that the other one has just begun to send through. What a
+ * peer has lost is found out by its boot ID, its agent or DPD.
  */
 export function renderIke(
   config: ConnectionConfig,
@@ -83,7 +93,8 @@ function renderChild(config: ConnectionConfig, child: ChildConfig, profile: Prof
     mode: 'tunnel',
     policies: 'no',
     reqid: String(child.reqid),
-    // No close_action and no dpd_action: the trap stays anyway, and an SA of a former configuration would put that one's back in its place.
+    // No close_action and no dpd_action: the trap stays anyway, and an SA of a former configuration would
+    // bring back the trap of that configuration.
     start_action: 'trap',
     esp_proposals: PROFILES[profile].esp,
     replay_window: String(REPLAY_WINDOW),
@@ -96,7 +107,10 @@ function renderChild(config: ConnectionConfig, child: ChildConfig, profile: Prof
   };
 }
 
-/** charon looks names of protocols up in /etc/protocols, which a container need not have. */
+/**
+ * Replaces the name of a protocol by its number: charon looks names up in /etc/protocols, which a container
+ * need not have.
+ */
 function numeric(selector: string): string {
   return selector.replace(
     /\[(tcp|udp|sctp)\b/,
@@ -105,9 +119,10 @@ function numeric(selector: string): string {
 }
 
 /**
- * Names a pair of children: `<proto>_<entry>_egress` on one node and `<proto>_<entry>_ingress` on its peer have the same label, no
- * other two have. The responder then takes the child that the initiator means; left to compare traffic selectors, it can take
- * another one, since charon adds up every overlap and lets the sum decide.
+ * The label of a pair of children. `<proto>_<entry>_egress` on one node and `<proto>_<entry>_ingress` on its
+ * peer have the same label, and no other child has it. It makes the responder take the child that the
+ * initiator means. Without labels charon compares traffic selectors, adds up every overlap and lets the sum
+ * decide, which can be another child. Undefined for a wide child.
  */
 export function pairLabel(config: ConnectionConfig, child: string): string | undefined {
   const [, pair, side] = /^(.+)_(egress|ingress)$/.exec(child) ?? [];

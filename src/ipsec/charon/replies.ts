@@ -49,7 +49,7 @@ const childSaSchema = z
     bytesOut: sa['bytes-out'],
     packetsIn: sa['packets-in'],
     packetsOut: sa['packets-out'],
-    /** Seconds since installed, seconds until rekeyed. */
+    /** Seconds since the CHILD_SA was installed, and seconds until charon rekeys it. */
     installedFor: sa['install-time'],
     rekeyIn: sa['rekey-time'],
     localTs: sa['local-ts'],
@@ -81,9 +81,9 @@ const ikeSaSchema = z
     localId: sa['local-id'],
     remoteId: sa['remote-id'],
     initiator: sa.initiator,
-    /** Seconds; missing while it is being negotiated. */
+    /** Seconds since the IKE_SA was established; missing while it is being negotiated. */
     establishedFor: sa.established,
-    /** A CHILD_SA is being negotiated from this end, or will be. */
+    /** This node is negotiating a CHILD_SA, or has one to negotiate next. */
     negotiating: [...sa['tasks-queued'], ...sa['tasks-active']].includes('CHILD_CREATE'),
     children: Object.values(sa['child-sas']),
   }));
@@ -121,11 +121,11 @@ export type CharonStats = z.infer<typeof statsSchema>;
 export const parseIkeSas = (events: readonly ViciMessage[]): IkeSa[] =>
   named('list-sa', events, ikeSaSchema).map(([connection, sa]) => ({ ...sa, connection }));
 
-/** `list-conn`. */
+/** Parses events `list-conn`. */
 export const parseConnections = (events: readonly ViciMessage[]): LoadedConnection[] =>
   named('list-conn', events, connectionSchema).map(([name, loaded]) => ({ ...loaded, name }));
 
-/** `list-policy`. */
+/** Parses events `list-policy`. */
 export const parsePolicies = (events: readonly ViciMessage[]): TrapPolicy[] =>
   named('list-policy', events, policySchema).map(([, policy]) => policy);
 
@@ -135,7 +135,7 @@ export const parseConnectionNames = (reply: ViciMessage): string[] =>
   parse('get-conns', reply, z.object({ conns: strings })).conns;
 export const parseKeyIds = (reply: ViciMessage): string[] =>
   parse('get-keys', reply, z.object({ keys: strings })).keys;
-/** `get-algorithms`; the section is `dh` before charon 6.0. */
+/** Parses the reply to `get-algorithms`. The section is called `dh` before charon 6.0, and `ke` since. */
 export function parseKeyExchanges(reply: ViciMessage): string[] {
   const section = z.record(z.string(), z.string()).default({});
   const { dh, ke } = parse('get-algorithms', reply, z.object({ dh: section, ke: section }));
@@ -144,7 +144,7 @@ export function parseKeyExchanges(reply: ViciMessage): string[] {
 export const parseKeyId = (reply: ViciMessage): string =>
   parse('load-key', reply, z.object({ id: z.string() })).id;
 
-/** `ike-updown` and `child-updown`: `up` is missing when it goes down. */
+/** Parses `ike-updown` and `child-updown`. The event has no `up` when an SA goes down. */
 export function parseUpdown(event: string, message: ViciMessage): { up: boolean; sa: IkeSa } {
   const { up, ...rest } = message;
   const [sa] = named(event, [rest], ikeSaSchema).map(([connection, one]) => ({ ...one, connection }));
@@ -154,7 +154,7 @@ export function parseUpdown(event: string, message: ViciMessage): { up: boolean;
   return { up: up === 'yes', sa };
 }
 
-/** `ike-rekey`: the connection, and the IKE_SA that took the place of the one before. */
+/** Parses `ike-rekey`: the connection, and whether this node is the initiator of the new IKE_SA. */
 export function parseIkeRekey(message: ViciMessage): { connection: string; initiator: boolean } {
   const rekeys = Object.entries(
     parse('ike-rekey', message, z.record(z.string(), z.looseObject({ new: ikeSaSchema }))),
@@ -166,7 +166,7 @@ export function parseIkeRekey(message: ViciMessage): { connection: string; initi
   return { connection, initiator: sa.new.initiator };
 }
 
-/** `child-rekey`: reqids and outgoing SPIs of the CHILD_SAs that are no more. */
+/** Parses `child-rekey`: reqids and outgoing SPIs of the former CHILD_SAs, which are gone. */
 export function parseChildRekey(message: ViciMessage): { reqid: number; spiOut: number | undefined }[] {
   const rekeyed = z.looseObject({
     'child-sas': z.record(z.string(), z.looseObject({ old: childSaSchema })).default({}),
@@ -176,7 +176,10 @@ export function parseChildRekey(message: ViciMessage): { reqid: number; spiOut: 
   );
 }
 
-/** Messages whose only sections are named by what they describe. */
+/**
+ * Parses messages that have one section for each thing that they describe, under its name. Returns names and
+ * contents.
+ */
 function named<S extends z.ZodType>(
   what: string,
   events: readonly ViciMessage[],

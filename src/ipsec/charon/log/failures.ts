@@ -12,7 +12,7 @@ const logSchema = z.object({ 'ikesa-name': z.string().catch(''), msg: z.string()
 
 export const NO_ANSWER = 'the peer does not answer: is UDP 500 and 4500 open?';
 
-/** What charon logs of a failure, and what an operator has to know. */
+/** Log lines of charon that tell of a failure, and what an operator has to know of it. */
 const REASONS: readonly (readonly [RegExp, string])[] = [
   [/giving up after \d+ retransmits|^retransmit (?:[5-9]|\d\d+) of request/, NO_ANSWER],
   [
@@ -46,10 +46,10 @@ const REASONS: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** charon logs hundreds of lines a second on a large node: most are turned away by this alone. */
+/** One test that turns away most lines: charon logs hundreds of lines a second on a large node. */
 const ANY = new RegExp(REASONS.map(([pattern]) => pattern.source).join('|'));
 
-/** The failure that an event `log` of VICI tells of, if it is one. */
+/** The failure that an event `log` of VICI tells of, or undefined. */
 export function failureIn(message: ViciMessage): Failure | undefined {
   if (typeof message.msg !== 'string' || !ANY.test(message.msg)) {
     return undefined;

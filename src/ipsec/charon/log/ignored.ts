@@ -3,17 +3,19 @@ import type { ViciMessage } from '../../vici/message.ts';
 import type { ChildSa, IkeSa } from '../replies.ts';
 
 /**
- * charon ignores the kernel's acquires for a trap while an attempt for it is pending, and never takes one for ended whose CHILD_SA has a label (the
- * acquire had none; `complete` of trap_manager.c, 5.9.8), or that it dropped for a CHILD_SA that was there already. Once that one goes, only the
- * end of the IKE_SA would have anything negotiated again.
+ * charon ignores the kernel's acquires for a trap while an attempt for that trap is pending. In two cases it
+ * never takes an attempt for ended: if the CHILD_SA has a label (the acquire had none; `complete` of
+ * trap_manager.c, 5.9.8), and if it dropped the attempt because the CHILD_SA was there already. Once that
+ * CHILD_SA goes, nothing but the end of the IKE_SA would make charon negotiate again (docs/design.md,
+ * Orphans, ghosts and traps).
  */
 const IGNORED = /^ignoring acquire for reqid (\d+), connection attempt pending/;
 const DUPLICATE = /^not establishing CHILD_SA (\S+)\{\d+\} due to existing duplicate/;
 
-/** A trap whose acquire charon has not answered, by its reqid or by its names. */
+/** A trap whose acquire charon has not answered: its reqid, or the names of its connection and child. */
 export type Ignored = { readonly reqid: number } | { readonly connection: string; readonly child: string };
 
-/** What an event `log` of VICI tells of an acquire that came to nothing. */
+/** The trap that an event `log` of VICI tells of, if the event says that an acquire came to nothing. */
 export function ignoredIn({ msg, 'ikesa-name': connection }: ViciMessage): Ignored | undefined {
   if (typeof msg !== 'string') {
     return undefined;
@@ -30,12 +32,13 @@ export function ignoredIn({ msg, 'ikesa-name': connection }: ViciMessage): Ignor
 
 const LEAVING = new Set(['DELETING', 'DELETED', 'DESTROYING', 'REKEYED']);
 
-/** Not one on its way out. */
+/** Whether a CHILD_SA is not on its way out. */
 export const isStanding = ({ state }: Pick<ChildSa, 'state'>): boolean => !LEAVING.has(state);
 
 /**
- * What an acquire finds: an SA that charon takes for `up`, an attempt that is `pending` or will be made for the next acquire, or neither: it is
- * `stuck`. `sas`: all of the connection.
+ * What becomes of an acquire for a trap. `up`: charon has an SA for it. `pending`: an attempt is under way,
+ * or the next acquire will start one. `stuck`: neither, so nothing would be negotiated. `sas` has all IKE_SAs
+ * of the connection.
  */
 export function stateOfTrap(sas: readonly IkeSa[], reqid: number): 'up' | 'pending' | 'stuck' {
   const children = sas.flatMap((sa) => sa.children);

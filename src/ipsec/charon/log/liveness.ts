@@ -3,20 +3,26 @@ import { CONNECTION_PREFIX } from '../../plan/connections.ts';
 import type { ViciMessage } from '../../vici/message.ts';
 import type { IkeSa } from '../replies.ts';
 
-/** How long requests go unanswered before anything is concluded; milliseconds. A responder keeps what is half open for 15 s. */
+/**
+ * How long a request must go unanswered before its IKE_SA can count as dead; milliseconds. A responder keeps
+ * a half-open IKE_SA for 15 s.
+ */
 export const UNANSWERED_MS = 9_000;
-/** How long an IKE_SA is kept that nothing at all comes through: longer than spanning tree holds back a port. */
+/**
+ * How long an IKE_SA is kept through which nothing at all comes in; milliseconds. It is longer than spanning
+ * tree blocks a port.
+ */
 export const SILENT_MS = 60_000;
-/** The same, once its peer has answered through another one: charon sends a request again every 4 s. */
+/** As SILENT_MS, once the peer has answered through another IKE_SA. charon repeats a request every 4 s. */
 export const ELSEWHERE_MS = 6_000;
 
 const REPEATED = /^retransmit \d+ of request/;
 const ANSWERED = /^parsed \w+ response/;
-/** Only the peer can have sent it. */
+/** Responses that nobody but the peer can have sent. */
 const ANSWERED_BY_PEER = /^parsed (?:INFORMATIONAL|CREATE_CHILD_SA) response/;
 const ALIVE: ReadonlySet<string> = new Set(['ESTABLISHED', 'REKEYING']);
 
-/** Connections that are not ours are none of ours to give up. */
+/** Accepts lines of our connections alone: an IKE_SA of another connection is never given up here. */
 const logSchema = z.object({
   'ikesa-uniqueid': z.coerce.number(),
   'ikesa-name': z.string().startsWith(CONNECTION_PREFIX),
@@ -25,33 +31,40 @@ const logSchema = z.object({
 interface Unanswered {
   readonly connection: string;
   readonly since: number;
-  /** What had come in through its CHILD_SAs at the last look, and the first look that saw this. */
+  /**
+   * How many packets had come in through the CHILD_SAs at the last look, and when a look first saw that
+   * number.
+   */
   heard?: { readonly packets: number; readonly at: number };
-  /** When the peer first answered through another IKE_SA since. */
+  /** When the peer first answered through another IKE_SA while this one was unanswered. */
   elsewhere?: number;
 }
 
 export interface Dead {
   readonly uniqueId: number;
   readonly connection: string;
-  /** The peer answers through another IKE_SA: it has lost this one. */
+  /** The peer answers through another IKE_SA, so it has lost this one. */
   readonly elsewhere: boolean;
 }
 
 /**
- * IKE_SAs whose peer does not answer. charon asks for a sign of life whatever comes by ESP: the last use of a policy is what it would go by
- * (before Linux 6.2), and the policies are not its own. ESP is a sign of life like any other (RFC 7296 2.4), so charon is told to be patient, and
- * whom to give up is decided here.
+ * Finds IKE_SAs whose peer is dead. ESP is a sign of life like any other (RFC 7296 2.4), but charon asks for
+ * a sign of life whatever comes in by ESP: before Linux 6.2 it would go by the last use of a policy, and our
+ * policies are not its own. charon is therefore configured to wait long, and the IKE_SAs to give up are
+ * chosen here.
  */
 export interface Liveness {
-  /** Takes a line that charon logs; milliseconds of any clock. The connection of an IKE_SA whose peer did not answer, or does again. */
+  /**
+   * Takes a line that charon logs; `now` is milliseconds of any clock. Returns the connection if the line
+   * says that a peer did not answer, or that it answers again.
+   */
   note(
     message: ViciMessage,
     now: number,
   ): { readonly connection: string; readonly answered: boolean } | undefined;
-  /** Connections to look at. */
+  /** Names of connections with an unanswered request. */
   doubtful(): ReadonlySet<string>;
-  /** Takes all IKE_SAs of these connections. Those to give up; they are not told again. */
+  /** Takes all IKE_SAs of these connections and returns those to give up. Each is returned once. */
   judge(sas: readonly IkeSa[], connections: ReadonlySet<string>, now: number): Dead[];
 }
 
@@ -101,7 +114,7 @@ export function createLiveness(): Liveness {
   };
 }
 
-/** How long nothing has come in through the CHILD_SAs; milliseconds. */
+/** How long nothing has come in through the CHILD_SAs of an IKE_SA; milliseconds. Notes what has come in. */
 function listen(one: Unanswered, { children }: IkeSa, now: number): number {
   const packets = children.reduce((sum, { packetsIn }) => sum + packetsIn, 0);
   if (one.heard?.packets !== packets) {

@@ -2,17 +2,20 @@ import { isOurReqid } from '../../plan/ours.ts';
 import type { IkeSa } from '../replies.ts';
 import type { KernelSa } from './orphans.ts';
 
-/** A CHILD_SA of ours that charon has and the kernel has lost: somebody flushed it. Its peer would go on sending into nothing. */
+/**
+ * A ghost: a CHILD_SA of ours that charon has and the kernel has lost, because somebody flushed it. Its peer
+ * would go on sending into nothing.
+ */
 export interface Ghost {
   readonly connection: string;
   readonly child: string;
   readonly uniqueId: number;
 }
 
-/** Younger ones may not be in the kernel's list yet. Seconds. */
+/** Age from which a CHILD_SA can be a ghost; seconds. The kernel's list may not have a younger one yet. */
 export const GHOST_MIN_AGE_S = 5;
 
-/** List charon's SAs first, then the kernel's. */
+/** Finds ghosts. List charon's SAs first and the kernel's second. */
 export function findGhosts(sas: readonly IkeSa[], kernel: readonly KernelSa[]): Ghost[] {
   const present = new Set(kernel.map(({ dst, spi }) => `${dst} ${spi}`));
   return sas.flatMap((sa) =>

@@ -7,13 +7,14 @@ export interface KernelSa {
   readonly dst: string;
   readonly spi: number;
   readonly reqid: number;
-  /** Empty while it is being negotiated. */
+  /** Empty for a larval SA, which is still being negotiated. */
   readonly algorithms: readonly unknown[];
 }
 
 /**
- * SAs of ours that the kernel holds and charon does not know: it was killed, and they would never be rekeyed. List the kernel's
- * first, then charon's: what comes up in between is then no orphan.
+ * Finds orphans: SAs of ours that the kernel has and charon does not know, because an earlier charon was
+ * killed. Nobody would ever rekey them. List the kernel's SAs first and charon's second, so that an SA that
+ * comes up in between is no orphan.
  */
 export function findOrphans<T extends KernelSa>(kernel: readonly T[], sas: readonly IkeSa[]): T[] {
   const charons = new Set(

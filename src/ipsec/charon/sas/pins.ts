@@ -2,12 +2,14 @@ import { isOurReqid } from '../../plan/ours.ts';
 import type { XfrmPolicy } from '../../plan/types.ts';
 import type { IkeSa } from '../replies.ts';
 
-/** SPI of the SA to send through, by reqid. */
+/** For each reqid, the SPI of the SA that `out` policies with this reqid are pinned to. */
 export type Pins = ReadonlyMap<number, number>;
 
 /**
- * What to go on sending through while a peer replaces the CHILD_SAs of a connection: the newest of each. A responder has a CHILD_SA before its
- * initiator has (RFC 7296 2.3), and the kernel takes the newest: what it sent in between would be lost.
+ * The pins for the time in which a peer replaces the CHILD_SAs of a connection: the newest CHILD_SA of each
+ * reqid (docs/design.md, Replacing SAs). A responder has a new CHILD_SA before its initiator has (RFC 7296
+ * 2.3), and the kernel sends through the newest: without a pin, packets that it sends in between would be
+ * lost.
  */
 export function pinsFor(connection: string, sas: readonly IkeSa[]): Map<number, number> {
   const pins = new Map<number, number>();
@@ -29,19 +31,22 @@ export function pinsFor(connection: string, sas: readonly IkeSa[]): Map<number, 
   return pins;
 }
 
-/** Whether a peer's new IKE_SA announces children that replace others: it has none itself (RFC 6023). One that booted brings its first child along. */
+/**
+ * Whether a peer's new IKE_SA announces CHILD_SAs that will replace others. Such an IKE_SA has no child
+ * itself (RFC 6023); the IKE_SA of a peer that booted brings its first child along.
+ */
 export function isAnnouncement(newcomer: number, sas: readonly IkeSa[]): boolean {
   const sa = sas.find(({ uniqueId }) => uniqueId === newcomer);
   return sa !== undefined && !sa.initiator && sa.children.length === 0;
 }
 
-/** The policy with what it sends through. */
+/** The policy, pinned to its SA if there is a pin for it. */
 export function pin(policy: XfrmPolicy, pins: Pins): XfrmPolicy {
   const spi = policy.dir === 'out' ? pins.get(policy.template.reqid) : undefined;
   return spi === undefined ? policy : { ...policy, template: { ...policy.template, spi } };
 }
 
-/** The reqids that are held to another SA, or to none any more. */
+/** Reqids whose pin differs between the two, or is in one of them alone. */
 export function repinned(a: Pins, b: Pins): ReadonlySet<number> {
   return new Set([...a.keys(), ...b.keys()].filter((reqid) => a.get(reqid) !== b.get(reqid)));
 }

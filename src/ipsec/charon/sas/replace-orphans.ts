@@ -6,20 +6,26 @@ import { findOrphans, type KernelSa } from './orphans.ts';
 export interface OrphanEffects {
   listKernel(): Promise<readonly KernelSa[]>;
   listSas(): Promise<readonly IkeSa[]>;
-  /** Has the peer's agent send through the orphans until both ends have what replaces them. @throws ViciError if the peer does not answer */
+  /**
+   * Makes the peer's agent send through the orphans until both ends have the SAs that replace them. @throws
+   * ViciError if the peer does not answer
+   */
   announce(connection: string): Promise<void>;
   /** @throws ViciError if the CHILD_SA does not come up */
   initiate(connection: string, child: string): Promise<void>;
-  /** Waits until the peer sends through what is new, and what it has sent through an orphan has come in. */
+  /**
+   * Waits until the peer sends through the new SAs, and packets that it sent through an orphan have arrived.
+   */
   drain(): Promise<void>;
-  /** An SA that is gone is not an error. */
+  /** Deletes an SA from the kernel; an SA that is gone is not an error. */
   deleteKernel(sa: KernelSa): Promise<void>;
 }
 
 /**
- * Brings up a new CHILD_SA for every child that has orphans, then removes the orphans. The kernel sends through the newer SA as
- * soon as it is there. An orphan whose child cannot be brought up is removed as well: its peer has lost or is about to lose the
- * other end, and the kernel's next acquire starts afresh. Resolves to the number of orphans.
+ * Brings up a new CHILD_SA for every child that has orphans, then removes the orphans. The kernel sends
+ * through the newer SA as soon as it is there. An orphan whose child cannot be brought up is removed as well:
+ * its peer has lost the other end or is about to lose it, and after the removal the kernel's next acquire
+ * starts afresh. Resolves to the number of orphans.
  */
 export async function replaceOrphans(
   connections: readonly ConnectionConfig[],
