@@ -1,4 +1,5 @@
-import type { NodeReport, Publisher } from '../../src/agent/report/publish.ts';
+import type { NodeReport } from '../../src/agent/report/node-report.ts';
+import type { Publisher } from '../../src/agent/report/publish.ts';
 import type { RunFlags } from './flags.ts';
 
 /** An agent that has reported nothing for this long hangs. */

@@ -2,7 +2,7 @@ import type { Snapshot } from '../cluster/objects.ts';
 import type { Phase } from '../ipsec/plan/types.ts';
 import type { NodeCache } from '../rundir/schema.ts';
 import type { BootIds } from './loop/rebooted.ts';
-import type { PolicyRef } from './report/publish.ts';
+import type { PolicyRef } from './report/node-report.ts';
 
 /** What the agent's tasks share. An error is empty if there is none. */
 export interface AgentState {

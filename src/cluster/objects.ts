@@ -1,4 +1,6 @@
 import * as z from 'zod';
+import { POLICY_PHASES } from './contract/phases.ts';
+import { IPSEC_POLICY } from './contract/resources.ts';
 
 /**
  * The parts of Kubernetes objects that Trapline reads, for every source alike. Unknown keys are dropped:
@@ -104,14 +106,14 @@ export const podSchema = z.object({
 
 /** starlingx.io/v1, cluster-scoped. The items are checked one by one by the model, so that one bad item spoils nothing else. */
 export const ipsecPolicySchema = z.object({
-  apiVersion: z.literal('starlingx.io/v1'),
-  kind: z.literal('IPsecPolicy'),
+  apiVersion: z.literal(IPSEC_POLICY.apiVersion),
+  kind: z.literal(IPSEC_POLICY.kind),
   metadata: meta,
   spec: z.object({ policies: z.array(z.unknown()).optional() }).optional(),
   status: z
     .object({
       observedGeneration: z.number().optional(),
-      phase: z.enum(['Accepting', 'Sending', 'Required']).optional().catch(undefined),
+      phase: z.enum(POLICY_PHASES).optional().catch(undefined),
     })
     .optional()
     .catch(undefined),

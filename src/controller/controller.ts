@@ -1,3 +1,5 @@
+import { type IPsecNode, ipsecNodeSchema } from '../cluster/contract/node-status.ts';
+import { IPSEC_NODES_PATH } from '../cluster/contract/resources.ts';
 import type { Snapshot } from '../cluster/objects.ts';
 import { kubernetesSource } from '../cluster/sources/kubernetes/source.ts';
 import { createReflector } from '../kube/reflector.ts';
@@ -6,7 +8,6 @@ import type { EnablingState } from './enabling.ts';
 import { type Announced, announceFailures } from './failures.ts';
 import { type KeysOptions, keepKeys } from './keys/keys.ts';
 import { createLease, RENEW_DEADLINE_MS, RENEW_MS } from './lease.ts';
-import { type IPsecNode, ipsecNodeSchema } from './report.ts';
 import { recall, recallEnabling, type StatusOptions, update, type Written } from './write-status.ts';
 
 export interface ControllerOptions extends StatusOptions {
@@ -63,7 +64,7 @@ async function lead(options: ControllerOptions, signal: AbortSignal): Promise<vo
   const wake = createWake();
   const nodes = createReflector({
     client,
-    path: '/apis/trapline.io/v1alpha1/ipsecnodes',
+    path: IPSEC_NODES_PATH,
     parse: (raw): IPsecNode | string => {
       const parsed = ipsecNodeSchema.safeParse(raw);
       return parsed.success ? parsed.data : parsed.error.message;

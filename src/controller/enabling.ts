@@ -1,24 +1,23 @@
-import type { PHASES } from '../agent/enabling/enabling.ts';
-import type { Phase } from '../ipsec/plan/types.ts';
+import { hasReached, type PolicyPhase, phaseAfter, type Reached } from '../cluster/contract/phases.ts';
 
-/** How far a generation of a policy is, and since when (milliseconds since the epoch). */
+/** How far the controller is with a generation of a policy, and since when (milliseconds since the epoch). */
 export interface EnablingState {
   readonly uid: string;
   readonly generation: number;
-  readonly phase: keyof typeof PHASES;
+  readonly phase: PolicyPhase;
   readonly since: number;
 }
 
-/** What a node says of the generation; undefined while it is silent or says nothing of it. */
+/** What a node that reports says of the generation; `none` if it says nothing of it. */
 export interface NodePhase {
   readonly node: string;
-  readonly phase: Phase | undefined;
+  readonly reached: Reached;
 }
 
-const ORDER = ['Accepting', 'Sending', 'Required'] as const;
-const RANK: Readonly<Record<Phase, number>> = { accept: 0, send: 1, require: 2 };
-
-/** The next phase: a step when every node has taken the one before, or when that has lasted `limitMs`. Never back. */
+/**
+ * The phase after this moment: the next one when every node has reached the present one, or when that one has lasted
+ * for `limitMs`. A phase never goes back; another generation begins with the first.
+ */
 export function nextPhase(
   before: EnablingState | undefined,
   { uid, generation }: { readonly uid: string; readonly generation: number },
@@ -28,9 +27,8 @@ export function nextPhase(
   if (before === undefined || before.uid !== uid || before.generation !== generation) {
     return { uid, generation, phase: 'Accepting', since: now };
   }
-  const rank = ORDER.indexOf(before.phase);
-  const all = nodes.length > 0 && nodes.every(({ phase }) => phase !== undefined && RANK[phase] >= rank);
-  const next = ORDER[rank + 1];
+  const all = nodes.length > 0 && nodes.every(({ reached }) => hasReached(reached, before.phase));
+  const next = phaseAfter(before.phase);
   return next !== undefined && (all || now - before.since >= limitMs)
     ? { ...before, phase: next, since: now }
     : before;

@@ -1,5 +1,6 @@
+import type { IPsecNode } from '../cluster/contract/node-status.ts';
+import { IPSEC_NODE } from '../cluster/contract/resources.ts';
 import { type EventOptions, writeEvent } from './events.ts';
-import type { IPsecNode } from './report.ts';
 
 /** `<peer>: <reason>` of the failures that were announced, by node. */
 export type Announced = Map<string, ReadonlySet<string>>;
@@ -12,7 +13,7 @@ export async function announceFailures(
 ): Promise<void> {
   for (const { metadata, status } of nodes) {
     const { name, uid } = metadata;
-    const regarding = { apiVersion: 'trapline.io/v1alpha1', kind: 'IPsecNode', name, uid };
+    const regarding = { ...IPSEC_NODE, name, uid };
     const before = announced.get(name) ?? new Set();
     const now = new Set((status?.failures ?? []).map(({ peer, reason }) => `${peer}: ${reason}`));
     announced.set(name, now);

@@ -1,42 +1,8 @@
-import * as z from 'zod';
-import { NODE_HEARTBEAT_MS } from '../agent/report/publish.ts';
+import { isSilent } from '../cluster/contract/heartbeat.ts';
+import type { IPsecNode } from '../cluster/contract/node-status.ts';
+import { hasReached } from '../cluster/contract/phases.ts';
 import type { IPsecPolicy } from '../cluster/objects.ts';
 import type { NodePhase } from './enabling.ts';
-
-/** What an agent says of its node, as far as the controller needs it. */
-export const ipsecNodeSchema = z.object({
-  metadata: z.object({ name: z.string(), uid: z.string().catch('') }),
-  status: z
-    .object({
-      observedPolicies: z
-        .array(
-          z.object({
-            name: z.string(),
-            uid: z.string(),
-            generation: z.number(),
-            phase: z.enum(['accept', 'send', 'require']).optional().catch(undefined),
-          }),
-        )
-        .catch([]),
-      lastHeartbeat: z.string().catch(''),
-      certificate: z
-        .object({
-          notBefore: z.string().catch(''),
-          notAfter: z.string().catch(''),
-          root: z.string().catch(''),
-          trusted: z.array(z.string()).catch([]),
-        })
-        .optional()
-        .catch(undefined),
-      failures: z.array(z.object({ peer: z.string(), reason: z.string() })).catch([]),
-      conditions: z
-        .array(z.object({ type: z.string(), status: z.string(), message: z.string().catch('') }))
-        .catch([]),
-    })
-    .optional(),
-});
-
-export type IPsecNode = z.infer<typeof ipsecNodeSchema>;
 
 export interface Moment {
   readonly policy: IPsecPolicy;
@@ -56,12 +22,8 @@ export function phasesOf(
       return [];
     }
     const seen = status.observedPolicies.find((each) => each.name === name && each.uid === uid);
-    return [{ node, phase: seen === undefined || seen.generation < generation ? undefined : seen.phase }];
+    return [{ node, reached: seen === undefined || seen.generation < generation ? 'none' : seen.reached }];
   });
-}
-
-function isSilent(lastHeartbeat: string, now: number): boolean {
-  return !(now - Date.parse(lastHeartbeat) <= 3 * NODE_HEARTBEAT_MS);
 }
 
 /** Empty if the node enforces the policy as it is now. */
@@ -80,7 +42,7 @@ export function notEnforcing(node: string, report: IPsecNode | undefined, { poli
       `${node}: enforces ${seen === undefined ? 'nothing of it yet' : `generation ${seen.generation}`}`,
     ];
   }
-  if (seen.phase !== 'require') {
+  if (!hasReached(seen.reached, 'Required')) {
     return [`${node}: does not require ESP yet`];
   }
   const healthy = status.conditions.find(({ type }) => type === 'Healthy');

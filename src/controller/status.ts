@@ -1,16 +1,18 @@
 import * as z from 'zod';
+import type { IPsecNode } from '../cluster/contract/node-status.ts';
+import { POLICY_PHASES } from '../cluster/contract/phases.ts';
 import { parseNodes } from '../cluster/nodes.ts';
 import type { ClusterObjects } from '../cluster/objects.ts';
 import { resolveEntries } from '../cluster/policies/entries.ts';
 import { type PolicyItem, parseItems } from '../cluster/policies/items.ts';
 import { acceptedCondition, type Condition, conditionSchema, enforcedCondition } from './conditions.ts';
 import { type EnablingState, nextPhase } from './enabling.ts';
-import { type IPsecNode, notEnforcing, phasesOf } from './report.ts';
+import { notEnforcing, phasesOf } from './report.ts';
 
 /** `status` of an IPsecPolicy, with its keys in the order in which we write them. */
 export const statusSchema = z.object({
   observedGeneration: z.number(),
-  phase: z.enum(['Accepting', 'Sending', 'Required']),
+  phase: z.enum(POLICY_PHASES),
   services: z.number(),
   pods: z.number(),
   nodes: z.number(),

@@ -1,4 +1,6 @@
 import * as z from 'zod';
+import type { IPsecNode } from '../cluster/contract/node-status.ts';
+import { IPSEC_POLICIES_PATH, IPSEC_POLICY } from '../cluster/contract/resources.ts';
 import type { ClusterObjects, IPsecPolicy } from '../cluster/objects.ts';
 import { APPLY_PATCH, type KubeClient } from '../kube/client.ts';
 import { isNotFound } from '../kube/error.ts';
@@ -6,7 +8,6 @@ import type { Reflector } from '../kube/reflector.ts';
 import type { Condition } from './conditions.ts';
 import type { EnablingState } from './enabling.ts';
 import { type EventOptions, writeEvent } from './events.ts';
-import type { IPsecNode } from './report.ts';
 import { type PolicyStatus, policyStatuses, statusSchema } from './status.ts';
 
 export interface StatusOptions extends EventOptions {
@@ -14,7 +15,6 @@ export interface StatusOptions extends EventOptions {
 }
 
 const MANAGER = 'trapline-controller';
-const POLICIES = '/apis/starlingx.io/v1/ipsecpolicies';
 
 /** What was last written of a policy. */
 export interface Written {
@@ -84,7 +84,7 @@ const policyListSchema = z.object({
 
 /** What an earlier leader wrote. Throws KubeError. */
 export async function recall(client: KubeClient): Promise<Map<string, Written>> {
-  const { items } = policyListSchema.parse(await client.request({ path: POLICIES }));
+  const { items } = policyListSchema.parse(await client.request({ path: IPSEC_POLICIES_PATH }));
   return new Map(
     items.flatMap(({ metadata: { name, uid }, status }) => {
       if (status === undefined) {
@@ -140,12 +140,11 @@ async function write(
   }));
   await client.request({
     method: 'PATCH',
-    path: `${POLICIES}/${name}/status`,
+    path: `${IPSEC_POLICIES_PATH}/${name}/status`,
     query: { fieldManager: MANAGER, force: 'true' },
     contentType: APPLY_PATCH,
     body: {
-      apiVersion: 'starlingx.io/v1',
-      kind: 'IPsecPolicy',
+      ...IPSEC_POLICY,
       metadata: { name },
       status: { ...status, conditions },
     },
@@ -158,7 +157,7 @@ async function announce(
   { type, status, reason, message }: Condition,
 ): Promise<void> {
   await writeEvent(options, {
-    regarding: { apiVersion: 'starlingx.io/v1', kind: 'IPsecPolicy', name, uid },
+    regarding: { ...IPSEC_POLICY, name, uid },
     type: status === 'True' ? 'Normal' : 'Warning',
     reason: `${status === 'True' ? '' : 'Not'}${type}`,
     action: reason,

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { pino } from 'pino';
+import { ipsecNodeSchema } from '../../src/cluster/contract/node-status.ts';
 import { type Announced, announceFailures } from '../../src/controller/failures.ts';
-import { ipsecNodeSchema } from '../../src/controller/report.ts';
 import type { KubeClient, KubeRequest } from '../../src/kube/client.ts';
 
 interface Written {

@@ -1,7 +1,8 @@
 import test from 'ava';
+import type { IPsecNode } from '../../src/cluster/contract/node-status.ts';
+import type { Reached } from '../../src/cluster/contract/phases.ts';
 import type { ClusterObjects } from '../../src/cluster/objects.ts';
 import type { EnablingState } from '../../src/controller/enabling.ts';
-import type { IPsecNode } from '../../src/controller/report.ts';
 import { type PolicyStatus, policyStatuses } from '../../src/controller/status.ts';
 import { cluster, item, policy, service, slice } from '../agent/model/cluster.ts';
 
@@ -12,18 +13,18 @@ interface Report {
   readonly healthy?: string;
   readonly silentMs?: number;
   readonly uid?: string;
-  readonly phase?: 'accept' | 'send' | 'require' | undefined;
+  readonly reached?: Reached;
 }
 
 /** What a node's agent says of policy `p`. */
 function reportOf(
   name: string,
-  { generation = 2, healthy = '', silentMs = 0, uid = 'u', ...more }: Report = {},
+  { generation = 2, healthy = '', silentMs = 0, uid = 'u', reached = 'require' }: Report = {},
 ): IPsecNode {
   return {
     metadata: { name, uid: '' },
     status: {
-      observedPolicies: [{ name: 'p', uid, generation, phase: 'phase' in more ? more.phase : 'require' }],
+      observedPolicies: [{ name: 'p', uid, generation, reached }],
       failures: [],
       lastHeartbeat: new Date(NOW - silentMs).toISOString(),
       conditions: [{ type: 'Healthy', status: healthy === '' ? 'True' : 'False', message: healthy }],
@@ -75,16 +76,16 @@ test('enforced when every node says so', (t) => {
 test('not enforced while it is being enabled, and the phase is said', (t) => {
   const objects = cluster({ ...web, policies: [p(item('web', 'tcp/80'))] });
   const enabling = new Map<string, EnablingState>();
-  const status = (phase: Report['phase']): PolicyStatus | undefined =>
+  const status = (reached: Reached): PolicyStatus | undefined =>
     policyStatuses(
       objects,
-      ['a', 'b', 'c'].map((name) => reportOf(name, { phase })),
+      ['a', 'b', 'c'].map((name) => reportOf(name, { reached })),
       { now: NOW, phaseLimitMs: 10_000, enabling },
     ).get('p');
   const said = (given: PolicyStatus | undefined): unknown =>
     given === undefined ? undefined : [given.phase, condition(given, 'Enforced')?.reason];
-  t.deepEqual(said(status(undefined)), ['Accepting', 'Enabling']);
-  t.deepEqual(said(status(undefined)), ['Accepting', 'Enabling']);
+  t.deepEqual(said(status('none')), ['Accepting', 'Enabling']);
+  t.deepEqual(said(status('none')), ['Accepting', 'Enabling']);
   t.deepEqual(said(status('accept')), ['Sending', 'Enabling']);
   t.deepEqual(said(status('send')), ['Required', 'NodeNotReady']);
   t.deepEqual(said(status('require')), ['Required', 'AllNodes']);

@@ -1,5 +1,6 @@
+import type { ObservedPolicy } from '../../cluster/contract/node-status.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
-import type { PolicyRef } from '../report/publish.ts';
+import type { PolicyRef } from '../report/node-report.ts';
 
 /** How long plaintext is watched until it is clear which flows are live. */
 const OBSERVE_MS = 1_000;
@@ -20,11 +21,8 @@ export interface Acceptance {
    * there was nothing to do.
    */
   prepare(cache: NodeCache, policies: readonly PolicyRef[], signal: AbortSignal): Promise<boolean>;
-  /**
-   * The policies as the cluster may know them: without a phase as long as the other nodes must not send ESP
-   * yet.
-   */
-  told(policies: readonly PolicyRef[]): PolicyRef[];
+  /** The policies as others may know them: `none` is reached of one while the others must not send ESP for it yet. */
+  told(policies: readonly PolicyRef[]): ObservedPolicy[];
 }
 
 export function createAcceptance({ warmUp, sleep }: AcceptanceEffects): Acceptance {
@@ -47,12 +45,11 @@ export function createAcceptance({ warmUp, sleep }: AcceptanceEffects): Acceptan
       return true;
     },
     told: (policies) =>
-      policies.map(({ phase, ...policy }) =>
-        phase === undefined || (phase === 'accept' && !ready.has(keyOf(policy)))
-          ? policy
-          : { ...policy, phase },
-      ),
+      policies.map(({ phase, ...policy }) => ({
+        ...policy,
+        reached: phase === 'accept' && !ready.has(keyOf(policy)) ? 'none' : phase,
+      })),
   };
 }
 
-const keyOf = ({ uid, generation }: PolicyRef): string => `${uid}/${generation}`;
+const keyOf = ({ uid, generation }: Omit<PolicyRef, 'phase'>): string => `${uid}/${generation}`;

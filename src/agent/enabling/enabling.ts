@@ -1,3 +1,4 @@
+import { phaseOnNodes } from '../../cluster/contract/phases.ts';
 import type { IPsecPolicy } from '../../cluster/objects.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';
 
@@ -6,12 +7,6 @@ import type { Phase } from '../../ipsec/plan/types.ts';
  * it: protection must not depend on the controller. Two of the limits are the controller's own two steps.
  */
 const LIMITS = 3;
-
-/** `status.phase` of an IPsecPolicy. */
-export const PHASES = { Accepting: 'accept', Sending: 'send', Required: 'require' } as const satisfies Record<
-  string,
-  Phase
->;
 
 export interface Enabling {
   /** How far each policy is, by name. */
@@ -38,7 +33,7 @@ export function createEnabling(remembers: boolean, phaseLimitMs: number, now: ()
         next.set(key, first);
         const told = status?.observedGeneration === generation ? status.phase : undefined;
         const late = now() - first >= LIMITS * phaseLimitMs;
-        phases.set(name, uid === undefined || late ? 'require' : PHASES[told ?? 'Accepting']);
+        phases.set(name, uid === undefined || late ? 'require' : phaseOnNodes(told ?? 'Accepting'));
       }
       since = next;
       return phases;

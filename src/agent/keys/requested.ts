@@ -2,6 +2,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import * as z from 'zod';
+import { CA_CONFIG_MAP, caConfigMapSchema } from '../../cluster/contract/ca-config-map.ts';
 import { createReflector } from '../../kube/reflector.ts';
 import { CA_CERTIFICATE, readPem } from '../../pki/ca.ts';
 import { decodeCertificates } from '../../pki/certificate.ts';
@@ -24,18 +25,6 @@ export interface RequestedKeysOptions extends EnrolmentOptions {
   readonly random: () => number;
   readonly log: Logger;
 }
-
-/** The CAs that nodes trust, and which of them their certificates should lead to. */
-export const CA_CONFIG_MAP = 'trapline-ca';
-
-export const caConfigMapSchema = z.object({
-  data: z.object({
-    /** PEM, one or more. */
-    'ca.crt': z.string(),
-    /** SHA-256 of the root that a node's certificate should lead to, hex. */
-    root: z.string().regex(/^[0-9a-f]{64}$/),
-  }),
-});
 
 const LOOK_MS = 2_000;
 const FIRST_RETRY_MS = 2_000;

@@ -9,12 +9,11 @@
 import { sameGround } from '../../ipsec/plan/plan.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 import { messageOf } from '../../util/message-of.ts';
-import type { Scope } from '../../util/wake.ts';
-import { widest } from '../../util/wake.ts';
+import { type Scope, widest } from '../../util/wake.ts';
 import type { AgentEffects } from '../effects.ts';
 import type { Acceptance } from '../enabling/acceptance.ts';
 import type { Enforced } from '../kernel/enforce.ts';
-import type { PolicyRef } from '../report/publish.ts';
+import type { PolicyRef } from '../report/node-report.ts';
 import type { AgentState } from '../state.ts';
 import { dueScope } from './due.ts';
 import { createStepper } from './step.ts';

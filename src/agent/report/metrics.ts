@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { NodeReport } from './publish.ts';
+import type { NodeReport } from './node-report.ts';
 
-/** What a node's agent measures, from its newest report. */
+/** What the agent of a node offers to Prometheus, taken from its newest report. */
 export interface AgentMetrics {
   readonly registry: Registry;
   readonly update: (report: NodeReport) => void;

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { CA_CONFIG_MAP, caConfigMapSchema } from '../../agent/keys/requested.ts';
+import { CA_CONFIG_MAP, caConfigMapSchema } from '../../cluster/contract/ca-config-map.ts';
 import { APPLY_PATCH, type KubeClient, MERGE_PATCH } from '../../kube/client.ts';
 import { isNotFound } from '../../kube/error.ts';
 import { type Authority, createAuthority, type PemPair, parseAuthority } from '../../pki/authority.ts';

@@ -1,5 +1,6 @@
+import type { IPsecNode } from '../../cluster/contract/node-status.ts';
+import { IPSEC_NODE } from '../../cluster/contract/resources.ts';
 import { type EventOptions, writeEvent } from '../events.ts';
-import type { IPsecNode } from '../report.ts';
 
 /** Of its life, when a certificate that nobody has renewed is worth a word. */
 const LAST_PART = 0.2;
@@ -17,7 +18,7 @@ export async function announceExpiry(
     if (to - options.now() < LAST_PART * (to - from) && announced.get(name) !== notAfter) {
       announced.set(name, notAfter);
       await writeEvent(options, {
-        regarding: { apiVersion: 'trapline.io/v1alpha1', kind: 'IPsecNode', name, uid },
+        regarding: { ...IPSEC_NODE, name, uid },
         type: 'Warning',
         reason: 'CertificateExpiring',
         action: 'Renew',

@@ -1,9 +1,9 @@
 import * as z from 'zod';
+import type { IPsecNode } from '../../cluster/contract/node-status.ts';
 import { createReflector } from '../../kube/reflector.ts';
 import { SIGNER_NAME } from '../../pki/request.ts';
 import { createWake } from '../../util/wake.ts';
 import type { EventOptions } from '../events.ts';
-import type { IPsecNode } from '../report.ts';
 import { type AuthorityOptions, keepAuthority } from './authority.ts';
 import type { NodeTrust } from './bundle.ts';
 import { announceExpiry } from './expiry.ts';

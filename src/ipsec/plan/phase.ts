@@ -1,9 +1,10 @@
 import type { Phase } from './types.ts';
 
-const ORDER: readonly Phase[] = ['accept', 'send', 'require'];
+/** In their order. */
+export const PHASES = ['accept', 'send', 'require'] as const satisfies readonly Phase[];
 
 /** The furthest of the phases. An absent phase means `require`, as does an empty list. */
 export function strongest(phases: readonly (Phase | undefined)[]): Phase {
-  const furthest = Math.max(...phases.map((phase) => ORDER.indexOf(phase ?? 'require')));
-  return ORDER[furthest] ?? 'require';
+  const furthest = Math.max(...phases.map((phase) => PHASES.indexOf(phase ?? 'require')));
+  return PHASES[furthest] ?? 'require';
 }

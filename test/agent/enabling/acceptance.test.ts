@@ -11,13 +11,13 @@ test('the others hear that a policy is accepted when the children of its live tr
     sleep: async () => void order.push('looked on'),
     warmUp: async () => {
       order.push('warm');
-      t.deepEqual(acceptance.told([{ ...policy, phase: 'accept' }]), [policy]);
+      t.deepEqual(acceptance.told([{ ...policy, phase: 'accept' }]), [{ ...policy, reached: 'none' }]);
     },
   });
-  t.deepEqual(acceptance.told([{ ...policy, phase: 'accept' }]), [policy]);
+  t.deepEqual(acceptance.told([{ ...policy, phase: 'accept' }]), [{ ...policy, reached: 'none' }]);
   t.true(await acceptance.prepare(seedCache(), [{ ...policy, phase: 'accept' }], signal));
   t.deepEqual(order, ['looked on', 'warm']);
-  t.deepEqual(acceptance.told([{ ...policy, phase: 'accept' }]), [{ ...policy, phase: 'accept' }]);
+  t.deepEqual(acceptance.told([{ ...policy, phase: 'accept' }]), [{ ...policy, reached: 'accept' }]);
   t.false(await acceptance.prepare(seedCache(), [{ ...policy, phase: 'accept' }], signal), 'once is enough');
 });
 
@@ -28,6 +28,6 @@ test('later phases are told at once, and need nothing', async (t) => {
   });
   for (const phase of ['send', 'require'] as const) {
     t.false(await acceptance.prepare(seedCache(), [{ ...policy, phase }], signal));
-    t.deepEqual(acceptance.told([{ ...policy, phase }]), [{ ...policy, phase }]);
+    t.deepEqual(acceptance.told([{ ...policy, phase }]), [{ ...policy, reached: phase }]);
   }
 });

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { createAgentMetrics } from '../../../src/agent/report/metrics.ts';
-import type { NodeReport } from '../../../src/agent/report/publish.ts';
+import type { NodeReport } from '../../../src/agent/report/node-report.ts';
 
 const REPORT: NodeReport = {
   addresses: [],

@@ -1,12 +1,14 @@
 import test from 'ava';
 import { pino } from 'pino';
-import { createPublisher, type NodeReport } from '../../../src/agent/report/publish.ts';
+import type { NodeReport } from '../../../src/agent/report/node-report.ts';
+import { createPublisher } from '../../../src/agent/report/publish.ts';
+import { nodeStatusSchema } from '../../../src/cluster/contract/node-status.ts';
 import type { KubeClient, KubeRequest } from '../../../src/kube/client.ts';
 
 const REPORT: NodeReport = {
   addresses: ['192.0.2.11'],
   podCidrs: ['10.244.1.0/24'],
-  policies: [{ name: 'p', uid: 'u', generation: 1, phase: 'require' }],
+  policies: [{ name: 'p', uid: 'u', generation: 1, reached: 'require' }],
   xfrmPolicies: 12,
   ikeSas: 1,
   childSas: 2,
@@ -51,4 +53,61 @@ test('policies, health and failing peers are written at once, counts and reasons
   t.deepEqual(await saying({ xfrmPolicies: 16, policies: [] }), [16]);
   stop.abort();
   await running;
+});
+
+const bodyOf = async (given: readonly NodeReport[], stored: unknown): Promise<string[]> => {
+  const bodies: string[] = [];
+  const client = {
+    request: async ({ method, body }: KubeRequest) =>
+      method === 'PATCH' ? void bodies.push(JSON.stringify(body)) : stored,
+  } as KubeClient;
+  const publisher = createPublisher({
+    client,
+    nodeName: 'node-a',
+    bootId: 'boot',
+    version: '1',
+    now: () => 0,
+    sleep: async () => undefined,
+    log: pino({ level: 'silent' }),
+  });
+  const stop = new AbortController();
+  const running = publisher.run(stop.signal);
+  for (const report of given) {
+    publisher.publish(report);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  stop.abort();
+  await running;
+  return bodies;
+};
+
+test('what is written is what the contract says, byte for byte', async (t) => {
+  const certificate = { notBefore: new Date(0), notAfter: new Date(1), root: 'f0', trusted: ['f0'] };
+  const policies = [
+    { name: 'p', uid: 'u', generation: 1, reached: 'none' },
+    { name: 'q', uid: 'v', generation: 2, reached: 'send' },
+  ] as const;
+  const [body = ''] = await bodyOf([{ ...REPORT, policies, certificate, error: 'no charon' }], {});
+  t.is(
+    body,
+    '{"apiVersion":"trapline.io/v1alpha1","kind":"IPsecNode","metadata":{"name":"node-a"},"status":{' +
+      '"addresses":["192.0.2.11"],"podCIDRs":["10.244.1.0/24"],"bootID":"boot","agentVersion":"1",' +
+      '"observedPolicies":[{"name":"p","uid":"u","generation":1},' +
+      '{"name":"q","uid":"v","generation":2,"phase":"send"}],' +
+      '"xfrmPolicies":12,"ikeSas":1,"childSas":2,"lastHeartbeat":"1970-01-01T00:00:00.000Z",' +
+      '"certificate":{"notBefore":"1970-01-01T00:00:00.000Z","notAfter":"1970-01-01T00:00:00.001Z",' +
+      '"root":"f0","trusted":["f0"]},"failures":[{"peer":"node-b","reason":"no answer"}],"problems":[],' +
+      '"conditions":[{"type":"Healthy","status":"False","lastTransitionTime":"1970-01-01T00:00:00.000Z",' +
+      '"reason":"AgentNotInStep","message":"no charon"}]}}',
+  );
+  t.deepEqual(nodeStatusSchema.strict().parse(JSON.parse(body).status), JSON.parse(body).status);
+});
+
+test('the time of the last change of health and the certificate outlive the agent', async (t) => {
+  const conditions = [{ type: 'Healthy', status: 'True', lastTransitionTime: '2026-11-21T12:00:00.000Z' }];
+  const certificate = { notAfter: '2026-12-01T00:00:00.000Z', ofTomorrow: 1 };
+  const [body = ''] = await bodyOf([REPORT], { status: { conditions, certificate } });
+  const { status } = JSON.parse(body);
+  t.is(status.conditions[0].lastTransitionTime, '2026-11-21T12:00:00.000Z');
+  t.deepEqual(status.certificate, certificate);
 });

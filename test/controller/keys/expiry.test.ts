@@ -1,7 +1,7 @@
 import test from 'ava';
 import { pino } from 'pino';
+import { type IPsecNode, ipsecNodeSchema } from '../../../src/cluster/contract/node-status.ts';
 import { announceExpiry } from '../../../src/controller/keys/expiry.ts';
-import { type IPsecNode, ipsecNodeSchema } from '../../../src/controller/report.ts';
 import type { KubeClient, KubeRequest } from '../../../src/kube/client.ts';
 
 const DAY_MS = 86_400_000;

@@ -1,6 +1,7 @@
 import type { KubeClient } from '../../../kube/client.ts';
 import { createReflector, type Reflector } from '../../../kube/reflector.ts';
 import { createWake } from '../../../util/wake.ts';
+import { IPSEC_POLICIES_PATH, IPSEC_POLICY } from '../../contract/resources.ts';
 import type { ClusterObjects, ObjectProblem, Snapshot, Source } from '../../objects.ts';
 import { type KnownItems, parseItems } from '../../policies/items.ts';
 import { type ParsedObject, parseObject } from '../parse-file.ts';
@@ -20,7 +21,7 @@ const KINDS = {
   endpointSlices: { kind: 'EndpointSlice', apiVersion: 'discovery.k8s.io/v1' },
   nodes: { kind: 'Node', apiVersion: 'v1' },
   pods: { kind: 'Pod', apiVersion: 'v1' },
-  policies: { kind: 'IPsecPolicy', apiVersion: 'starlingx.io/v1' },
+  policies: IPSEC_POLICY,
   blockAffinities: { kind: 'BlockAffinity', apiVersion: 'crd.projectcalico.org/v1' },
   ciliumNodes: { kind: 'CiliumNode', apiVersion: 'cilium.io/v2' },
 } as const satisfies Readonly<Record<List, Kind>>;
@@ -65,7 +66,7 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
         return { list, reflector, stop: () => own.abort() };
       };
 
-      const policies = follow('policies', '/apis/starlingx.io/v1/ipsecpolicies');
+      const policies = follow('policies', IPSEC_POLICIES_PATH);
       const fixed = [
         policies,
         follow('nodes', '/api/v1/nodes'),
