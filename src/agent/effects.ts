@@ -7,7 +7,7 @@ import type { Wake } from '../util/wake.ts';
 import type { CharonLink } from './charon/link.ts';
 import type { AcceptanceEffects } from './enabling/acceptance.ts';
 import type { NodeKernel } from './kernel/node-kernel.ts';
-import type { NodeReport } from './report/publish.ts';
+import type { NodeReport } from './report/node-report.ts';
 
 /** All that the agent does to the world outside of it. Tests hand over others. */
 export interface AgentEffects extends AcceptanceEffects {

@@ -2,6 +2,9 @@ import { rememberedAddress, rememberedCidr } from '../ip/remembered.ts';
 import type { CacheNode } from '../rundir/schema.ts';
 import type { ClusterObjects, Node, ObjectProblem } from './objects.ts';
 
+/**
+ * Annotations of a Node that take the place of what the cluster says; several values stand between commas.
+ */
 export const POD_CIDRS_ANNOTATION = 'trapline.io/pod-cidrs';
 export const ADDRESSES_ANNOTATION = 'trapline.io/addresses';
 
@@ -11,10 +14,13 @@ export interface ParsedNodes {
   readonly problems: readonly ObjectProblem[];
 }
 
-/** What the primary CNI's own resources say of pod CIDRs. */
+/** Objects of the primary CNI that say where pods are. */
 export type PodCidrSources = Pick<ClusterObjects, 'blockAffinities' | 'ciliumNodes'>;
 
-/** The nodes that can have a tunnel. One with a malformed address or CIDR is left out and reported. */
+/**
+ * The nodes with which a tunnel is possible: those with an address and pod CIDRs. A node that has none yet,
+ * or a malformed one, is left out and reported.
+ */
 export function parseNodes(objects: readonly Node[], sources: PodCidrSources = {}): ParsedNodes {
   const blocks = blocksByNode(sources);
   const nodes: CacheNode[] = [];
@@ -30,51 +36,59 @@ export function parseNodes(objects: readonly Node[], sources: PodCidrSources = {
   return { nodes, problems };
 }
 
+/** Pod CIDRs as the primary CNI keeps them. */
 interface Blocks {
-  /** What the CIDRs are called in messages. */
+  /** The field that they are in, as messages call it. */
   readonly field: string;
-  readonly of: ReadonlyMap<string, readonly string[]>;
+  readonly byNode: ReadonlyMap<string, readonly string[]>;
 }
 
-/** Undefined if the primary CNI keeps none. Where it does, `spec.podCIDRs` says nothing of where pods are. */
+/**
+ * Undefined if the primary CNI keeps no pod CIDRs. Where it does, `spec.podCIDRs` of a Node does not say
+ * where pods are.
+ */
 function blocksByNode({ blockAffinities = [], ciliumNodes = [] }: PodCidrSources): Blocks | undefined {
   const affine = blockAffinities.filter(
     ({ spec }) => String(spec.deleted ?? false) !== 'true' && (spec.state ?? 'confirmed') === 'confirmed',
   );
   if (affine.length > 0) {
-    const of = new Map<string, string[]>();
+    const byNode = new Map<string, string[]>();
     for (const { spec } of affine) {
-      of.set(spec.node, [...(of.get(spec.node) ?? []), spec.cidr]);
+      byNode.set(spec.node, [...(byNode.get(spec.node) ?? []), spec.cidr]);
     }
-    return { field: 'BlockAffinity spec.cidr', of };
+    return { field: 'BlockAffinity spec.cidr', byNode };
   }
   const own = ciliumNodes.filter(({ spec }) => (spec?.ipam?.podCIDRs ?? []).length > 0);
   return own.length === 0
     ? undefined
     : {
         field: 'CiliumNode spec.ipam.podCIDRs',
-        of: new Map(own.map(({ metadata, spec }) => [metadata.name, spec?.ipam?.podCIDRs ?? []])),
+        byNode: new Map(own.map(({ metadata, spec }) => [metadata.name, spec?.ipam?.podCIDRs ?? []])),
       };
 }
 
+/** The node, or why it can have no tunnel: `<field>: <reason>`. */
 function parseNode({ metadata, spec, status }: Node, blocks: Blocks | undefined): CacheNode | string {
   const override = metadata.annotations?.[POD_CIDRS_ANNOTATION];
   const field = blocks?.field ?? 'spec.podCIDRs';
   const declared =
     blocks === undefined
       ? (spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : []))
-      : (blocks.of.get(metadata.name) ?? []);
+      : (blocks.byNode.get(metadata.name) ?? []);
   const cidrs = canonicalAll(
     override === undefined ? field : POD_CIDRS_ANNOTATION,
     override?.split(',') ?? declared,
     rememberedCidr,
   );
-  const told = metadata.annotations?.[ADDRESSES_ANNOTATION];
+  const given = metadata.annotations?.[ADDRESSES_ANNOTATION];
   const internal = (status?.addresses ?? []).filter(({ type }) => type === 'InternalIP');
   const addresses = canonicalAll(
     told === undefined ? 'status.addresses' : ADDRESSES_ANNOTATION,
     told?.split(',') ?? internal.map(({ address }) => address),
     rememberedAddress,
+    given === undefined ? 'status.addresses' : ADDRESSES_ANNOTATION,
+    given?.split(',') ?? internal.map(({ address }) => address),
+    canonicalAddress,
   );
   if (typeof cidrs === 'string') {
     return cidrs;
@@ -90,6 +104,7 @@ function parseNode({ metadata, spec, status }: Node, blocks: Blocks | undefined)
     : { name: metadata.name, addresses: firstPerFamily(addresses), podCidrs: [...new Set(cidrs)].sort() };
 }
 
+/** All values in canonical form, or which one is malformed. */
 function canonicalAll(
   field: string,
   texts: readonly string[],
@@ -106,6 +121,7 @@ function canonicalAll(
   return values;
 }
 
+/** A tunnel has one end per family. */
 function firstPerFamily(addresses: readonly string[]): string[] {
   const v4 = addresses.find((address) => !address.includes(':'));
   const v6 = addresses.find((address) => address.includes(':'));

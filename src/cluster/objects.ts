@@ -1,11 +1,17 @@
+/**
+ * Reading the cluster: where its objects come from (`sources`), what policies mean (`policies`), which nodes
+ * can have a tunnel (`nodes.ts`), and what agents and controller have agreed on (`contract`). Agent and
+ * controller both use this room, so it imports neither of them. It may import `src/ip`, `src/kube`,
+ * `src/util` and, of the plan and the cache, types and the order of phases. Only `sources` has effects: it
+ * reads files or the API server, and writes nothing.
+ */
+
 import * as z from 'zod';
 import { POLICY_PHASES } from './contract/phases.ts';
 import { IPSEC_POLICY } from './contract/resources.ts';
 
-/**
- * The parts of Kubernetes objects that Trapline reads, for every source alike. Unknown keys are dropped:
- * these values are only read, never written back.
- */
+// The parts of Kubernetes objects that Trapline reads, the same for every source. Unknown keys are dropped:
+// these values are only read, never written back.
 const labels = z.record(z.string(), z.string());
 const meta = z.object({
   name: z.string(),
@@ -35,6 +41,9 @@ export const serviceSchema = z.object({
       .nullish(),
   }),
 });
+
+/** Label of an EndpointSlice: the name of its Service, in the same namespace. */
+export const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 
 export const endpointSliceSchema = z.object({
   kind: z.literal('EndpointSlice'),
@@ -104,7 +113,10 @@ export const podSchema = z.object({
     .optional(),
 });
 
-/** starlingx.io/v1, cluster-scoped. The items are checked one by one by the model, so that one bad item spoils nothing else. */
+/**
+ * Items are not checked here but one by one (`parseItems`), so that a bad item spoils no other. A bad status
+ * reads as if there were none.
+ */
 export const ipsecPolicySchema = z.object({
   apiVersion: z.literal(IPSEC_POLICY.apiVersion),
   kind: z.literal(IPSEC_POLICY.kind),
@@ -127,12 +139,12 @@ export const blockAffinitySchema = z.object({
     node: z.string(),
     cidr: z.string(),
     state: z.string().optional(),
-    // Calico writes it as text.
+    // Calico writes a boolean as text.
     deleted: z.union([z.string(), z.boolean()]).optional(),
   }),
 });
 
-/** Cilium's IPAM in mode cluster-pool or kubernetes (cilium.io/v2). It has the name of its node. */
+/** Cilium's IPAM in mode cluster-pool or kubernetes (cilium.io/v2). A CiliumNode has the name of its Node. */
 export const ciliumNodeSchema = z.object({
   kind: z.literal('CiliumNode'),
   metadata: meta,
@@ -147,19 +159,19 @@ export type Node = z.infer<typeof nodeSchema>;
 export type Pod = z.infer<typeof podSchema>;
 export type IPsecPolicy = z.infer<typeof ipsecPolicySchema>;
 
-/** One consistent view of the cluster; sources hand over a new value per burst of events. */
+/** All objects of a source at one time. Sources hand over a new value for each burst of events. */
 export interface ClusterObjects {
   readonly services: readonly Service[];
   readonly endpointSlices: readonly EndpointSlice[];
   readonly nodes: readonly Node[];
   readonly pods: readonly Pod[];
   readonly policies: readonly IPsecPolicy[];
-  /** Where the primary CNI keeps the pod CIDRs of nodes, if it is one that does. */
+  /** Present where the primary CNI keeps the pod CIDRs of nodes in objects of its own. */
   readonly blockAffinities?: readonly BlockAffinity[];
   readonly ciliumNodes?: readonly CiliumNode[];
 }
 
-/** A problem with one object: what a user has to know to mend it. */
+/** A problem with one object, in words with which a user can mend it. */
 export interface ObjectProblem {
   /** File (directory source) or `kind namespace/name`. */
   readonly where: string;
@@ -167,19 +179,20 @@ export interface ObjectProblem {
   readonly message: string;
 }
 
+/** What a source says at one time. */
 export interface Snapshot {
   readonly objects: ClusterObjects;
   readonly problems: readonly ObjectProblem[];
-  /** Empty if this is how the cluster is; otherwise why it is how it was. What is in force stays in force. */
+  /** Empty if the objects are current; otherwise why they are old. What is in force stays in force then. */
   readonly stale: string;
 }
 
 /** Where cluster state comes from. */
 export interface Source {
   /**
-   * Yields the current state, then a new state after every burst of changes, until the signal aborts.
-   * A folder that cannot be read throws on start; later a source goes on with what it last knew and says so in
-   * `problems` or `stale`.
+   * Yields the current state, then a new state after every burst of changes, until the signal aborts. Throws
+   * SourceError if a folder cannot be read at the start; later on, a source that cannot be read yields what
+   * it read last, and says so in `problems` or `stale`.
    */
   watch(signal: AbortSignal): AsyncIterable<Snapshot>;
 }

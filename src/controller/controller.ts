@@ -24,8 +24,9 @@ const SILENCE_CHECK_MS = 20_000;
 const ENABLING_CHECK_MS = 1_000;
 
 /**
- * Aggregates what the agents say of their nodes into the status of each IPsecPolicy, with an Event for each change of a condition, and signs
- * the certificates of nodes. Several may run, one works. Runs until the signal aborts; never rejects.
+ * Aggregates what the agents say of their nodes into the status of each IPsecPolicy, with an Event for each
+ * change of a condition, and signs the certificates of nodes. Several may run, one works. Runs until the
+ * signal aborts; never rejects.
  */
 export async function runController(options: ControllerOptions, signal: AbortSignal): Promise<void> {
   const { log, sleep, now } = options;

@@ -15,8 +15,8 @@ export interface NodePhase {
 }
 
 /**
- * The phase after this moment: the next one when every node has reached the present one, or when that one has lasted
- * for `limitMs`. A phase never goes back; another generation begins with the first.
+ * The phase after this moment: the next one when every node has reached the present one, or when that one has
+ * lasted for `limitMs`. A phase never goes back; another generation begins with the first.
  */
 export function nextPhase(
   before: EnablingState | undefined,

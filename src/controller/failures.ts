@@ -5,7 +5,10 @@ import { type EventOptions, writeEvent } from './events.ts';
 /** `<peer>: <reason>` of the failures that were announced, by node. */
 export type Announced = Map<string, ReadonlySet<string>>;
 
-/** An Event for each negotiation that begins to fail, or fails for another reason, and for a node with which all works again. */
+/**
+ * An Event for each negotiation that begins to fail, or fails for another reason, and for a node with which
+ * all works again.
+ */
 export async function announceFailures(
   options: EventOptions,
   nodes: Iterable<IPsecNode>,

@@ -105,7 +105,10 @@ function covers(
   );
 }
 
-/** Two entries in conflict: item names become names of children, and two services cannot have the same. Both are in force. */
+/**
+ * Two entries in conflict: item names become names of children, and two services cannot have the same. Both
+ * are in force.
+ */
 function sharedNames(items: readonly PolicyItem[], all: readonly PolicyItem[]): string[] {
   return items.flatMap(({ name, namespace, service }) => {
     const other = all.find(

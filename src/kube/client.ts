@@ -26,8 +26,8 @@ export interface KubeClient {
   /** Throws KubeError. */
   request(request: KubeRequest): Promise<unknown>;
   /**
-   * The events of a watch in order, until the server, the signal or a long silence ends it: the watch goes on with the next one. `onOpen`:
-   * the server has accepted it. Throws KubeError.
+   * The events of a watch in order, until the server, the signal or a long silence ends it: the watch goes on
+   * with the next one. `onOpen`: the server has accepted it. Throws KubeError.
    */
   watch(request: KubeRequest, onOpen: () => void): AsyncIterable<WatchEvent>;
 }
@@ -37,15 +37,21 @@ export const APPLY_PATCH = 'application/apply-patch+yaml';
 export const MERGE_PATCH = 'application/merge-patch+json';
 
 const REQUEST_MS = 15_000;
-/** A watch is answered at once, with or without events; an API server that is still coming up may take it and say nothing. */
+/**
+ * A watch is answered at once, with or without events; an API server that is still coming up may take it and
+ * say nothing.
+ */
 const OPEN_MS = 10_000;
 /**
- * A watch without an event or a bookmark for this long may be dead. Bookmarks come about every minute, but none of a kind of which an API
- * server has seen no event since it began.
+ * A watch without an event or a bookmark for this long may be dead. Bookmarks come about every minute, but
+ * none of a kind of which an API server has seen no event since it began.
  */
 const SILENCE_MS = 150_000;
 
-/** In a pod, by its ServiceAccount; else by a kubeconfig, `KUBECONFIG` or `~/.kube/config` unless a file is named. Throws what client-node throws. */
+/**
+ * In a pod, by its ServiceAccount; else by a kubeconfig, `KUBECONFIG` or `~/.kube/config` unless a file is
+ * named. Throws what client-node throws.
+ */
 export function loadKubeConfig(file: string | undefined): KubeConfig {
   const config = new KubeConfig();
   if (file === undefined) {
@@ -64,8 +70,9 @@ const statusSchema = z.object({
 const eventSchema = z.object({ type: z.string(), object: z.unknown() });
 
 /**
- * A client for the current context of a kubeconfig. Credentials are client-node's affair (tokens are read anew, exec plugins run); paths
- * and JSON are sent as they are: its generated API would keep every object twice.
+ * A client for the current context of a kubeconfig. Credentials are client-node's affair (tokens are read
+ * anew, exec plugins run); paths and JSON are sent as they are: its generated API would keep every object
+ * twice.
  */
 export function createKubeClient(config: KubeConfig, { silenceMs = SILENCE_MS } = {}): KubeClient {
   const send = async (request: KubeRequest, signal: AbortSignal) => {

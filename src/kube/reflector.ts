@@ -44,7 +44,10 @@ const FIRST_BACKOFF_MS = 500;
 const UNREACHABLE_MS = 2_500;
 /** What answers with an error is not to be pressed. */
 const REFUSED_MS = 20_000;
-/** The server ends a watch after this many seconds, give or take: a thousand agents should not come back together. */
+/**
+ * The server ends a watch after this many seconds, give or take: a thousand agents should not come back
+ * together.
+ */
 const WATCH_SECONDS = 600;
 
 const metadata = z.object({
@@ -60,8 +63,8 @@ const pageSchema = z.object({
 });
 
 /**
- * List, then watch from there; a watch that ends goes on where it was, with bookmarks, and lists again only if the server has
- * forgotten (410). Errors are retried with backoff and jitter, and what is known stays.
+ * List, then watch from there; a watch that ends goes on where it was, with bookmarks, and lists again only
+ * if the server has forgotten (410). Errors are retried with backoff and jitter, and what is known stays.
  */
 export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
   const { client, path, query = {}, parse, onChange, optional = false, random = Math.random } = options;

@@ -58,8 +58,9 @@ export async function createAuthority({ days, now }: Life): Promise<PemPair> {
 }
 
 /**
- * Reads a CA: its certificate first, then what leads to a self-signed root, which may be in `roots` instead. Throws PkiError that names the
- * part, never the key, if it is malformed, not a CA, not valid now, the key is another's, or no root is found.
+ * Reads a CA: its certificate first, then what leads to a self-signed root, which may be in `roots` instead.
+ * Throws PkiError that names the part, never the key, if it is malformed, not a CA, not valid now, the key is
+ * another's, or no root is found.
  */
 export async function parseAuthority(
   { certificate, key }: PemPair,
@@ -115,7 +116,10 @@ export interface Certification extends Life {
   readonly publicKey: x509.PublicKey;
 }
 
-/** A node's certificate, subject and DNS name `ipsec-<node>`, followed by the intermediate ones; PEM. Throws PkiError. */
+/**
+ * A node's certificate, subject and DNS name `ipsec-<node>`, followed by the intermediate ones; PEM. Throws
+ * PkiError.
+ */
 export async function certify(
   authority: Authority,
   { node, publicKey, days, now }: Certification,

@@ -31,8 +31,9 @@ export interface IssueRequest extends Life {
 }
 
 /**
- * Makes a key (0600) and a certificate for a node, subject `CN=ipsec-<node>`: `node.key`, `node.crt` and the CA's `ca.crt`. Replaces former
- * ones: key first, so a crash between the two is a mismatch that the agent refuses, never a certificate in use. Throws PkiError.
+ * Makes a key (0600) and a certificate for a node, subject `CN=ipsec-<node>`: `node.key`, `node.crt` and the
+ * CA's `ca.crt`. Replaces former ones: key first, so a crash between the two is a mismatch that the agent
+ * refuses, never a certificate in use. Throws PkiError.
  */
 export async function issueNode({
   caFolder,

@@ -88,7 +88,9 @@ export interface SigningKey {
   readonly publicKey: Buffer;
 }
 
-/** PKCS #8, SEC 1 or PKCS #1, unencrypted. Throws an Error that says nothing of the key if it is none of ours. */
+/**
+ * PKCS #8, SEC 1 or PKCS #1, unencrypted. Throws an Error that says nothing of the key if it is none of ours.
+ */
 export async function importPrivateKey(pem: string): Promise<SigningKey> {
   const key = keyObject(pem);
   const spec = specOf(key);

@@ -23,7 +23,10 @@ export interface IdentityFiles {
   readonly names: { readonly authorities: string; readonly certificate: string; readonly privateKey: string };
 }
 
-/** Reads `ca.crt` (one or more certificates), `node.crt` (the node's, then intermediate ones) and `node.key`. Throws as `checkIdentity`. */
+/**
+ * Reads `ca.crt` (one or more certificates), `node.crt` (the node's, then intermediate ones) and `node.key`.
+ * Throws as `checkIdentity`.
+ */
 export async function readIdentity(folder: string, node: string, now: Date): Promise<NodeIdentity> {
   const names = {
     authorities: `${folder}/${CA_CERTIFICATE}`,
@@ -43,8 +46,8 @@ export async function readIdentity(folder: string, node: string, now: Date): Pro
 }
 
 /**
- * Throws PkiError if one is malformed, the key is not the certificate's, no root that is trusted stands behind the certificate, it is not
- * valid now, or it names another node.
+ * Throws PkiError if one is malformed, the key is not the certificate's, no root that is trusted stands
+ * behind the certificate, it is not valid now, or it names another node.
  */
 export async function checkIdentity(
   { authorities, certificate: pem, privateKey, names }: IdentityFiles,

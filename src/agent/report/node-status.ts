@@ -27,9 +27,9 @@ interface Beside {
 }
 
 /**
- * The part of a report that is written as soon as it changes, as a text to compare. Counts can wait: they change with
- * each pod of the cluster, on all nodes at once. Of a failure only the peer counts: its reason can change with
- * each packet.
+ * The part of a report that is written as soon as it changes, as a text to compare. Counts can wait: they
+ * change with each pod of the cluster, on all nodes at once. Of a failure only the peer counts: its reason
+ * can change with each packet.
  */
 export function urgentPart({
   xfrmPolicies: _policies,

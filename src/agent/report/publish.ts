@@ -1,3 +1,10 @@
+/**
+ * What a node tells the cluster of itself. This room turns the agent's reports (`NodeReport`) into the status
+ * of the node's IPsecNode and into metrics; it decides when to write, never what is enforced. It touches the
+ * API server, through a client that is passed in, and nothing else. It imports the contract with the
+ * controller, `src/kube` and `src/util`; of the rest of the agent it imports types alone.
+ */
+
 import type { Logger } from 'pino';
 import * as z from 'zod';
 import { NODE_HEARTBEAT_MS } from '../../cluster/contract/heartbeat.ts';
@@ -15,13 +22,6 @@ import {
   type Transition,
   urgentPart,
 } from './node-status.ts';
-
-/**
- * What a node tells the cluster of itself. This room turns the agent's reports (`NodeReport`) into the status of the
- * node's IPsecNode and into metrics; it decides when to write, never what is enforced. It touches the API server,
- * through a client that is passed in, and nothing else. It imports the contract with the controller and `src/kube`,
- * of the agent types alone.
- */
 
 export interface PublisherOptions extends NodeFacts {
   readonly client: KubeClient;
@@ -46,8 +46,9 @@ const RETRY_MS = 5_000;
 const nodeSchema = z.object({ metadata: z.object({ uid: z.string() }) });
 
 /**
- * Keeps the IPsecNode of this node, and no other, in step with the agent's reports. A change of policies or health is
- * written at once; all else waits for the next heartbeat, so that a thousand nodes do not wear the API server down.
+ * Keeps the IPsecNode of this node, and no other, in step with the agent's reports. A change of policies or
+ * health is written at once; all else waits for the next heartbeat, so that a thousand nodes do not wear the
+ * API server down.
  */
 export function createPublisher(options: PublisherOptions): Publisher {
   const { client, nodeName, now, sleep, log } = options;
@@ -69,7 +70,10 @@ export function createPublisher(options: PublisherOptions): Publisher {
       body: { ...IPSEC_NODE, ...body },
     });
 
-  /** The IPsecNode is deleted with its Node: the owner's uid ties it to this Node, not to a later one of that name. */
+  /**
+   * The IPsecNode is deleted with its Node: the owner's uid ties it to this Node, not to a later one of that
+   * name.
+   */
   const create = async (): Promise<void> => {
     const { metadata } = nodeSchema.parse(await client.request({ path: `/api/v1/nodes/${nodeName}` }));
     const owner = { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: metadata.uid };

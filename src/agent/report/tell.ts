@@ -3,7 +3,7 @@ import { PROBLEMS_KEPT } from '../../rundir/heartbeat.ts';
 import { NO_CHARON } from '../charon/link.ts';
 import type { AgentEffects } from '../effects.ts';
 import type { AgentState } from '../state.ts';
-import type { NodeReport } from './publish.ts';
+import type { NodeReport } from './node-report.ts';
 
 /** Writes the heartbeat, and hands a report to the publisher. `policies`: as the cluster may know them. */
 export async function tell(

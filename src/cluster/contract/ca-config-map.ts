@@ -1,6 +1,9 @@
 import * as z from 'zod';
 
-/** The ConfigMap by which the controller tells nodes which CAs to trust, and which one their certificates should lead to. */
+/**
+ * The ConfigMap by which the controller tells nodes which CAs to trust, and which one their certificates
+ * should lead to.
+ */
 export const CA_CONFIG_MAP = 'trapline-ca';
 
 export const caConfigMapSchema = z.object({

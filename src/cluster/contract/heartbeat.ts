@@ -4,7 +4,9 @@ export const NODE_HEARTBEAT_MS = 60_000;
 /** After this many intervals without a heartbeat, a node is not believed to enforce anything. */
 const MISSED = 3;
 
-/** Whether a node has been silent for too long. `lastHeartbeat` is RFC 3339; what is no time counts as never. */
+/**
+ * Whether a node has been silent for too long. `lastHeartbeat` is RFC 3339; what is no time counts as never.
+ */
 export function isSilent(lastHeartbeat: string, now: number): boolean {
   return !(now - Date.parse(lastHeartbeat) <= MISSED * NODE_HEARTBEAT_MS);
 }

@@ -132,7 +132,10 @@ export const ipsecNodeSchema = z.object({
 
 export type IPsecNode = z.infer<typeof ipsecNodeSchema>;
 
-/** An IPsecNode as its own agent reads it after a restart: what outlives the agent. Fields that it does not know stay. */
+/**
+ * An IPsecNode as its own agent reads it after a restart: what outlives the agent. Fields that it does not
+ * know stay.
+ */
 export const formerNodeSchema = z.object({
   status: z
     .object({

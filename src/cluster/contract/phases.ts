@@ -14,7 +14,10 @@ const ON_NODES: Readonly<Record<PolicyPhase, Phase>> = {
   Required: 'require',
 };
 
-/** How far a node is with a policy. `none`: its new ports cannot accept ESP yet, so that no other node may send it. */
+/**
+ * How far a node is with a policy. `none`: its new ports cannot accept ESP yet, so that no other node may
+ * send it.
+ */
 export type Reached = Phase | 'none';
 
 /** The phase into which the controller's word puts the ports of a policy on every node. */

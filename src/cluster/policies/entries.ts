@@ -1,22 +1,31 @@
+/**
+ * What IPsecPolicies mean in this cluster. `items.ts` checks the items of all policies, `ports.ts` reads
+ * their ports, `service-ports.ts` finds the target ports that those mean, and here items and Services become
+ * entries. All of it is pure but for caches of results: the same objects give the same answer. The room
+ * imports objects of the cluster and types of plan and cache, and touches nothing.
+ */
+
 import type { Phase, Protocol } from '../../ipsec/plan/types.ts';
 import type { CacheEntry } from '../../rundir/schema.ts';
 import { memoized, sameElements } from '../../util/memo.ts';
-import type { EndpointSlice, ObjectProblem, Service } from '../objects.ts';
+import { type EndpointSlice, type ObjectProblem, SERVICE_NAME_LABEL, type Service } from '../objects.ts';
 import type { PolicyItem } from './items.ts';
 import { type PolicySpec, type PortContext, resolvePorts } from './service-ports.ts';
 
-/** A protected service: the entry as the cache holds it, its slices, and which of their ports are meant. */
+/**
+ * An entry as the cache holds it, with the slices of its Service and those of their ports that are protected.
+ */
 export interface ModelEntry {
   readonly entry: CacheEntry;
   readonly slices: readonly EndpointSlice[];
-  /** Names of the service's ports that are protected, as `<proto>/<name>`, and how far their enabling is. */
+  /** The protected ports of the Service, `<proto>/<name>`, each with its phase. */
   readonly portNames: ReadonlyMap<string, Phase>;
 }
 
 export interface ResolvedEntries {
   /** Sorted by name. */
   readonly entries: readonly ModelEntry[];
-  /** An item names every service of every namespace. */
+  /** True if an item names every Service of every namespace: then all traffic between pods is protected. */
   readonly mesh: boolean;
   readonly problems: readonly ObjectProblem[];
 }
@@ -26,9 +35,7 @@ export interface ServiceObjects {
   readonly endpointSlices: readonly EndpointSlice[];
 }
 
-const SERVICE_LABEL = 'kubernetes.io/service-name';
-
-/** How far the enabling of a port is that a policy names. */
+/** The phase of a port that a policy names. */
 export type PhaseOf = (port: PortIdentity) => Phase;
 
 /** A port of an entry; `target` as in the cache. */
@@ -46,7 +53,10 @@ const byName = memoized(
   (services: readonly Service[]) => new Map(services.map((each) => [nameOf(each.metadata), each])),
 );
 
-/** What became of a group, and from what: its services are always the same. */
+/**
+ * The entry of a group, with all that it was made from. The Service is not among it: another list of Services
+ * gives other groups.
+ */
 interface Resolved {
   readonly slices: readonly EndpointSlice[];
   readonly phases: readonly { readonly port: PortIdentity; readonly phase: Phase }[];
@@ -54,10 +64,13 @@ interface Resolved {
   readonly problems: readonly ObjectProblem[];
 }
 
-/** An event leaves nearly all services as they were. */
-const known = new WeakMap<Group, Resolved>();
+/** The last result for each group: nearly all entries are the same after an event. */
+const remembered = new WeakMap<Group, Resolved>();
 
-/** Finds the services that items name, and the target ports that their numbers mean. */
+/**
+ * One entry for each Service that an item names, with the target ports that the item's numbers mean. Problems
+ * name Services and ports that do not exist.
+ */
 export function resolveEntries(
   items: readonly PolicyItem[],
   objects: ServiceObjects,
@@ -67,7 +80,7 @@ export function resolveEntries(
   const entries: ModelEntry[] = [];
   const services = byName(objects.services);
   const slicesByService = Map.groupBy(objects.endpointSlices, ({ metadata }) =>
-    nameOf({ ...metadata, name: metadata.labels?.[SERVICE_LABEL] ?? '' }),
+    nameOf({ ...metadata, name: metadata.labels?.[SERVICE_NAME_LABEL] ?? '' }),
   );
   for (const group of groupsOf(items, objects.services)) {
     const { namespace, service: serviceName } = group;
@@ -80,13 +93,13 @@ export function resolveEntries(
       continue;
     }
     const slices = slicesByService.get(`${namespace}/${serviceName}`) ?? [];
-    const before = known.get(group);
+    const before = remembered.get(group);
     const same =
       before !== undefined &&
       sameElements(before.slices, slices) &&
       before.phases.every(({ port, phase }) => phaseOf(port) === phase);
     const resolved = same ? before : resolve(group, { service, slices, phaseOf });
-    known.set(group, resolved);
+    remembered.set(group, resolved);
     problems.push(...resolved.problems);
     entries.push(resolved.model);
   }
@@ -120,6 +133,7 @@ function resolve(
 
 const nameOf = ({ name, namespace = 'default' }: Service['metadata']): string => `${namespace}/${name}`;
 
+/** What becomes an entry: one Service, with the ports of all items that name it by the same item name. */
 interface Group {
   readonly policy: string;
   readonly name: string;
@@ -128,7 +142,10 @@ interface Group {
   readonly specs: PolicySpec[];
 }
 
-/** One entry per service and item name. Equal names that mean different services are told apart by the service. */
+/**
+ * One group for each Service and item name. Where items of one name mean different Services, namespace and
+ * Service are added to the entry's name.
+ */
 function groupItems(items: readonly PolicyItem[], services: readonly Service[]): Group[] {
   const groups = new Map<string, Group>();
   for (const item of items.filter(({ namespace }) => namespace !== '*')) {
@@ -155,7 +172,11 @@ function groupItems(items: readonly PolicyItem[], services: readonly Service[]):
   return uniqueNames(groups);
 }
 
-/** An item may be named as another item's entry is (`web.api`, and item `web` for service `api` of `*`): the later by service is renamed. */
+/**
+ * An item may have the name that another item's entry gets: an item `web.api`, and an item `web` for every
+ * Service, of which one is `api`. The entry that is later in the order of name, namespace and Service is
+ * renamed.
+ */
 function uniqueNames(groups: ReadonlyMap<string, Group>): Group[] {
   const taken = new Set<string>();
   return [...groups]
@@ -176,7 +197,7 @@ function servicesOf(namespace: string, services: readonly Service[]): string[] {
     .map(({ metadata }) => metadata.name);
 }
 
-/** The API server fills them in; a manifest may leave them out. */
+/** The API server fills in `ipFamilies`; a manifest may leave it out, which means both. */
 function familiesOf({ spec: { ipFamilies } }: Service): CacheEntry['families'] {
   const families = (ipFamilies ?? []).map((family) => (family === 'IPv4' ? 4 : 6));
   return families.length === 0 ? [4, 6] : families.sort();

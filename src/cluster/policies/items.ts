@@ -2,12 +2,12 @@ import * as z from 'zod';
 import type { IPsecPolicy, ObjectProblem } from '../objects.ts';
 import { type PortSpec, parsePorts } from './ports.ts';
 
-/** One accepted item of an IPsecPolicy's `spec.policies`. */
+/** An item (an element of `spec.policies` of an IPsecPolicy) that is valid. */
 export interface PolicyItem {
   readonly policy: string;
   readonly name: string;
   readonly namespace: string;
-  /** `*`: every service of the namespace. */
+  /** `*` means every Service of the namespace. */
   readonly service: string;
   readonly specs: readonly PortSpec[];
 }
@@ -17,6 +17,7 @@ export type KnownItems = ReadonlyMap<string, PolicyItem>;
 
 export interface ParsedItems {
   readonly items: readonly PolicyItem[];
+  /** For the next call. */
   readonly known: KnownItems;
   readonly problems: readonly ObjectProblem[];
 }
@@ -35,15 +36,16 @@ const itemSchema = z.object({
   serviceports: z.string(),
 });
 
-/** The last call, by what was known before it and by what is known since. */
+/** The last call with these items as `before`, or with these as its result. */
 const lastCalls = new WeakMap<
   KnownItems,
   { readonly policies: readonly IPsecPolicy[]; readonly parsed: ParsedItems }
 >();
 
 /**
- * The items of all policies. One that is refused spoils nothing else; if it had a good form before, that stays in force. Problems name
- * the field and the value. The same policies, with what they made known, give the same result.
+ * The items of all policies. An item that is refused spoils no other, and keeps the good form that it has in
+ * `before`. Problems name the field and the value. A call with the same list of policies, and with the
+ * `known` of the call before, returns the very result of that call.
  */
 export function parseItems(policies: readonly IPsecPolicy[], before: KnownItems): ParsedItems {
   const last = lastCalls.get(before);
@@ -57,7 +59,7 @@ export function parseItems(policies: readonly IPsecPolicy[], before: KnownItems)
 }
 
 function parseAll(policies: readonly IPsecPolicy[], before: KnownItems): ParsedItems {
-  const known = new Map<string, PolicyItem>();
+  const accepted = new Map<string, PolicyItem>();
   const problems: ObjectProblem[] = [];
   for (const policy of [...policies].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))) {
     const where = `IPsecPolicy ${policy.metadata.name}`;
@@ -71,16 +73,16 @@ function parseAll(policies: readonly IPsecPolicy[], before: KnownItems): ParsedI
         const kept = previous === undefined ? '' : '; what it said before stays in force';
         problems.push({ where, message: `${field}${parsed}${kept}` });
         if (previous !== undefined) {
-          known.set(key, previous);
+          accepted.set(key, previous);
         }
-      } else if (known.has(key)) {
+      } else if (accepted.has(key)) {
         problems.push({ where, message: `${field}.name: ${JSON.stringify(name)} is used twice` });
       } else {
-        known.set(key, parsed);
+        accepted.set(key, parsed);
       }
     }
   }
-  return { items: [...known.values()], known, problems };
+  return { items: [...accepted.values()], known: accepted, problems };
 }
 
 const nameSchema = z.object({ name: z.string().catch('') }).catch({ name: '' });

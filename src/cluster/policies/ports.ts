@@ -13,8 +13,9 @@ export type ParsedPorts =
   | { readonly kind: 'refused'; readonly reason: string };
 
 /**
- * Parses `serviceports`: items between commas, `tcp/53`, `udp/8000-8010`, `sctp/*` or `*`. The protocol is case-insensitive, spaces are
- * allowed. The reason names the item.
+ * Parses `serviceports`: specs between commas, `tcp/53`, `udp/8000-8010`, `sctp/*` or `*`. The case of a
+ * protocol does not matter, and spaces are allowed. The reason of a refusal names the spec, which users know
+ * as an item.
  */
 export function parsePorts(text: string): ParsedPorts {
   const specs: PortSpec[] = [];
@@ -36,7 +37,7 @@ function parseItem(item: string): PortSpec | string {
     return { proto: 'any', first: EVERY_PORT, last: EVERY_PORT };
   }
   const [name = '', ports, ...more] = item.split('/').map((part) => part.trim());
-  const proto = (['tcp', 'udp', 'sctp'] as const).find((known) => known === name.toLowerCase());
+  const proto = (['tcp', 'udp', 'sctp'] as const).find((each) => each === name.toLowerCase());
   if (proto === undefined) {
     return `item "${item}": protocol "${name}" is not tcp, udp or sctp`;
   }

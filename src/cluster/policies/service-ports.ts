@@ -5,25 +5,30 @@ import type { CacheEntry } from '../../rundir/schema.ts';
 import type { EndpointSlice, Service } from '../objects.ts';
 import type { PortSpec } from './ports.ts';
 
-/** Entries can be the union of several policies. */
+/** A spec, with the policy that it is from: an entry can be the union of several policies. */
 export type PolicySpec = PortSpec & { readonly policy: string };
 
 export interface PortContext {
   readonly service: Service;
   readonly slices: readonly EndpointSlice[];
+  /** The phase of one target port that a spec means. */
   readonly phaseIn: (spec: PolicySpec, proto: Protocol, target: number | string) => Phase;
 }
 
 export interface ResolvedPorts {
+  /** Target ports, sorted. */
   readonly ports: CacheEntry['ports'];
+  /** Ports of the Service, `<proto>/<name>`. */
   readonly names: ReadonlyMap<string, Phase>;
+  /** Specs that mean no port of this Service. */
   readonly missing: readonly PortSpec[];
 }
 
 /**
- * A number that is a service port means its target port, a number that is a target port means itself; where both hold, both are meant
- * (DESIGN 3). The kernel sees target ports, after DNAT. Slices carry target ports as well: resolved names, and whatever a manual slice
- * says, which no targetPort tells.
+ * The target ports that specs mean: after DNAT, the kernel sees no others. A number that is a port of the
+ * Service means its target port, and a number that is a target port means itself; where it is both, both are
+ * meant (docs/design.md, Who owns a port). Slices tell of target ports that the Service does not: the numbers
+ * of those that have a name, and whatever somebody wrote into a slice by hand.
  */
 export function resolvePorts(
   specs: readonly PolicySpec[],
@@ -35,9 +40,9 @@ export function resolvePorts(
   const protect = (spec: PolicySpec, target: number | string): Phase => {
     const { proto } = spec;
     const key = `${proto}/${typeof target}/${target}`;
-    const known = ports.get(key);
+    const before = ports.get(key);
     const own = phaseIn(spec, proto, target);
-    const phase = known === undefined ? own : strongest([own, known.phase]);
+    const phase = before === undefined ? own : strongest([own, before.phase]);
     ports.set(key, { proto, target, ...(phase === 'require' ? {} : { phase }) });
     return phase;
   };
@@ -56,8 +61,8 @@ export function resolvePorts(
       if (within(port.port)) {
         const phase = protect(spec, target);
         const key = `${spec.proto}/${port.name ?? ''}`;
-        const known = names.get(key);
-        names.set(key, known === undefined ? phase : strongest([phase, known]));
+        const before = names.get(key);
+        names.set(key, before === undefined ? phase : strongest([phase, before]));
         found = true;
       }
       if (typeof target === 'number') {

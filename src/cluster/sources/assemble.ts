@@ -1,7 +1,7 @@
 import type { ClusterObjects, ObjectProblem, Snapshot } from '../objects.ts';
 import { keyOf, type ParsedFile, type ParsedObject } from './parse-file.ts';
 
-/** One view of all files. Of an object that two files define the first file's counts, by name. */
+/** All files as one snapshot. If two files define an object, the file counts whose name sorts first. */
 export function assemble(files: ReadonlyMap<string, ParsedFile>, more: readonly ObjectProblem[]): Snapshot {
   const problems: ObjectProblem[] = [...more];
   const seen = new Map<string, string>();

@@ -1,3 +1,10 @@
+/**
+ * Where the objects of the cluster come from: a folder of manifests (here), or the API server (`kubernetes`).
+ * Both implement `Source`, parse objects with the same schemas (`parse-file.ts`), and keep what an object
+ * said before when it cannot be read any more. This room reads files or, through a client that is passed in,
+ * the API server; it writes nothing, and knows nothing of agent or controller.
+ */
+
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { createWake } from '../../util/wake.ts';
 import { watchFolder } from '../../util/watch-folder.ts';
@@ -5,8 +12,9 @@ import type { Snapshot, Source } from '../objects.ts';
 import { assemble } from './assemble.ts';
 import { type ParsedFile, parseFile } from './parse-file.ts';
 
-const SETTLE_MS = 50;
-/** What inotify misses (overflow, a mount over the folder) is found after this. */
+/** An editor or `kubectl` changes a file in several steps: it is read this long after the first. */
+const BURST_MS = 50;
+/** How soon a change is found that inotify misses (overflow, a mount over the folder). */
 const POLL_MS = 5_000;
 
 /** The folder of manifests cannot be read at the start. */
@@ -15,8 +23,9 @@ export class SourceError extends Error {
 }
 
 /**
- * Kubernetes manifests in a folder (`*.yaml`, `*.yml`, `*.json`; several documents to a file; Lists), watched. A file that cannot be read or
- * parsed any more keeps what it said before and is reported. Throws SourceError at the start if there is no such folder.
+ * Kubernetes manifests in a folder (`*.yaml`, `*.yml`, `*.json`; several documents to a file; Lists),
+ * watched. A file that cannot be read or parsed any more keeps what it said before, and is reported. `watch`
+ * throws SourceError at the start if there is no such folder.
  */
 export function directorySource(folder: string): Source {
   return {
@@ -40,14 +49,17 @@ export function directorySource(folder: string): Source {
           yield snapshot;
         }
         await wake.wait(POLL_MS, signal);
-        await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+        await new Promise((resolve) => setTimeout(resolve, BURST_MS));
         problem = refresh(folder, files);
       }
     },
   };
 }
 
-/** Reads what changed. Returns why the folder cannot be read: what is known of it then stays. */
+/**
+ * Reads the files that have changed. If the folder cannot be read, returns why, and leaves `files` as they
+ * are.
+ */
 function refresh(folder: string, files: Map<string, ParsedFile>): string | undefined {
   let names: string[];
   try {

@@ -1,5 +1,6 @@
 import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
+import { IPSEC_POLICY } from '../contract/resources.ts';
 import {
   blockAffinitySchema,
   type ClusterObjects,
@@ -12,7 +13,7 @@ import {
   serviceSchema,
 } from '../objects.ts';
 
-/** One object of a manifest, with the list that it belongs to. */
+/** An object that Trapline reads, with the list of ClusterObjects that it belongs to. */
 export type ParsedObject = {
   [List in keyof ClusterObjects]-?: {
     readonly list: List;
@@ -21,7 +22,7 @@ export type ParsedObject = {
 }[keyof ClusterObjects];
 
 export interface ParsedFile {
-  /** Tells whether the file changed. */
+  /** Differs if the file has changed; empty if it could not be read. */
   readonly stamp: string;
   readonly objects: readonly ParsedObject[];
   readonly problems: readonly ObjectProblem[];
@@ -39,9 +40,9 @@ const listSchema = z.object({
 });
 
 /**
- * Parses one manifest. If it is not YAML or empty, what it said before stays (it may be half-written: a shell's
- * `>` empties the file first); an object that is not what its kind
- * needs is left out, or keeps its former value. Other kinds are none of our business.
+ * Parses one manifest. If it is not YAML, or empty, what it said before stays: it may be half-written, as a
+ * shell's `>` empties the file first. An object that its schema refuses keeps its former value, or is left
+ * out if it has none. Objects of other kinds are skipped.
  */
 export function parseFile(
   name: string,
@@ -79,7 +80,10 @@ export function parseFile(
   return { stamp, objects, problems };
 }
 
-/** The items of lists; those of a typed list (`ServiceList`) leave out kind and apiVersion. */
+/**
+ * The objects of a List, or the object itself. Objects of a typed list (`ServiceList`) leave out kind and
+ * apiVersion.
+ */
 function expand(raw: unknown): unknown[] {
   const list = listSchema.safeParse(raw);
   if (list.success) {
@@ -90,31 +94,31 @@ function expand(raw: unknown): unknown[] {
   return raw === null || raw === undefined ? [] : [raw];
 }
 
-/** By kind. Another group's kind of the same name (a Knative Service) is none of ours. */
+/** By kind. The group has to fit, too: a Knative Service is also of kind Service. */
 const SCHEMAS = {
   Service: { list: 'services', group: 'v1', schema: serviceSchema },
   EndpointSlice: { list: 'endpointSlices', group: 'discovery.k8s.io', schema: endpointSliceSchema },
   Node: { list: 'nodes', group: 'v1', schema: nodeSchema },
   Pod: { list: 'pods', group: 'v1', schema: podSchema },
-  IPsecPolicy: { list: 'policies', group: 'starlingx.io', schema: ipsecPolicySchema },
+  IPsecPolicy: { list: 'policies', group: groupOf(IPSEC_POLICY.apiVersion), schema: ipsecPolicySchema },
   BlockAffinity: { list: 'blockAffinities', group: 'crd.projectcalico.org', schema: blockAffinitySchema },
   CiliumNode: { list: 'ciliumNodes', group: 'cilium.io', schema: ciliumNodeSchema },
 } as const;
 
-/** The object; why it is refused; or undefined for a kind that we do not read. */
+/** The object; or why it is refused; or undefined for a kind that Trapline does not read. */
 export function parseObject(raw: unknown): ParsedObject | string | undefined {
   const any = anyObject.safeParse(raw);
   if (!any.success) {
     return 'not a Kubernetes object: it has no kind';
   }
-  const group = any.data.apiVersion?.split('/')[0];
-  const known = Object.entries(SCHEMAS).find(
+  const group = any.data.apiVersion === undefined ? undefined : groupOf(any.data.apiVersion);
+  const match = Object.entries(SCHEMAS).find(
     ([kind, read]) => kind === any.data.kind && (group === undefined || group === read.group),
   );
-  if (known === undefined) {
+  if (match === undefined) {
     return undefined;
   }
-  const [kind, { list, schema }] = known;
+  const [kind, { list, schema }] = match;
   const parsed = schema.safeParse(raw);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
@@ -129,8 +133,15 @@ export function parseObject(raw: unknown): ParsedObject | string | undefined {
   return { list, object: parsed.data } as ParsedObject;
 }
 
-/** Identifies an object in the cluster. */
+/** Identifies an object in the cluster: `<kind> <namespace>/<name>`. */
 export function keyOf(raw: unknown): string {
   const { kind, metadata } = raw as { kind?: string; metadata?: { namespace?: string; name?: string } };
   return `${kind} ${metadata?.namespace ?? 'default'}/${metadata?.name ?? ''}`;
+}
+
+/**
+ * `starlingx.io` of `starlingx.io/v1`; the core group has no name, so that its version `v1` stands for it.
+ */
+function groupOf(apiVersion: string): string | undefined {
+  return apiVersion.split('/')[0];
 }

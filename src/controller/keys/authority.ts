@@ -19,7 +19,10 @@ export interface AuthorityOptions {
 
 /** kubernetes.io/tls, with the roots in `ca.crt` if `tls.crt` does not lead to one. */
 const SECRET = 'trapline-ca';
-/** SHA-256 of a CA that we made: such a one is replaced before it ends. An operator's put into the same Secret is not. */
+/**
+ * SHA-256 of a CA that we made: such a one is replaced before it ends. An operator's put into the same Secret
+ * is not.
+ */
 const MADE = 'trapline.io/made';
 /** Anything here asks for a new CA. */
 const ROTATE = 'trapline.io/rotate';
@@ -43,8 +46,9 @@ export interface Authorities {
 }
 
 /**
- * Reads the CA of the cluster, or makes one; makes another if that is asked for or due; and tells the nodes whom to trust: both, from the
- * moment when there is another one until every node has a certificate of the new one. Throws KubeError, PkiError.
+ * Reads the CA of the cluster, or makes one; makes another if that is asked for or due; and tells the nodes
+ * whom to trust: both, from the moment when there is another one until every node has a certificate of the
+ * new one. Throws KubeError, PkiError.
  */
 export async function keepAuthority(
   options: AuthorityOptions,

@@ -16,8 +16,9 @@ export interface Bundle {
 }
 
 /**
- * The roll from one CA to the next: nodes trust both, then they get certificates of the new one, then they forget the old one. Each step
- * waits for every node that has a certificate. `signer`: the root of the CA that signs from now on.
+ * The roll from one CA to the next: nodes trust both, then they get certificates of the new one, then they
+ * forget the old one. Each step waits for every node that has a certificate. `signer`: the root of the CA
+ * that signs from now on.
  */
 export function nextBundle(
   before: Bundle | undefined,

@@ -66,8 +66,8 @@ const BASIC_CONSTRAINTS = '2.5.29.19';
 const deny = (reason: Denial, message: string): Verdict => ({ kind: 'deny', reason, message });
 
 /**
- * Whether a request may be signed: by the agent's ServiceAccount, with a token that is bound to the very node that it is for, and for
- * nothing but that node's IKE identity.
+ * Whether a request may be signed: by the agent's ServiceAccount, with a token that is bound to the very node
+ * that it is for, and for nothing but that node's IKE identity.
  */
 export async function judge({ spec }: Pick<SigningRequest, 'spec'>, law: Law): Promise<Verdict> {
   if (spec.username !== law.agent) {

@@ -46,7 +46,10 @@ const UNSAID: readonly (readonly [key: string, value: unknown])[] = [
   ['maximum', Number.MAX_SAFE_INTEGER],
 ];
 
-/** Every field with all that its schema says, by path: what is on one side alone shows, too. Words for people are left out. */
+/**
+ * Every field with all that its schema says, by path: what is on one side alone shows, too. Words for people
+ * are left out.
+ */
 function fieldsOf(schema: Schema, path = 'status'): Record<string, unknown> {
   const { properties = {}, items, description: _words, required = [], ...rest } = schema;
   const said = Object.entries(rest).filter(

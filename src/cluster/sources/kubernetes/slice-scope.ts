@@ -1,19 +1,20 @@
+import { SERVICE_NAME_LABEL } from '../../objects.ts';
 import type { PolicyItem } from '../../policies/items.ts';
 
-/** Which EndpointSlices to watch: those of named services, or all of a namespace. */
+/** Which EndpointSlices to watch: those of named Services, or all of a namespace. */
 export interface SliceScope {
-  /** Paths of the API with the label selector for each; empty: no selector. Sorted by path. */
+  /** Each a path of the API, with a label selector that is empty if there is none. Sorted by path. */
   readonly watches: readonly { readonly path: string; readonly labelSelector: string }[];
 }
 
 const GROUP = '/apis/discovery.k8s.io/v1';
-const LABEL = 'kubernetes.io/service-name';
-/** A longer selector would come near to the limits of proxies on the length of a URL. */
+/** A selector of more names would come near to the length of a URL that proxies allow. */
 const MOST_NAMES = 200;
 
 /**
- * The smallest watches that cover the items: one for all services that are named, one for each namespace with `*`. The mesh
- * protects by pod CIDR and needs none.
+ * The smallest watches that cover the items: one for all Services that are named, and one for each namespace
+ * of which every Service is protected. The mesh, all Services of all namespaces, protects by pod CIDR and
+ * needs no slices.
  */
 export function sliceScope(items: readonly PolicyItem[]): SliceScope {
   const whole = new Set(items.filter(({ service }) => service === '*').map(({ namespace }) => namespace));
@@ -26,7 +27,12 @@ export function sliceScope(items: readonly PolicyItem[]): SliceScope {
   const selected =
     names.length === 0
       ? []
-      : [{ path: all, labelSelector: names.length > MOST_NAMES ? '' : `${LABEL} in (${names.join(',')})` }];
+      : [
+          {
+            path: all,
+            labelSelector: names.length > MOST_NAMES ? '' : `${SERVICE_NAME_LABEL} in (${names.join(',')})`,
+          },
+        ];
   const namespaces = [...whole]
     .sort()
     .map((namespace) => ({ path: `${GROUP}/namespaces/${namespace}/endpointslices`, labelSelector: '' }));

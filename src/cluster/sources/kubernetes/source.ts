@@ -9,7 +9,7 @@ import { sliceScope } from './slice-scope.ts';
 
 export interface KubernetesSourceOptions {
   readonly client: KubeClient;
-  /** Whose pods are read; null: of no node. */
+  /** The node whose pods are read; null if no pods are. */
   readonly nodeName: string | null;
 }
 
@@ -26,13 +26,15 @@ const KINDS = {
   ciliumNodes: { kind: 'CiliumNode', apiVersion: 'cilium.io/v2' },
 } as const satisfies Readonly<Record<List, Kind>>;
 
-/** Of the primary CNI: there is one of these, or none. */
+/** Kinds of primary CNIs: a cluster has one of them, or none. */
 const OPTIONAL: readonly List[] = ['blockAffinities', 'ciliumNodes'];
 
-/** A burst of events becomes one snapshot: this long after the first, at the most. */
-const SETTLE_MS = 50;
+/** A burst of events becomes one snapshot: events of this time after the first one are waited for. */
+const BURST_MS = 50;
 
-/** A reflector that can be ended by itself: the watched slices change with the policies. */
+/**
+ * A reflector that can be stopped while the others run: which slices are watched changes with the policies.
+ */
 interface Followed {
   readonly list: List;
   readonly reflector: Reflector<ParsedObject>;
@@ -40,8 +42,9 @@ interface Followed {
 }
 
 /**
- * The cluster from its API server: policies, services, nodes, the pods of this node and the EndpointSlices of protected services. The first
- * snapshot comes when all of it has been listed. While the API server is away, the last one holds, and is marked as stale.
+ * The cluster as its API server has it: policies, Services, Nodes, the pods of one node, and the
+ * EndpointSlices of protected Services. The first snapshot comes when all of them have been listed. While the
+ * API server is away, the objects stay as they were, and the snapshot says so in `stale`.
  */
 export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions): Source {
   return {
@@ -79,12 +82,15 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
       ];
       let slices = new Map<string, Followed>();
       let retired = new Map<string, Followed>();
-      let known: KnownItems = new Map();
+      let lastGood: KnownItems = new Map();
 
-      /** The slices that the policies need now. Those that they needed before are let go when the new ones are in. */
+      /**
+       * Watches the slices that the policies need now. Watches that they needed before are kept in `retired`
+       * until the new ones are in.
+       */
       const followSlices = (): void => {
-        const parsed = parseItems(listed('policies', [policies]), known);
-        known = parsed.known;
+        const parsed = parseItems(listed('policies', [policies]), lastGood);
+        lastGood = parsed.known;
         const wanted = sliceScope(parsed.items).watches;
         const next = new Map(
           wanted.map(({ path, labelSelector }) => {
@@ -114,7 +120,7 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
       try {
         while (!all.aborted) {
           await wake.wait(60_000, all);
-          await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+          await new Promise((resolve) => setTimeout(resolve, BURST_MS));
           if (all.aborted) {
             break;
           }
@@ -127,7 +133,7 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
           if (complete) {
             letGo();
           }
-          // Not all is in: there is nothing to say but that it cannot be had.
+          // While some lists are not in yet, a snapshot is of use only to say why.
           if (complete || snapshot.stale !== '') {
             yield snapshot;
           }
@@ -141,17 +147,20 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
 }
 
 function parserOf(list: List): (raw: unknown) => ParsedObject | string {
-  // Items of a list leave out what kind they are.
+  // The API server leaves kind and apiVersion out of the items of a list.
   return (raw) =>
     parseObject({ ...(raw as object), ...KINDS[list] }) ?? `not a ${KINDS[list].kind} that Trapline reads`;
 }
 
-/** A list is the same array as long as none of its objects has changed: much is computed from it once only. */
+/**
+ * Hands out each list as the same array for as long as none of its objects has changed: what is computed from
+ * a list is remembered by the array's identity.
+ */
 function createLister(): <L extends List>(
   list: L,
   followed: readonly Followed[],
 ) => NonNullable<ClusterObjects[L]> {
-  const known = new Map<List, { readonly key: string; readonly objects: readonly object[] }>();
+  const lists = new Map<List, { readonly key: string; readonly objects: readonly object[] }>();
   const numbers = new WeakMap<Followed, number>();
   let last = 0;
   const numberOf = (one: Followed): number => {
@@ -162,14 +171,14 @@ function createLister(): <L extends List>(
   return <L extends List>(list: L, all: readonly Followed[]) => {
     const followed = all.filter((one) => one.list === list);
     const key = followed.map((one) => `${numberOf(one)}/${one.reflector.version}`).join(' ');
-    const before = known.get(list);
+    const before = lists.get(list);
     const objects =
       before?.key === key
         ? before.objects
         : [...new Map(followed.flatMap(({ reflector }) => [...reflector.items]))]
             .sort(([a], [b]) => (a < b ? -1 : 1))
             .map(([, { object }]) => object);
-    known.set(list, { key, objects });
+    lists.set(list, { key, objects });
     return objects as unknown as NonNullable<ClusterObjects[L]>;
   };
 }
