@@ -83,12 +83,9 @@ function parseNode({ metadata, spec, status }: Node, blocks: Blocks | undefined)
   const given = metadata.annotations?.[ADDRESSES_ANNOTATION];
   const internal = (status?.addresses ?? []).filter(({ type }) => type === 'InternalIP');
   const addresses = canonicalAll(
-    told === undefined ? 'status.addresses' : ADDRESSES_ANNOTATION,
-    told?.split(',') ?? internal.map(({ address }) => address),
-    rememberedAddress,
     given === undefined ? 'status.addresses' : ADDRESSES_ANNOTATION,
     given?.split(',') ?? internal.map(({ address }) => address),
-    canonicalAddress,
+    rememberedAddress,
   );
   if (typeof cidrs === 'string') {
     return cidrs;

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { PolicyItem } from '../cluster/policies/items.ts';
 import type { EnablingState } from './enabling.ts';
 
+/** A condition of an IPsecPolicy, as we write it. */
 export const conditionSchema = z.object({
   type: z.enum(['Accepted', 'Enforced']),
   status: z.enum(['True', 'False']),
@@ -11,12 +12,16 @@ export const conditionSchema = z.object({
   lastTransitionTime: z.string(),
 });
 
+/** Without its time, which is kept apart (`Written`). */
 export type Condition = Readonly<Omit<z.infer<typeof conditionSchema>, 'lastTransitionTime'>>;
 
-/** Nodes, items and the like that a message names at most. */
+/** How many problems, or nodes, a message names. */
 const NAMED = 5;
 
-/** Accepted says whether all of it can be in force: what is refused in one item leaves the others alone. */
+/**
+ * The condition Accepted: whether the whole policy can be in force. An item that is refused leaves the others
+ * in force. `remarks` are added where there is no problem.
+ */
 export function acceptedCondition(
   observedGeneration: number,
   problems: readonly string[],
@@ -39,12 +44,13 @@ export function acceptedCondition(
 
 interface Enforcement {
   readonly items: readonly PolicyItem[];
-  /** Why each node that does not enforce the policy does not. */
+  /** One reason for each node that does not enforce the policy. */
   readonly missing: readonly string[];
   readonly nodes: number;
   readonly phase: EnablingState['phase'];
 }
 
+/** The condition Enforced: whether every node requires ESP for this generation. */
 export function enforcedCondition(
   observedGeneration: number,
   { items, missing, nodes, phase }: Enforcement,

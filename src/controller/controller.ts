@@ -1,3 +1,11 @@
+/**
+ * The controller: one pod of the cluster that reads what agents say of their nodes, and from it writes the
+ * status of each IPsecPolicy, tells the steps in which a policy is enabled, writes Events, and (`keys`) signs
+ * certificates. It touches the API server alone, through a client that is passed in. It imports
+ * `src/cluster`, `src/kube`, `src/pki` and `src/util`, and nothing of the agent: what the two share is in
+ * `src/cluster/contract`.
+ */
+
 import { type IPsecNode, ipsecNodeSchema } from '../cluster/contract/node-status.ts';
 import { IPSEC_NODES_PATH } from '../cluster/contract/resources.ts';
 import type { Snapshot } from '../cluster/objects.ts';
@@ -11,22 +19,25 @@ import { createLease, RENEW_DEADLINE_MS, RENEW_MS } from './lease.ts';
 import { recall, recallEnabling, type StatusOptions, update, type Written } from './write-status.ts';
 
 export interface ControllerOptions extends StatusOptions {
-  /** Where the Lease is, and the CA. */
+  /** The namespace of the Lease, and of the CA's Secret and ConfigMap. */
   readonly namespace: string;
-  /** Undefined: nodes have keys from elsewhere. */
+  /** Undefined if nodes have their keys from somewhere else: then nothing is signed. */
   readonly keys: Pick<KeysOptions, 'agentAccount' | 'caDays' | 'days'> | undefined;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** A node that falls silent changes nothing that could be watched. */
+/** No event comes when a node falls silent: the heartbeats are looked at this often. */
 const SILENCE_CHECK_MS = 20_000;
-/** Nor does one that does not take its step while a policy is being enabled. */
+/**
+ * How often nodes are looked at while a policy is being enabled: none comes either when a step has lasted too
+ * long.
+ */
 const ENABLING_CHECK_MS = 1_000;
 
 /**
  * Aggregates what the agents say of their nodes into the status of each IPsecPolicy, with an Event for each
- * change of a condition, and signs the certificates of nodes. Several may run, one works. Runs until the
- * signal aborts; never rejects.
+ * change of a condition, and signs the certificates of nodes. Several replicas may run; the one that holds
+ * the Lease works. Runs until the signal aborts; never rejects.
  */
 export async function runController(options: ControllerOptions, signal: AbortSignal): Promise<void> {
   const { log, sleep, now } = options;
@@ -93,8 +104,8 @@ async function lead(options: ControllerOptions, signal: AbortSignal): Promise<vo
   let enabling = new Map<string, EnablingState>();
   const work = async (): Promise<void> => {
     while (!signal.aborted) {
-      const settled = [...enabling.values()].every(({ phase }) => phase === 'Required');
-      await wake.wait(settled ? SILENCE_CHECK_MS : ENABLING_CHECK_MS, signal);
+      const allRequired = [...enabling.values()].every(({ phase }) => phase === 'Required');
+      await wake.wait(allRequired ? SILENCE_CHECK_MS : ENABLING_CHECK_MS, signal);
       if (snapshot !== undefined && nodes.synced && !signal.aborted) {
         try {
           if (written === undefined) {

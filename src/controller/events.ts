@@ -3,13 +3,13 @@ import type { KubeClient } from '../kube/client.ts';
 
 export interface EventOptions {
   readonly client: KubeClient;
-  /** The pod's name. */
+  /** Name of the controller's pod. */
   readonly identity: string;
   readonly now: () => number;
   readonly log: Logger;
 }
 
-/** An Event of events.k8s.io/v1, without what all of ours have in common. */
+/** The fields of an Event (events.k8s.io/v1) that differ from one of ours to the next. */
 export interface EventContent {
   readonly regarding: {
     readonly apiVersion: string;
@@ -23,10 +23,10 @@ export interface EventContent {
   readonly note: string;
 }
 
-/** Events of cluster-scoped objects are in this namespace. */
+/** Events about cluster-scoped objects are kept in this namespace. */
 const NAMESPACE = 'default';
 
-/** An Event that cannot be written is not worth stopping for: it is logged. Never rejects. */
+/** Writes an Event. A failure is logged and does not stop the caller: never rejects. */
 export async function writeEvent(
   { client, now, identity, log }: EventOptions,
   { note, ...content }: EventContent,

@@ -2,12 +2,12 @@ import type { IPsecNode } from '../cluster/contract/node-status.ts';
 import { IPSEC_NODE } from '../cluster/contract/resources.ts';
 import { type EventOptions, writeEvent } from './events.ts';
 
-/** `<peer>: <reason>` of the failures that were announced, by node. */
+/** The failures that were announced, as `<peer>: <reason>`, by node. */
 export type Announced = Map<string, ReadonlySet<string>>;
 
 /**
- * An Event for each negotiation that begins to fail, or fails for another reason, and for a node with which
- * all works again.
+ * Writes an Event for each negotiation that begins to fail, or fails for another reason than before, and one
+ * for a node when the last of its failures is gone. Brings `announced` up to date.
  */
 export async function announceFailures(
   options: EventOptions,

@@ -6,15 +6,18 @@ export interface LeaseOptions {
   readonly client: KubeClient;
   readonly namespace: string;
   readonly name: string;
-  /** Who holds it: the pod's name. */
+  /** Names this replica: the pod's name. */
   readonly identity: string;
   readonly now: () => number;
 }
 
-/** How long the others wait for a holder that does not renew. */
+/** A holder that has not renewed for this long has lost the Lease: then another may take it. */
 const LEASE_SECONDS = 15;
 export const RENEW_MS = 5_000;
-/** A holder that could not renew for this long stops before the others may begin. */
+/**
+ * A holder that could not renew for this long stops working, before another may begin. Shorter than the
+ * Lease.
+ */
 export const RENEW_DEADLINE_MS = 10_000;
 
 const leaseSchema = z.object({
@@ -31,17 +34,19 @@ const leaseSchema = z.object({
 
 type Lease = z.infer<typeof leaseSchema>;
 
-/** What we last saw of another's lease, and when by our own clock: clocks of nodes differ. */
+/** Another's Lease as we last saw it change, and when by our own clock: the clocks of nodes differ. */
 interface Observed {
   readonly version: string;
   readonly at: number;
 }
 
-/** One of several replicas at a time, by a Lease (coordination.k8s.io/v1). */
+/** Chooses one of several replicas at a time, by a Lease (coordination.k8s.io/v1). */
 export interface LeaderLease {
-  /** Takes or renews the lease. False if another holds it. Throws KubeError if the API server cannot say. */
+  /**
+   * Takes or renews the Lease. False if another holds it. Throws KubeError if the API server gives no answer.
+   */
   hold(): Promise<boolean>;
-  /** Lets another take it at once. */
+  /** Gives the Lease up if we hold it, so that another can take it at once. Throws KubeError. */
   release(): Promise<void>;
 }
 

@@ -4,12 +4,13 @@ import { hasReached } from '../cluster/contract/phases.ts';
 import type { IPsecPolicy } from '../cluster/objects.ts';
 import type { NodePhase } from './enabling.ts';
 
+/** A policy, and when it is looked at: milliseconds since the epoch. */
 export interface Moment {
   readonly policy: IPsecPolicy;
   readonly now: number;
 }
 
-/** Of the nodes whose agents report: the others would hold up a step for nothing. */
+/** How far each node is with a policy. Silent nodes are left out: they would hold up a step for nothing. */
 export function phasesOf(
   { policy, now }: Moment,
   nodes: readonly { readonly name: string }[],
@@ -26,7 +27,10 @@ export function phasesOf(
   });
 }
 
-/** Empty if the node enforces the policy as it is now. */
+/**
+ * Empty if the node enforces the present generation of the policy, otherwise one reason why not: `<node>:
+ * <reason>`.
+ */
 export function notEnforcing(node: string, report: IPsecNode | undefined, { policy, now }: Moment): string[] {
   const status = report?.status;
   if (status === undefined) {

@@ -17,25 +17,25 @@ export const statusSchema = z.object({
   pods: z.number(),
   nodes: z.number(),
   nodesEnforcing: z.number(),
-  /** `2/3` */
+  /** Nodes that enforce it, of all: `2/3`. */
   summary: z.string(),
   conditions: z.array(conditionSchema),
 });
 
-/** Without the times of transition. */
+/** Without the times of its conditions. */
 export type PolicyStatus = Readonly<Omit<z.infer<typeof statusSchema>, 'conditions'>> & {
   readonly conditions: readonly Condition[];
 };
 
 export interface StatusContext {
   readonly now: number;
-  /** How long a node holds the others up that does not take its step. */
+  /** How long a node that does not take its step holds up the others. */
   readonly phaseLimitMs: number;
-  /** How far each policy was, by name; brought up to date. */
+  /** By name of the policy: its phase before, which `policyStatuses` replaces by its phase now. */
   readonly enabling: Map<string, EnablingState>;
 }
 
-/** The status of every policy, by name. Changes nothing but `enabling`. */
+/** The status of every policy, by name. Changes nothing but `enabling` of the context. */
 export function policyStatuses(
   objects: Omit<ClusterObjects, 'pods'>,
   ipsecNodes: readonly IPsecNode[],
@@ -96,6 +96,7 @@ export function policyStatuses(
   );
 }
 
+/** Whether one of the items names this Service. */
 function covers(
   items: readonly PolicyItem[],
   { namespace, service }: { namespace: string; service: string },
@@ -106,8 +107,8 @@ function covers(
 }
 
 /**
- * Two entries in conflict: item names become names of children, and two services cannot have the same. Both
- * are in force.
+ * Remarks on items that have a name in common with an item for another Service. Item names become names of
+ * children, and two Services cannot have children of one name: both items are in force, under longer names.
  */
 function sharedNames(items: readonly PolicyItem[], all: readonly PolicyItem[]): string[] {
   return items.flatMap(({ name, namespace, service }) => {

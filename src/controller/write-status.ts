@@ -16,14 +16,20 @@ export interface StatusOptions extends EventOptions {
 
 const MANAGER = 'trapline-controller';
 
-/** What was last written of a policy. */
+/**
+ * The status of a policy that was last written. `since`: by type of condition, since when it has its value
+ * (RFC 3339).
+ */
 export interface Written {
   readonly uid: string;
   readonly status: PolicyStatus;
   readonly since: ReadonlyMap<string, { readonly status: string; readonly at: string }>;
 }
 
-/** What the status is made of, and what was written of it before. */
+/**
+ * What statuses are made from, and what was written before; `update` brings `written` and `enabling` up to
+ * date.
+ */
 export interface State {
   readonly objects: ClusterObjects;
   readonly nodes: Reflector<IPsecNode>;
@@ -31,7 +37,10 @@ export interface State {
   readonly enabling: Map<string, EnablingState>;
 }
 
-/** Writes the status of every policy whose status has changed, with Events. Throws KubeError. */
+/**
+ * Writes the status of every policy of which it has changed, with an Event for each condition that has
+ * changed. Throws KubeError.
+ */
 export async function update(
   options: StatusOptions,
   { objects, nodes, written, enabling }: State,
@@ -82,7 +91,7 @@ const policyListSchema = z.object({
   ),
 });
 
-/** What an earlier leader wrote. Throws KubeError. */
+/** The statuses that an earlier leader wrote, by name of the policy. Throws KubeError. */
 export async function recall(client: KubeClient): Promise<Map<string, Written>> {
   const { items } = policyListSchema.parse(await client.request({ path: IPSEC_POLICIES_PATH }));
   return new Map(
@@ -102,7 +111,9 @@ export async function recall(client: KubeClient): Promise<Map<string, Written>> 
   );
 }
 
-/** How far the policies were when an earlier leader wrote; since when it does not say. */
+/**
+ * The phases that an earlier leader wrote. It did not write since when, so that each begins anew at `now`.
+ */
 export function recallEnabling(
   written: ReadonlyMap<string, Written>,
   now: number,

@@ -1,3 +1,9 @@
+/**
+ * Speaking to the API server: requests and watches (here), and lists that follow it (`reflector.ts`). The
+ * room knows HTTP, kubeconfigs and the protocol of list and watch, and nothing of Trapline's kinds: whoever
+ * reads an object passes the function that parses it. It imports no other room.
+ */
+
 import { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import { type HttpMethod, RequestContext } from '@kubernetes/client-node/dist/gen/http/http.js';
 import { type Dispatcher, fetch } from 'undici';
@@ -6,11 +12,11 @@ import { KubeError } from './error.ts';
 
 export interface KubeRequest {
   readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** From the API server's root: `/api/v1/nodes`. */
+  /** From the root of the API server: `/api/v1/nodes`. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: object;
-  /** Of the body; JSON unless told otherwise. */
+  /** Media type of the body; JSON if absent. */
   readonly contentType?: string;
   readonly signal?: AbortSignal;
 }
@@ -21,13 +27,17 @@ export interface WatchEvent {
   readonly object: unknown;
 }
 
-/** What Trapline asks of an API server. Objects are plain JSON: who reads them parses what it needs. */
+/**
+ * What Trapline asks of an API server. Objects are plain JSON: whoever reads one parses the fields that it
+ * needs.
+ */
 export interface KubeClient {
   /** Throws KubeError. */
   request(request: KubeRequest): Promise<unknown>;
   /**
-   * The events of a watch in order, until the server, the signal or a long silence ends it: the watch goes on
-   * with the next one. `onOpen`: the server has accepted it. Throws KubeError.
+   * Yields the events of a watch in order, until the server, the signal or a long silence ends it; the caller
+   * then goes on with another watch. `onOpen` is called when the server has accepted the watch. Throws
+   * KubeError.
    */
   watch(request: KubeRequest, onOpen: () => void): AsyncIterable<WatchEvent>;
 }
@@ -38,19 +48,19 @@ export const MERGE_PATCH = 'application/merge-patch+json';
 
 const REQUEST_MS = 15_000;
 /**
- * A watch is answered at once, with or without events; an API server that is still coming up may take it and
- * say nothing.
+ * A server answers a watch at once, whether there are events or not. A server that is still coming up may
+ * accept the connection and say nothing: that counts as no answer after this time.
  */
 const OPEN_MS = 10_000;
 /**
- * A watch without an event or a bookmark for this long may be dead. Bookmarks come about every minute, but
- * none of a kind of which an API server has seen no event since it began.
+ * A watch without an event or a bookmark for this long may be dead. Bookmarks come about every minute, but a
+ * server sends none for a kind of which it has seen no event since it began.
  */
 const SILENCE_MS = 150_000;
 
 /**
- * In a pod, by its ServiceAccount; else by a kubeconfig, `KUBECONFIG` or `~/.kube/config` unless a file is
- * named. Throws what client-node throws.
+ * The kubeconfig of a named file; else `KUBECONFIG` or `~/.kube/config`, or in a pod its ServiceAccount.
+ * Throws what client-node throws.
  */
 export function loadKubeConfig(file: string | undefined): KubeConfig {
   const config = new KubeConfig();
@@ -70,9 +80,9 @@ const statusSchema = z.object({
 const eventSchema = z.object({ type: z.string(), object: z.unknown() });
 
 /**
- * A client for the current context of a kubeconfig. Credentials are client-node's affair (tokens are read
- * anew, exec plugins run); paths and JSON are sent as they are: its generated API would keep every object
- * twice.
+ * A client for the current context of a kubeconfig. Credentials are left to client-node: tokens are read
+ * anew, exec plugins are run. Paths and JSON are sent as they are, without its generated API, which would
+ * keep every object twice.
  */
 export function createKubeClient(config: KubeConfig, { silenceMs = SILENCE_MS } = {}): KubeClient {
   const send = async (request: KubeRequest, signal: AbortSignal) => {
@@ -150,7 +160,10 @@ export function createKubeClient(config: KubeConfig, { silenceMs = SILENCE_MS } 
   };
 }
 
-/** The stream's own iterator: unlike readline's, it rejects when the connection breaks. */
+/**
+ * The lines of a stream. It uses the stream's own iterator: unlike that of readline, it rejects when the
+ * connection breaks.
+ */
 async function* linesOf(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = '';

@@ -1,4 +1,4 @@
-/** The API server refused, or could not be reached. */
+/** The API server refused a request, or could not be reached. */
 export class KubeError extends Error {
   override readonly name = 'KubeError';
   /** HTTP status; 0 if there was no answer. */
@@ -13,12 +13,12 @@ export class KubeError extends Error {
   }
 }
 
-/** A resourceVersion that the API server has forgotten: list again. */
+/** The API server has forgotten a resourceVersion: the caller has to list again. */
 export function isExpired(error: unknown): boolean {
   return error instanceof KubeError && (error.status === 410 || error.reason === 'Expired');
 }
 
-/** There was no answer. */
+/** There was no answer from an API server. */
 export function isUnreachable(error: unknown): boolean {
   return error instanceof KubeError && error.status === 0;
 }

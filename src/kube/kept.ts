@@ -1,17 +1,17 @@
-/** Objects as `parse` makes them, by key. */
+/** Objects as `parse` makes them, by key. Those that it does not understand keep their last good form. */
 export interface Kept<T> {
   readonly items: ReadonlyMap<string, T>;
-  /** Why an object was not understood; what it was before stays in `items`. */
+  /** Why an object was not understood, by key. */
   readonly problems: ReadonlyMap<string, string>;
-  /** Another number whenever anything has changed. */
+  /** Another number whenever anything may have changed. */
   readonly version: number;
-  /** Each says whether anything changed. */
+  /** Like `remove` and `removeAllBut`, true if anything has changed. */
   put(key: string, raw: unknown): boolean;
   remove(key: string): boolean;
   removeAllBut(keys: ReadonlySet<string>): boolean;
 }
 
-/** `parse` answers with a text if it does not understand the object. */
+/** `parse` returns the value to keep, or a text that says why it does not understand the object. */
 export function createKept<T>(parse: (raw: unknown) => T | string): Kept<T> {
   const items = new Map<string, T>();
   const problems = new Map<string, string>();

@@ -5,9 +5,9 @@ import type { KubeClient, WatchEvent } from './client.ts';
 import { isExpired, isNotFound, isUnreachable } from './error.ts';
 import { createKept } from './kept.ts';
 
-/** Objects of one kind, as the API server has them. */
+/** Follows the objects of one kind on the API server. */
 export interface Reflector<T> {
-  /** By `namespace/name`. What cannot be parsed keeps its last good value here. */
+  /** By `namespace/name`. An object that cannot be parsed any more keeps its last good value here. */
   readonly items: ReadonlyMap<string, T>;
   /** By `namespace/name`: why an object is not understood. */
   readonly problems: ReadonlyMap<string, string>;
@@ -15,7 +15,7 @@ export interface Reflector<T> {
   readonly version: number;
   /** Whether the first list is in. */
   readonly synced: boolean;
-  /** Empty unless the API server is away or refuses: why, then. */
+  /** Empty while the API server answers, otherwise why it does not, or what it refuses. */
   readonly error: string;
   /** Follows the API server until the signal aborts. Never rejects. */
   run(signal: AbortSignal): Promise<void>;
@@ -31,22 +31,25 @@ export interface ReflectorOptions<T> {
   readonly parse: (raw: unknown) => T | string;
   /** Items, problems, `synced` or `error` have changed. */
   readonly onChange: () => void;
-  /** A cluster without this resource has none of them: no error. */
+  /** True if a cluster may lack the resource: that is no error then, and there are no objects of it. */
   readonly optional?: boolean;
   readonly random?: () => number;
 }
 
 const PAGE = 500;
-/** How often a resource that did not exist is looked for. */
+/** How often a resource that does not exist is looked for again. */
 const ABSENT_MS = 60_000;
 const FIRST_BACKOFF_MS = 500;
-/** While nobody answers, asking costs nobody much, and what comes back should be noticed soon. */
+/**
+ * Longest backoff while there is no answer: attempts cost little, and an API server that comes back should be
+ * noticed soon.
+ */
 const UNREACHABLE_MS = 2_500;
-/** What answers with an error is not to be pressed. */
+/** Longest backoff while the API server answers with an error: it may be overloaded. */
 const REFUSED_MS = 20_000;
 /**
- * The server ends a watch after this many seconds, give or take: a thousand agents should not come back
- * together.
+ * The server is asked to end a watch after about this many seconds. The time is random, so that a thousand
+ * agents do not come back together.
  */
 const WATCH_SECONDS = 600;
 
@@ -63,8 +66,9 @@ const pageSchema = z.object({
 });
 
 /**
- * List, then watch from there; a watch that ends goes on where it was, with bookmarks, and lists again only
- * if the server has forgotten (410). Errors are retried with backoff and jitter, and what is known stays.
+ * Lists the objects, then watches from there. When a watch ends, the next one goes on where it was, thanks to
+ * bookmarks; there is another list only if the server has forgotten that point (410). Errors are retried with
+ * backoff and jitter, and objects stay as they are meanwhile.
  */
 export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
   const { client, path, query = {}, parse, onChange, optional = false, random = Math.random } = options;
@@ -72,6 +76,7 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
   const state = { synced: false, error: '' };
   let version = '';
   let backoff = FIRST_BACKOFF_MS;
+  /** Whether the last error was an answer. */
   let refused = false;
 
   const list = async (signal: AbortSignal): Promise<void> => {
@@ -97,7 +102,7 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
     } while (next !== undefined);
     changed = kept.removeAllBut(seen) || changed;
     state.synced = true;
-    // Not before the last page: a watch from half a list would never make up for the rest.
+    // Only after the last page: a watch that begins after half a list would never bring the rest.
     version = listed;
     if (changed) {
       onChange();
@@ -129,7 +134,7 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
     return changed;
   };
 
-  /** The resource does not exist. */
+  /** The resource does not exist: there are no objects, which is no error. */
   const empty = (): void => {
     const changed = kept.removeAllBut(new Set()) || !state.synced || state.error !== '';
     state.synced = true;
@@ -185,7 +190,7 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
             setError(messageOf(error));
           }
           const answered = !isUnreachable(error);
-          // An API server that has just come up refuses for a moment.
+          // Backoff begins anew when an API server comes up: it refuses for a moment, which is no overload.
           backoff = answered === refused ? backoff : FIRST_BACKOFF_MS;
           refused = answered;
           const pause = backoff * (0.5 + random());

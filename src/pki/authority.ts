@@ -1,3 +1,11 @@
+/**
+ * Keys and certificates (X.509, PEM), for agent, controller and the command line alike: CAs that can sign
+ * (here), the files of a CA and of a node (`ca.ts`), the check of a node's identity (`identity.ts`), requests
+ * (`request.ts`), and what all of that is made with (`crypto.ts`, `certificate.ts`). Only `ca.ts` and
+ * `identity.ts` touch files; nothing here speaks to the API server or to charon. Of other rooms it imports
+ * the type of an identity and the atomic write of files. No key is ever in a message.
+ */
+
 import { assertValidNow, decodeCertificates, isAuthority, isIssuedBy } from './certificate.ts';
 import {
   exportPrivateKey,
@@ -14,13 +22,13 @@ import { assertNodeName, PkiError } from './error.ts';
 /** id-kp-ipsecIKE (RFC 4945 5.1.3.12) */
 const IPSEC_IKE = '1.3.6.1.5.5.7.3.17';
 
-/** A CA that can sign: the operator's, an intermediate one even, or one that we made. */
+/** A CA that can sign. It may be the operator's, even an intermediate one, or made here. */
 export interface Authority {
   readonly certificate: x509.X509Certificate;
   readonly key: SigningKey;
-  /** What leads from `certificate` to `root`, without both. */
+  /** The certificates that lead from `certificate` to `root`, without these two. */
   readonly intermediates: readonly x509.X509Certificate[];
-  /** What nodes trust. */
+  /** The self-signed certificate that nodes trust. */
   readonly root: x509.X509Certificate;
 }
 
@@ -34,7 +42,10 @@ export interface Life {
   readonly now: Date;
 }
 
-/** A new self-signed CA with a P-256 key. Its name tells it from the one before (RFC 5280 4.2.1.1). */
+/**
+ * Makes a self-signed CA with a P-256 key. A random part of its name tells it from the CA before it (RFC 5280
+ * 4.2.1.1).
+ */
 export async function createAuthority({ days, now }: Life): Promise<PemPair> {
   const type = 'ecdsa-p256';
   const keys = await generateKeys(type);
@@ -58,9 +69,9 @@ export async function createAuthority({ days, now }: Life): Promise<PemPair> {
 }
 
 /**
- * Reads a CA: its certificate first, then what leads to a self-signed root, which may be in `roots` instead.
- * Throws PkiError that names the part, never the key, if it is malformed, not a CA, not valid now, the key is
- * another's, or no root is found.
+ * Reads a CA. `certificate` begins with the CA's own; those that lead to a self-signed root follow it, or are
+ * in `roots`. Throws PkiError that names the part, never the key, if something is malformed, the first
+ * certificate is no CA's or not valid now, the key is another's, or no root is found.
  */
 export async function parseAuthority(
   { certificate, key }: PemPair,
@@ -91,7 +102,7 @@ export async function parseAuthority(
   };
 }
 
-/** From the certificate to a self-signed one. */
+/** The certificates from this one to a self-signed one, both included. */
 async function pathToRoot(
   from: x509.X509Certificate,
   others: readonly x509.X509Certificate[],
@@ -117,8 +128,8 @@ export interface Certification extends Life {
 }
 
 /**
- * A node's certificate, subject and DNS name `ipsec-<node>`, followed by the intermediate ones; PEM. Throws
- * PkiError.
+ * Makes the certificate of a node: subject and DNS name are `ipsec-<node>`, and intermediate certificates
+ * follow it; PEM. Throws PkiError.
  */
 export async function certify(
   authority: Authority,

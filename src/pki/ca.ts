@@ -5,13 +5,16 @@ import { certify, createAuthority, type Life, parseAuthority } from './authority
 import { exportPrivateKey, generateKeys, type KeyType, x509 } from './crypto.ts';
 import { assertNodeName, PkiError } from './error.ts';
 
-/** Files of a CA folder, and of a node's folder. */
+/** Names of files in the folder of a CA, and in that of a node. */
 export const CA_CERTIFICATE = 'ca.crt';
 export const CA_KEY = 'ca.key';
 export const NODE_CERTIFICATE = 'node.crt';
 export const NODE_KEY = 'node.key';
 
-/** Makes a local CA in a folder: `ca.crt` and `ca.key` (0600). Never replaces one. Throws PkiError. */
+/**
+ * Makes a CA in a folder: `ca.crt` and `ca.key` (0600). Throws PkiError, also if either file is there
+ * already.
+ */
 export async function initCa(folder: string, life: Life): Promise<void> {
   for (const file of [CA_CERTIFICATE, CA_KEY]) {
     if (existsSync(`${folder}/${file}`)) {
@@ -31,9 +34,10 @@ export interface IssueRequest extends Life {
 }
 
 /**
- * Makes a key (0600) and a certificate for a node, subject `CN=ipsec-<node>`: `node.key`, `node.crt` and the
- * CA's `ca.crt`. Replaces former ones: key first, so a crash between the two is a mismatch that the agent
- * refuses, never a certificate in use. Throws PkiError.
+ * Makes a key (0600) and a certificate for a node, subject `CN=ipsec-<node>`, and writes `node.key`,
+ * `node.crt` and the CA's `ca.crt` in place of former ones. The key is written first: a crash in between
+ * leaves a pair that does not fit, which the agent refuses, and never a certificate that is in use. Throws
+ * PkiError.
  */
 export async function issueNode({
   caFolder,

@@ -29,7 +29,10 @@ export function assertValidNow(
   }
 }
 
-/** RFC 5280 6.1, as far as two certificates go: names, signature, and that the issuer is a CA. */
+/**
+ * Whether `issuer` signed `certificate` (RFC 5280 6.1, as far as two certificates go): names, signature, and
+ * that the issuer is a CA.
+ */
 export async function isIssuedBy(
   certificate: x509.X509Certificate,
   issuer: x509.X509Certificate,

@@ -7,7 +7,7 @@ x509.cryptoProvider.set(webcrypto);
 
 export { x509 };
 
-/** What a node's key can be. */
+/** The types of key that a node can have. */
 export type KeyType = 'ecdsa-p256' | 'ecdsa-p384' | 'rsa-3072';
 
 type SigningAlgorithm = { readonly name: string; readonly hash: string };
@@ -39,11 +39,14 @@ export const KEY_TYPES: Readonly<Record<KeyType, KeySpec>> = {
   'rsa-3072': rsa(3_072),
 };
 
-/** Fewer bits than this are refused (SP 800-57 part 1, table 2: 128 bits of security). */
+/** RSA keys of fewer bits are refused (SP 800-57 part 1, table 2: 128 bits of security). */
 const LEAST_RSA_BITS = 3_072;
 
 export const DAY_MS = 86_400_000;
-/** Certificates are valid from a little before, so that a node whose clock is behind takes them. */
+/**
+ * Certificates are valid from this long before they are made, so that a node whose clock is behind accepts
+ * them.
+ */
 const SKEW_MS = 300_000;
 
 interface Validity {
@@ -51,7 +54,7 @@ interface Validity {
   readonly notAfter: Date;
 }
 
-/** `until`: the issuer's own end. */
+/** `days` from now, but not beyond `until`, the end of the issuer's own certificate. */
 export function validFor(days: number, now: Date, until?: Date): Validity {
   const notAfter = new Date(now.getTime() + days * DAY_MS);
   return {
@@ -80,7 +83,7 @@ export async function exportPrivateKey(key: webcrypto.CryptoKey): Promise<string
 }
 
 export interface SigningKey {
-  /** Undefined for another one than nodes have. */
+  /** Undefined for a key of a type that no node has. */
   readonly type: KeyType | undefined;
   readonly key: webcrypto.CryptoKey;
   readonly signing: SigningAlgorithm;
@@ -89,7 +92,8 @@ export interface SigningKey {
 }
 
 /**
- * PKCS #8, SEC 1 or PKCS #1, unencrypted. Throws an Error that says nothing of the key if it is none of ours.
+ * Reads an unencrypted key in PEM: PKCS #8, SEC 1 or PKCS #1. Throws an Error that says nothing of the key if
+ * the text is no such key, or the key is of a type that nobody should have.
  */
 export async function importPrivateKey(pem: string): Promise<SigningKey> {
   const key = keyObject(pem);
@@ -131,7 +135,7 @@ function specOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): KeySpec
   throw new TypeError(`a key of type ${asymmetricKeyType} ${namedCurve ?? ''} is not one of ours`.trim());
 }
 
-/** Empty if a public key (SubjectPublicKeyInfo, DER) is strong enough, otherwise why not. */
+/** Empty if a public key (SubjectPublicKeyInfo, DER) is strong enough, otherwise why it is not. */
 export function weakness(publicKey: ArrayBuffer): string {
   const { asymmetricKeyType, asymmetricKeyDetails } = createPublicKey({
     key: Buffer.from(publicKey),

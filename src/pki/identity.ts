@@ -4,7 +4,7 @@ import { assertValidNow, decodeCertificates, fingerprint, isIssuedBy } from './c
 import { importPrivateKey, type x509 } from './crypto.ts';
 import { PkiError } from './error.ts';
 
-/** A node's key and certificate, checked, and what the cluster is told of them. */
+/** A node's key and certificate that have been checked, and what the cluster is told of them. */
 export interface NodeIdentity extends Credentials {
   readonly notBefore: Date;
   readonly notAfter: Date;
@@ -14,18 +14,18 @@ export interface NodeIdentity extends Credentials {
   readonly trusted: readonly string[];
 }
 
-/** PEM texts, and where they are from. */
+/** PEM texts, and where they come from. */
 export interface IdentityFiles {
   readonly authorities: string;
   readonly certificate: string;
   readonly privateKey: string;
-  /** How messages name them. */
+  /** What messages call them. */
   readonly names: { readonly authorities: string; readonly certificate: string; readonly privateKey: string };
 }
 
 /**
- * Reads `ca.crt` (one or more certificates), `node.crt` (the node's, then intermediate ones) and `node.key`.
- * Throws as `checkIdentity`.
+ * Reads the files of a node's folder: `ca.crt` (one or more certificates), `node.crt` (the node's, then
+ * intermediate ones) and `node.key`. Throws as `checkIdentity`.
  */
 export async function readIdentity(folder: string, node: string, now: Date): Promise<NodeIdentity> {
   const names = {
@@ -46,8 +46,8 @@ export async function readIdentity(folder: string, node: string, now: Date): Pro
 }
 
 /**
- * Throws PkiError if one is malformed, the key is not the certificate's, no root that is trusted stands
- * behind the certificate, it is not valid now, or it names another node.
+ * Throws PkiError if a text is malformed, the key is not that of the certificate, no trusted root stands
+ * behind the certificate, it is not valid now, or it is another node's.
  */
 export async function checkIdentity(
   { authorities, certificate: pem, privateKey, names }: IdentityFiles,
@@ -104,7 +104,7 @@ async function assertPair(
   pem: string,
   names: IdentityFiles['names'],
 ): Promise<void> {
-  // What is wrong with a key is not for a log.
+  // The error is dropped: what is wrong with a key must not get into a log.
   const key = await importPrivateKey(pem).catch(() => undefined);
   if (key?.publicKey.equals(Buffer.from(certificate.publicKey.rawData)) !== true) {
     throw new PkiError(`${names.privateKey}: not the key of ${names.certificate}`);

@@ -1,11 +1,11 @@
 import { type SigningKey, x509 } from './crypto.ts';
 
-/** The signer of node certificates: this cluster's controller. */
+/** Name of the signer of node certificates: the controller of this cluster. */
 export const SIGNER_NAME = 'trapline.io/ipsec-node';
-/** What a node certificate is for, in the words of certificates.k8s.io/v1, which has none for IKE. */
+/** Usages of a node certificate, in the words of certificates.k8s.io/v1, which has no word for IKE. */
 export const USAGES: readonly string[] = ['digital signature', 'server auth', 'client auth'];
 
-/** A PKCS #10 request for `ipsec-<node>`, as subject and as DNS name; PEM. */
+/** Makes a PKCS #10 request for `ipsec-<node>`, as subject and as DNS name; PEM. */
 export async function createRequest(node: string, { key, publicKey, signing }: SigningKey): Promise<string> {
   const name = `ipsec-${node}`;
   const request = await x509.Pkcs10CertificateRequestGenerator.create({

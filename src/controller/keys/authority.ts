@@ -10,24 +10,24 @@ import { type Bundle, type NodeTrust, nextBundle } from './bundle.ts';
 
 export interface AuthorityOptions {
   readonly client: KubeClient;
-  /** Of the Secret and the ConfigMap. */
+  /** The namespace of the Secret and of the ConfigMap. */
   readonly namespace: string;
-  /** Life of a CA that we make. */
+  /** Life of a CA that is made here. */
   readonly caDays: number;
   readonly now: () => number;
 }
 
-/** kubernetes.io/tls, with the roots in `ca.crt` if `tls.crt` does not lead to one. */
+/** Secret of type kubernetes.io/tls. Roots are in its `ca.crt` if `tls.crt` does not lead to one. */
 const SECRET = 'trapline-ca';
 /**
- * SHA-256 of a CA that we made: such a one is replaced before it ends. An operator's put into the same Secret
- * is not.
+ * Annotation of the Secret: SHA-256 of the CA if it was made here. Such a CA is replaced before it ends; a CA
+ * that an operator put into the same Secret is not.
  */
 const MADE = 'trapline.io/made';
-/** Anything here asks for a new CA. */
+/** Annotation of the Secret by which somebody asks for a new CA, whatever its value. */
 const ROTATE = 'trapline.io/rotate';
 const MANAGER = 'trapline-controller';
-/** Of its life, when a CA of ours is replaced. */
+/** A CA that was made here is replaced in this last part of its life. */
 const LAST_PART = 0.2;
 
 const secretSchema = z.object({
@@ -37,7 +37,7 @@ const secretSchema = z.object({
 
 const text = (base64: string): string => Buffer.from(base64, 'base64').toString('utf8');
 
-/** What the controller signs with, and what nodes are told. */
+/** The CA with which the controller signs, and what nodes are told. */
 export interface Authorities {
   readonly authority: Authority;
   readonly bundle: Bundle;
@@ -46,9 +46,9 @@ export interface Authorities {
 }
 
 /**
- * Reads the CA of the cluster, or makes one; makes another if that is asked for or due; and tells the nodes
- * whom to trust: both, from the moment when there is another one until every node has a certificate of the
- * new one. Throws KubeError, PkiError.
+ * Reads the CA of the cluster, or makes one; makes another when one is asked for or due; and tells the nodes
+ * whom to trust. That is both CAs, from the moment when there is a new one until every node has a certificate
+ * of it. Throws KubeError, PkiError.
  */
 export async function keepAuthority(
   options: AuthorityOptions,
@@ -58,13 +58,13 @@ export async function keepAuthority(
   const authority = await currentAuthority(options);
   const path = `/api/v1/namespaces/${namespace}/configmaps/${CA_CONFIG_MAP}`;
   const before = await getIfThere(client, path);
-  const known = before === undefined ? undefined : caConfigMapSchema.parse(before).data;
+  const told = before === undefined ? undefined : caConfigMapSchema.parse(before).data;
   const next = nextBundle(
-    known === undefined
+    told === undefined
       ? undefined
       : {
-          root: known.root,
-          certificates: decodeCertificates(CA_CONFIG_MAP, known['ca.crt']).filter(
+          root: told.root,
+          certificates: decodeCertificates(CA_CONFIG_MAP, told['ca.crt']).filter(
             ({ notAfter }) => notAfter.getTime() > now(),
           ),
         },
@@ -72,7 +72,7 @@ export async function keepAuthority(
     nodes,
   );
   const pem = next.bundle.certificates.map((one) => `${one.toString('pem')}\n`).join('');
-  if (known?.['ca.crt'] !== pem || known.root !== next.bundle.root) {
+  if (told?.['ca.crt'] !== pem || told.root !== next.bundle.root) {
     await apply(client, path, {
       apiVersion: 'v1',
       kind: 'ConfigMap',

@@ -2,10 +2,13 @@ import type { IPsecNode } from '../../cluster/contract/node-status.ts';
 import { IPSEC_NODE } from '../../cluster/contract/resources.ts';
 import { type EventOptions, writeEvent } from '../events.ts';
 
-/** Of its life, when a certificate that nobody has renewed is worth a word. */
+/** A certificate that nobody has renewed by this last part of its life is announced. */
 const LAST_PART = 0.2;
 
-/** An Event for each certificate that comes to its end; `announced`: its end, by node. */
+/**
+ * Writes an Event for each certificate that is near its end. `announced`: the end that was announced last, by
+ * node; brought up to date.
+ */
 export async function announceExpiry(
   options: EventOptions,
   reports: readonly IPsecNode[],

@@ -7,11 +7,11 @@ export const signingRequestSchema = z.object({
   metadata: z.object({ name: z.string(), uid: z.string() }),
   spec: z.object({
     signerName: z.string(),
-    /** PEM in base64. */
+    /** PKCS #10, PEM in base64. */
     request: z.string(),
     usages: z.array(z.string()).default([]),
     expirationSeconds: z.number().optional(),
-    /** Who filed it, by the API server. */
+    /** The user who made the request, as the API server saw it; so is `extra`. */
     username: z.string().default(''),
     extra: z.record(z.string(), z.array(z.string())).default({}),
   }),
@@ -25,7 +25,7 @@ export const signingRequestSchema = z.object({
 
 export type SigningRequest = z.infer<typeof signingRequestSchema>;
 
-/** Why a request is denied: the reason of its condition and of its Event. */
+/** Why a request is denied: the reason in its condition and in its Event. */
 export type Denial =
   | 'WrongRequester'
   | 'TokenOfNoNode'
@@ -50,15 +50,16 @@ export type Verdict =
     }
   | { readonly kind: 'deny'; readonly reason: Denial; readonly message: string };
 
+/** What a request is judged by. */
 export interface Law {
   /** `system:serviceaccount:<namespace>:<name>` */
   readonly agent: string;
   readonly nodes: ReadonlySet<string>;
-  /** Longest life of a certificate, and that of one that asks for none. */
+  /** Longest life of a certificate, and the life of a certificate for which none is asked. */
   readonly days: number;
 }
 
-/** Bound tokens name the node of their pod (KEP-4193). */
+/** Tokens that are bound to a pod name the node of the pod here (KEP-4193). */
 const NODE_NAME = 'authentication.kubernetes.io/node-name';
 const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17';
 const BASIC_CONSTRAINTS = '2.5.29.19';
@@ -66,8 +67,8 @@ const BASIC_CONSTRAINTS = '2.5.29.19';
 const deny = (reason: Denial, message: string): Verdict => ({ kind: 'deny', reason, message });
 
 /**
- * Whether a request may be signed: by the agent's ServiceAccount, with a token that is bound to the very node
- * that it is for, and for nothing but that node's IKE identity.
+ * Whether a request may be signed: it has to come from the agent's ServiceAccount, with a token that is bound
+ * to a pod on the very node that the certificate is for, and ask for nothing but that node's IKE identity.
  */
 export async function judge({ spec }: Pick<SigningRequest, 'spec'>, law: Law): Promise<Verdict> {
   if (spec.username !== law.agent) {
@@ -95,7 +96,7 @@ function parse(request: string): x509.Pkcs10CertificateRequest | undefined {
   }
 }
 
-/** The request itself. */
+/** Why the PKCS #10 request may not be signed, if so. */
 async function unfit(request: x509.Pkcs10CertificateRequest, node: string): Promise<Verdict | undefined> {
   const name = `ipsec-${node}`;
   const [, subject] = /^CN=ipsec-([^,+]+)$/.exec(request.subject) ?? [];
@@ -139,7 +140,7 @@ function weaknessOf(publicKey: ArrayBuffer): string {
   }
 }
 
-/** What was asked for beside it. */
+/** Why the usages, or the life, that are asked for beside it may not be granted, if so. */
 function unfitSpec({ usages, expirationSeconds = 0 }: SigningRequest['spec'], law: Law): Verdict | undefined {
   if ([...usages].sort().join() !== [...USAGES].sort().join()) {
     return deny('WrongUsages', `usages ${usages.join(', ')}; they must be ${USAGES.join(', ')}`);

@@ -1,3 +1,10 @@
+/**
+ * The CA of the cluster, and the certificates of nodes. `authority.ts` keeps the CA and tells nodes whom to
+ * trust, `bundle.ts` decides the steps from one CA to the next, `judge.ts` decides about requests, `sign.ts`
+ * answers them, and `expiry.ts` announces certificates that nobody has renewed. The room touches the API
+ * server alone. The private key of the CA is read here and nowhere else in the cluster, and never logged.
+ */
+
 import * as z from 'zod';
 import type { IPsecNode } from '../../cluster/contract/node-status.ts';
 import { createReflector } from '../../kube/reflector.ts';
@@ -8,19 +15,19 @@ import { type AuthorityOptions, keepAuthority } from './authority.ts';
 import type { NodeTrust } from './bundle.ts';
 import { announceExpiry } from './expiry.ts';
 import { type SigningRequest, signingRequestSchema } from './judge.ts';
-import { answer, isAnswered } from './sign.ts';
+import { answer, isAnswered, SIGNING_REQUESTS_PATH } from './sign.ts';
 
 export interface KeysOptions extends AuthorityOptions, EventOptions {
-  /** Name of the agents' ServiceAccount, in the same namespace. */
+  /** Name of the agents' ServiceAccount, which is in the namespace of the CA. */
   readonly agentAccount: string;
   /** Longest life of a node's certificate. */
   readonly days: number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** What the controller knows of the cluster anyway. */
+/** What the controller has read of the cluster already. */
 export interface KeysView {
-  /** Names of Nodes; undefined until they are known. */
+  /** Names of all Nodes; undefined until they have been read. */
   nodes(): ReadonlySet<string> | undefined;
   reports(): Iterable<IPsecNode>;
 }
@@ -34,7 +41,7 @@ export async function keepKeys(options: KeysOptions, view: KeysView, signal: Abo
   const wake = createWake();
   const requests = createReflector({
     client,
-    path: '/apis/certificates.k8s.io/v1/certificatesigningrequests',
+    path: SIGNING_REQUESTS_PATH,
     query: { fieldSelector: `spec.signerName=${SIGNER_NAME}` },
     parse: (raw): SigningRequest | string => {
       const parsed = signingRequestSchema.safeParse(raw);
@@ -56,7 +63,7 @@ export async function keepKeys(options: KeysOptions, view: KeysView, signal: Abo
     const agent = `system:serviceaccount:${namespace}:${agentAccount}`;
     const open = waiting === '' ? [...requests.items.values()].filter((one) => !isAnswered(one)) : [];
     for (const request of open) {
-      // One that cannot be answered must not keep the others waiting.
+      // A request that cannot be answered must not keep the others waiting.
       await answer(options, request, { authority, law: { agent, nodes, days } }).catch((error: Error) =>
         log.warn({ request: request.metadata.name, problem: error.message }, 'request not answered'),
       );
@@ -85,6 +92,7 @@ export async function keepKeys(options: KeysOptions, view: KeysView, signal: Abo
   await following;
 }
 
+/** Nothing of a node that has no certificate yet: it holds up no step. */
 function trustOf({ metadata, status }: IPsecNode): NodeTrust[] {
   const { root = '', trusted = [] } = status?.certificate ?? {};
   return root === '' ? [] : [{ name: metadata.name, root, trusted }];

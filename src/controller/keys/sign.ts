@@ -3,9 +3,9 @@ import { type Authority, certify } from '../../pki/authority.ts';
 import { type EventOptions, writeEvent } from '../events.ts';
 import { judge, type Law, type SigningRequest } from './judge.ts';
 
-const PATH = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
+export const SIGNING_REQUESTS_PATH = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
 
-/** Whether somebody has answered. */
+/** Whether somebody has signed, denied or failed the request. */
 export function isAnswered({ status }: SigningRequest): boolean {
   return (
     status?.certificate !== undefined ||
@@ -13,7 +13,7 @@ export function isAnswered({ status }: SigningRequest): boolean {
   );
 }
 
-/** Signs the request, or denies it with the reason in its condition and an Event. Throws KubeError. */
+/** Signs the request, or denies it with the reason in its condition and in an Event. Throws KubeError. */
 export async function answer(
   options: EventOptions,
   request: SigningRequest,
@@ -41,7 +41,7 @@ export async function answer(
   });
   await client.request({
     method: 'PATCH',
-    path: `${PATH}/${name}/status`,
+    path: `${SIGNING_REQUESTS_PATH}/${name}/status`,
     contentType: MERGE_PATCH,
     body: { status: { certificate: Buffer.from(certificate).toString('base64') } },
   });
@@ -56,7 +56,10 @@ interface Decision {
   readonly approved: boolean;
 }
 
-/** What somebody else has approved is not for them to approve: it fails. */
+/**
+ * Adds our decision to the conditions of the request. A request that somebody else has approved cannot be
+ * denied any more: it is marked as failed instead.
+ */
 async function condition(
   client: KubeClient,
   { metadata: { name }, status }: SigningRequest,
@@ -71,7 +74,7 @@ async function condition(
   const type = approved ? 'Approved' : failed ? 'Failed' : 'Denied';
   await client.request({
     method: 'PATCH',
-    path: `${PATH}/${name}/${failed ? 'status' : 'approval'}`,
+    path: `${SIGNING_REQUESTS_PATH}/${name}/${failed ? 'status' : 'approval'}`,
     contentType: MERGE_PATCH,
     body: { status: { conditions: [...before, { type, status: 'True', reason, message }] } },
   });
