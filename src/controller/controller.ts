@@ -1,9 +1,8 @@
 /**
- * The controller: one pod of the cluster that reads what agents say of their nodes, and from it writes the
- * status of each IPsecPolicy, tells the steps in which a policy is enabled, writes Events, and (`keys`) signs
- * certificates. It touches the API server alone, through a client that is passed in. It imports
- * `src/cluster`, `src/kube`, `src/pki` and `src/util`, and nothing of the agent: what the two share is in
- * `src/cluster/contract`.
+ * The controller reads what agents say of their nodes. From it, it writes the status of each IPsecPolicy,
+ * tells the steps in which a policy is enabled, writes Events, and (`keys`) signs certificates. It touches
+ * the API server alone, through a client that is passed in. It imports `src/cluster`, `src/kube`, `src/pki`
+ * and `src/util`, and nothing of the agent: what the two share is in `src/cluster/contract`.
  */
 
 import { type IPsecNode, ipsecNodeSchema } from '../cluster/contract/node-status.ts';
@@ -29,8 +28,8 @@ export interface ControllerOptions extends StatusOptions {
 /** No event comes when a node falls silent: the heartbeats are looked at this often. */
 const SILENCE_CHECK_MS = 20_000;
 /**
- * How often nodes are looked at while a policy is being enabled: none comes either when a step has lasted too
- * long.
+ * How often nodes are looked at while a policy is being enabled: no event comes when the time for a step is
+ * over.
  */
 const ENABLING_CHECK_MS = 1_000;
 

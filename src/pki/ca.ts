@@ -36,8 +36,7 @@ export interface IssueRequest extends Life {
 /**
  * Makes a key (0600) and a certificate for a node, subject `CN=ipsec-<node>`, and writes `node.key`,
  * `node.crt` and the CA's `ca.crt` in place of former ones. The key is written first: a crash in between
- * leaves a pair that does not fit, which the agent refuses, and never a certificate that is in use. Throws
- * PkiError.
+ * leaves a key that does not fit the former certificate, and the agent refuses such a pair. Throws PkiError.
  */
 export async function issueNode({
   caFolder,

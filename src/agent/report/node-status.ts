@@ -18,8 +18,8 @@ export interface Transition {
   readonly at: string;
 }
 
-/** What a status says beside the newest report. */
-interface Beside {
+/** What a status is made from, beside the report and the facts. */
+interface StatusInputs {
   readonly transition: Transition;
   readonly certificate: NodeStatus['certificate'];
   /** Milliseconds since the epoch. */
@@ -54,7 +54,7 @@ export function renderCertificate({
 export function renderStatus(
   report: NodeReport,
   { bootId, version }: NodeFacts,
-  { transition, certificate, now }: Beside,
+  { transition, certificate, now }: StatusInputs,
 ): NodeStatus {
   const healthy = report.error === '';
   return {

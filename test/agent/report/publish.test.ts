@@ -1,7 +1,7 @@
 import test from 'ava';
 import { pino } from 'pino';
 import type { NodeReport } from '../../../src/agent/report/node-report.ts';
-import { createPublisher } from '../../../src/agent/report/publish.ts';
+import { createPublisher, type Publisher } from '../../../src/agent/report/publish.ts';
 import { nodeStatusSchema } from '../../../src/cluster/contract/node-status.ts';
 import type { KubeClient, KubeRequest } from '../../../src/kube/client.ts';
 
@@ -18,6 +18,17 @@ const REPORT: NodeReport = {
   error: '',
 };
 
+const publisherWith = (client: KubeClient): Publisher =>
+  createPublisher({
+    client,
+    nodeName: 'node-a',
+    bootId: 'boot',
+    version: '1',
+    now: () => 0,
+    sleep: async () => undefined,
+    log: pino({ level: 'silent' }),
+  });
+
 test('policies, health and failing peers are written at once, counts and reasons can wait', async (t) => {
   const written: unknown[] = [];
   const client = {
@@ -28,15 +39,7 @@ test('policies, health and failing peers are written at once, counts and reasons
       return {};
     },
   } as KubeClient;
-  const publisher = createPublisher({
-    client,
-    nodeName: 'node-a',
-    bootId: 'boot',
-    version: '1',
-    now: () => 0,
-    sleep: async () => undefined,
-    log: pino({ level: 'silent' }),
-  });
+  const publisher = publisherWith(client);
   const stop = new AbortController();
   publisher.publish(REPORT);
   const running = publisher.run(stop.signal);
@@ -55,21 +58,14 @@ test('policies, health and failing peers are written at once, counts and reasons
   await running;
 });
 
-const bodyOf = async (given: readonly NodeReport[], stored: unknown): Promise<string[]> => {
+/** The bodies of all writes, where the API server has `stored` at the start. */
+const bodiesOf = async (given: readonly NodeReport[], stored: unknown): Promise<string[]> => {
   const bodies: string[] = [];
   const client = {
     request: async ({ method, body }: KubeRequest) =>
       method === 'PATCH' ? void bodies.push(JSON.stringify(body)) : stored,
   } as KubeClient;
-  const publisher = createPublisher({
-    client,
-    nodeName: 'node-a',
-    bootId: 'boot',
-    version: '1',
-    now: () => 0,
-    sleep: async () => undefined,
-    log: pino({ level: 'silent' }),
-  });
+  const publisher = publisherWith(client);
   const stop = new AbortController();
   const running = publisher.run(stop.signal);
   for (const report of given) {
@@ -87,7 +83,7 @@ test('what is written is what the contract says, byte for byte', async (t) => {
     { name: 'p', uid: 'u', generation: 1, reached: 'none' },
     { name: 'q', uid: 'v', generation: 2, reached: 'send' },
   ] as const;
-  const [body = ''] = await bodyOf([{ ...REPORT, policies, certificate, error: 'no charon' }], {});
+  const [body = ''] = await bodiesOf([{ ...REPORT, policies, certificate, error: 'no charon' }], {});
   t.is(
     body,
     '{"apiVersion":"trapline.io/v1alpha1","kind":"IPsecNode","metadata":{"name":"node-a"},"status":{' +
@@ -106,7 +102,7 @@ test('what is written is what the contract says, byte for byte', async (t) => {
 test('the time of the last change of health and the certificate outlive the agent', async (t) => {
   const conditions = [{ type: 'Healthy', status: 'True', lastTransitionTime: '2026-11-21T12:00:00.000Z' }];
   const certificate = { notAfter: '2026-12-01T00:00:00.000Z', ofTomorrow: 1 };
-  const [body = ''] = await bodyOf([REPORT], { status: { conditions, certificate } });
+  const [body = ''] = await bodiesOf([REPORT], { status: { conditions, certificate } });
   const { status } = JSON.parse(body);
   t.is(status.conditions[0].lastTransitionTime, '2026-11-21T12:00:00.000Z');
   t.deepEqual(status.certificate, certificate);
