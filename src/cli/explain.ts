@@ -1,3 +1,4 @@
+import { hostCidr } from '../ip/cidr.ts';
 import { policyKey } from '../ipsec/plan/ours.ts';
 import { planPolicies } from '../ipsec/plan/plan.ts';
 import { localAddresses, type ServedAddress, selects } from '../ipsec/plan/served.ts';
@@ -138,7 +139,8 @@ function lackingKeys({ operations, conflicts }: ReturnType<typeof diffPolicies>)
   ];
 }
 
+/** The address of a CIDR that holds one alone; empty for any other. */
 function hostOf(cidr: string): string {
-  const [address = '', bits] = cidr.split('/');
-  return bits === (address.includes(':') ? '128' : '32') ? address : '';
+  const [address = ''] = cidr.split('/');
+  return cidr === hostCidr(address) ? address : '';
 }

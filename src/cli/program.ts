@@ -3,8 +3,8 @@
  * one time (`readView`), computes an answer without effects (`statusOf`, `explain`), and prints it as text or
  * JSON.
  *
- * It may import `ipsec/plan`, `ipsec/xfrm`, `rundir`, `exec`, `util`. It changes nothing, but for `rotate`,
- * which asks the agent for another certificate. It speaks neither to charon nor to the API server.
+ * It may import `ipsec/plan`, `ipsec/xfrm`, `rundir`, `exec`, `ip`, `util`. It changes nothing, but for
+ * `rotate`, which asks the agent for another certificate. It speaks neither to charon nor to the API server.
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { Run } from '../exec/types.ts';

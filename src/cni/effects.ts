@@ -47,7 +47,10 @@ export function checkNetns({ netns, netnsOverride }: CallVariables, mustExist: b
   }
 }
 
-/** Turns any error into the one that the runtime gets. An error of no class of ours is a defect (199). */
+/**
+ * Turns any error into the one that the runtime gets. An error of the operating system is 5; any other that
+ * is of no class of ours is a defect (199).
+ */
 export function toCniError(error: unknown): CniError {
   if (error instanceof CniError) {
     return error;

@@ -63,7 +63,8 @@ interface Failed {
 /**
  * Puts the records in order after a batch failed. If the batch was undone, what was in force before is in
  * force again, and gets its record back. If it was not undone (`interrupted`, `undo-failed`), policies may
- * stand in the kernel: the record stays for DEL unless they can be removed now.
+ * stand in the kernel: the record stays for DEL, unless nobody held the addresses before and the policies can
+ * be removed now.
  */
 async function giveUp(call: Call, record: Attachment, { earlier, error }: Failed): Promise<void> {
   const reason = error instanceof XfrmError ? error.failure.reason : '';

@@ -52,7 +52,7 @@ export const ipamConfigSchema = z.looseObject({
 type RawConfig = z.infer<typeof ipamConfigSchema>;
 type RawIpam = NonNullable<RawConfig['ipam']>;
 
-/** What DEL, GC and CHECK need. They work even if the ranges are malformed. */
+/** What DEL, GC and CHECK need. They work whatever the ranges say. */
 export interface StoreConfig {
   /** `<dataDir>/<network>` */
   readonly folder: string;

@@ -1,11 +1,11 @@
-import { type Address, formatAddress, parseAddress, widthOf } from '../ip/address.ts';
+import { type Address, type Family, formatAddress, parseAddress, widthOf } from '../ip/address.ts';
 
 /**
  * The addresses from `start` to `end` (both included) of a subnet, without its gateway. All are of one
  * family.
  */
 export interface Range {
-  readonly family: 4 | 6;
+  readonly family: Family;
   /** Prefix length. */
   readonly bits: number;
   readonly network: bigint;
@@ -75,7 +75,7 @@ export function parseRange({ subnet, rangeStart, rangeEnd, gateway }: RangeConfi
 }
 
 /** The gateway need not be in the subnet: the pod may have a route to it. Throws RangeConfigError. */
-function gatewayOf(text: string | undefined, family: 4 | 6, otherwise: bigint): bigint {
+function gatewayOf(text: string | undefined, family: Family, otherwise: bigint): bigint {
   if (text === undefined) {
     return otherwise;
   }
