@@ -1,49 +1,60 @@
 # All of it runs on the Node that the project pins (node_modules/.bin/node), whatever the system has.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+FILE ?=
 ARGS ?=
 ROWS ?=
 PARTS ?=
 MUTATE ?=
 
-.PHONY: help setup build lint test bench demo leaks image clean
+.PHONY: help npm setup unit lint format build test bench demo leaks image clean
+# `setup` may have to install npm before `npm` calls it.
+.NOTPARALLEL:
 help:
+	@echo "With npm alone, without root (npm run has the same under the same names):"
+	@echo "make unit    the unit tests, from source (FILE=test/cni/add.test.ts: one file, of any tier)"
+	@echo "make lint    biome and tsc"
+	@echo "make format  biome, which puts right what it can"
+	@echo "make build   pkg/dist/trapline, trapline-agent, traplinectl"
+	@echo "make clean"
+	@echo "As root on Debian or Ubuntu; each installs the packages that it misses:"
+	@echo "make setup   these packages, and nothing more"
+	@echo "make test    every tier of tests that can run here (ARGS=--demand: a skip is a failure; ARGS=netns: one tier)"
 	@echo "make demo    the main job on three nodes (ARGS=--keep leaves them up)"
 	@echo "make leaks   what could put protected traffic in the clear, row by row; writes docs/leaks.md (ROWS='2 6a', MUTATE=all)"
-	@echo "make test    every tier of tests that can run here (ARGS=--demand: a skip is a failure)"
 	@echo "make bench   trapline beside Go plugins, and at scale; writes docs/benchmarks.md (PARTS='calls table forwarding agent')"
-	@echo "make build   pkg/dist/trapline, trapline-agent, traplinectl"
-	@echo "make lint    biome and tsc"
 	@echo "make image   the container image, with buildah (BASE=debootstrap: without a registry)"
-	@echo "make clean"
+
+npm:
+	@sh scripts/setup-npm.sh
 
 setup:
-	@sh scripts/setup.sh
+	@sh scripts/setup-debian.sh
+	@sh scripts/setup-npm.sh
 
-build: setup
-	@tsc -b
-	@node pkg/build.ts
+unit: npm
+	@$(if $(FILE),ava $(FILE),npm run --silent unit)
 
-lint: setup
-	@biome ci .
-	@tsc -b
+lint format build: npm
+	@npm run --silent $@
 
-test: build
+test: setup build
 	@sh scripts/kube-assets.sh > /dev/null || true
 	@sh scripts/charon6.sh > /dev/null || true
-	@node build/test/run-tiers.js $(ARGS)
+	@node test/run-tiers.ts $(ARGS)
 
-bench: build
-	@sh scripts/kube-assets.sh > /dev/null || true
-	@npm run --silent bench -- $(PARTS)
-
-demo: build
+demo: setup build
 	@node build/test/lab/run.js demo.js $(ARGS)
 
-leaks: build
+leaks: setup build
 	@sh scripts/kube-assets.sh > /dev/null || true
 	@node build/test/lab/leaks/main.js $(ROWS) $(if $(MUTATE),--mutate=$(MUTATE))
 
-image: build
+bench: setup build
+	@sh scripts/kube-assets.sh > /dev/null || true
+	@node pkg/build.ts bench-floor
+	@node build/test/bench/bench.js $(PARTS)
+
+image: setup build
 	@sh scripts/image.sh $(ARGS)
 
 clean:

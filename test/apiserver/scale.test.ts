@@ -11,7 +11,7 @@ import { must, netnsUnavailable } from '../helpers/netns/netns.ts';
 const assets = assetsFolder();
 const unavailable = 'why' in assets ? assets.why : await netnsUnavailable();
 const [NODES, SERVICES, PROTECTED] = [1_000, 10_000, 100];
-const FILL = join(import.meta.dirname, '../helpers/kube/fill.js');
+const FILL = join(import.meta.dirname, '../helpers/kube/fill.ts');
 
 if (unavailable !== undefined) {
   console.error(`SKIPPED: apiserver tier: ${unavailable}`);

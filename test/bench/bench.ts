@@ -21,7 +21,7 @@ import { table } from './table.ts';
 
 /**
  * `make bench`: trapline beside Go plugins, what its policies cost other packets, and its agent in a large cluster; all in throwaway
- * namespaces. `npm run bench -- forwarding` is that part alone; the others' figures stay. Fails only if a call fails.
+ * namespaces. `make bench PARTS=forwarding` is that part alone; the others' figures stay. Fails only if a call fails.
  */
 
 /** Of docs/benchmarks.json. */

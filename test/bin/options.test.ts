@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { ROOT } from '../helpers/unit/root.ts';
+import { FROM_SOURCE, ROOT } from '../helpers/unit/root.ts';
 
-const AGENT = join(ROOT, 'build/bin/trapline-agent.js');
+const AGENT = join(ROOT, 'bin/trapline-agent.ts');
 const REQUIRED = ['--node-name', 'a', '--pki-dir', '/nowhere'];
 
 const refused: [option: string, value: string, range: string][] = [
@@ -18,7 +18,7 @@ const refused: [option: string, value: string, range: string][] = [
 for (const [option, value, range] of refused) {
   test(`trapline-agent run refuses ${option} ${value}, and says what it takes`, async (t) => {
     const { code, stderr } = await promisify(execFile)(process.execPath, [
-      ...[AGENT, 'run', ...REQUIRED, option, value],
+      ...[...FROM_SOURCE, AGENT, 'run', ...REQUIRED, option, value],
     ]).then(
       () => ({ code: 0, stderr: '' }),
       (error: { code: number; stderr: string }) => error,

@@ -10,7 +10,7 @@ const FOLDERS = [
   'bin',
   'src',
   'src/cni',
-  'src/cni/types/dist',
+  'src/cni/types',
   'src/cni/verbs',
   'src/exec',
   'src/ip',
@@ -32,6 +32,7 @@ test('the plugin imports what it needs, and nothing else', async (t) => {
     format: 'cjs',
     write: false,
     metafile: true,
+    conditions: ['source'],
     logLevel: 'silent',
     absWorkingDir: ROOT,
   });

@@ -127,10 +127,10 @@ for (const stdbuf of ['/no/stdbuf', '/usr/bin/env']) {
 }
 
 test('a process that waits for commands keeps nobody alive', (t) => {
-  const from = (name: string): string => JSON.stringify(join(ROOT, 'build/src/exec', name));
+  const from = (name: string): string => JSON.stringify(join(ROOT, 'src/exec', name));
   const script = `
-    const { run } = await import(${from('execa.js')});
-    const { createLastingRun } = await import(${from('lasting.js')});
+    const { run } = await import(${from('execa.ts')});
+    const { createLastingRun } = await import(${from('lasting.ts')});
     const { stdout } = await createLastingRun(run, 'probe')({ file: '/bin/cat', args: [], input: 'a\\n', lines: 1 });
     process.stdout.write(stdout);`;
   const args = ['--input-type=module', '--eval', script];

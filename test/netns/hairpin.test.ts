@@ -5,7 +5,7 @@ import { createNamespace, IP, must, type Namespace } from '../helpers/netns/netn
 import { netnsTest } from '../helpers/netns/netns-test.ts';
 
 const NFT = '/usr/sbin/nft';
-const INSIDE = join(import.meta.dirname, '../helpers/netns/hairpin-inside.js');
+const INSIDE = join(import.meta.dirname, '../helpers/netns/hairpin-inside.ts');
 const PEER = ['10.2.0.0/24', 'fd00:2::/64'];
 
 const keep = async ({ run }: Namespace, podCidrs: readonly string[]): Promise<void> =>

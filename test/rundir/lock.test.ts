@@ -17,7 +17,7 @@ import test, { type ExecutionContext } from 'ava';
 import { LockError, type LockOptions, withLock } from '../../src/rundir/lock.ts';
 import { lockPath } from '../../src/rundir/paths.ts';
 
-const WORKER = join(import.meta.dirname, 'lock-worker.js');
+const WORKER = join(import.meta.dirname, 'lock-worker.ts');
 const quick: LockOptions = { timeoutMs: 100, now: Date.now, sleep: (ms) => sleep(ms) };
 const patient: LockOptions = { ...quick, timeoutMs: 60_000 };
 

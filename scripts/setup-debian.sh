@@ -1,8 +1,7 @@
 #!/bin/sh
-# Installs what is missing: Debian packages (as root, on Debian or Ubuntu) and npm packages. Does nothing if
-# all is there.
+# Installs the Debian packages that are missing, as root on Debian or Ubuntu: what the tiers of tests beyond
+# `make unit`, the lab and the image need. Does nothing if all is there.
 set -eu
-cd "$(dirname "$0")/.."
 
 # Each line: a file or command whose presence shows that the package is installed, a colon, the Debian
 # package.
@@ -62,9 +61,4 @@ if [ -n "$missing" ]; then
   RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing
 elif command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && ! apt-cache depends linux-image-amd64 2>/dev/null | grep -q Depends; then
   apt-get update -q
-fi
-
-if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-  npm ci --no-audit --no-fund
-  touch node_modules/.package-lock.json
 fi

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { readPackets } from './nodes/wire.ts';
+import { readPackets } from '../lab/nodes/wire.ts';
 
 const SNAPLEN = 400;
 const RAW_IP = 101;
