@@ -17,6 +17,7 @@ import {
   service,
   slice,
 } from '../helpers/kube/objects.ts';
+import { cluster } from '../helpers/unit/objects.ts';
 
 interface Followed {
   /** The newest snapshot. */
@@ -56,7 +57,7 @@ function follow(t: ExecutionContext, { client }: ApiServer): Followed {
   return {
     last: () =>
       snapshots.at(-1) ?? {
-        objects: { services: [], endpointSlices: [], nodes: [], pods: [], policies: [] },
+        objects: cluster({ nodes: [] }),
         problems: [],
         stale: 'none yet',
       },

@@ -1,7 +1,8 @@
 import test from 'ava';
 import { createLocator } from '../../src/agent/model/locate.ts';
 import { parseNodes } from '../../src/cluster/nodes.ts';
-import { build, messages, node } from '../agent/model/cluster.ts';
+import { build, messages } from '../helpers/unit/model.ts';
+import { node } from '../helpers/unit/objects.ts';
 
 test('an address lies in a CIDR of its own family only', (t) => {
   const locate = createLocator([

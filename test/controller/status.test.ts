@@ -4,7 +4,7 @@ import type { Reached } from '../../src/cluster/contract/phases.ts';
 import type { ClusterObjects } from '../../src/cluster/objects.ts';
 import type { EnablingState } from '../../src/controller/enabling.ts';
 import { type PolicyStatus, policyStatuses } from '../../src/controller/status.ts';
-import { cluster, item, policy, service, slice } from '../agent/model/cluster.ts';
+import { cluster, item, node, policy, service, slice } from '../helpers/unit/objects.ts';
 
 const NOW = Date.parse('2026-11-21T12:00:00Z');
 
@@ -36,10 +36,7 @@ const web = {
   services: [service('web', [{ port: 80 }])],
   endpointSlices: [slice('web', ['10.1.1.5', '10.1.2.5'], [{ port: 80, protocol: 'TCP' }])],
 };
-const p = (...items: object[]) => ({
-  ...policy('p', ...items),
-  metadata: { name: 'p', uid: 'u', generation: 2 },
-});
+const p = (...items: object[]) => policy({ name: 'p', uid: 'u', generation: 2 }, ...items);
 
 const REQUIRED: EnablingState = { uid: 'u', generation: 2, phase: 'Required', since: 0 };
 
@@ -168,20 +165,16 @@ test('no nodes', (t) => {
 });
 
 test('a message names some of many nodes', (t) => {
-  const nodes = Array.from({ length: 26 }, (_, index) => String.fromCharCode(97 + index)).map((name) => ({
-    ...cluster({}).nodes[0],
-    kind: 'Node' as const,
-    metadata: { name },
-  }));
+  const nodes = Array.from({ length: 26 }, (_, index) => node(String.fromCharCode(97 + index)));
   const status = statusOf({ policies: [p(item('web', 'tcp/80'))], nodes }, []);
   t.regex(condition(status, 'Enforced')?.message ?? '', /^a: no agent .*; and 21 more$/);
 });
 
 test('an item of another policy that names the same service shares it', (t) => {
-  const other = {
-    ...policy('q', item('also', 'tcp/80', { servicename: 'web' })),
-    metadata: { name: 'q', uid: 'v', generation: 1 },
-  };
+  const other = policy(
+    { name: 'q', uid: 'v', generation: 1 },
+    item('also', 'tcp/80', { servicename: 'web' }),
+  );
   const status = statusOf({ policies: [p(item('web', 'tcp/80')), other] }, all);
   t.like(status, { services: 1, pods: 2 });
   t.is(condition(status, 'Accepted')?.status, 'True', 'a union, not a conflict');
@@ -189,10 +182,7 @@ test('an item of another policy that names the same service shares it', (t) => {
 
 test('two items of one name for two services are in force, and said to be so under other names', (t) => {
   const services = [...web.services, service('db', [{ port: 80 }])];
-  const other = {
-    ...policy('q', item('web', 'tcp/80', { servicename: 'db' })),
-    metadata: { name: 'q', uid: 'v', generation: 1 },
-  };
+  const other = policy({ name: 'q', uid: 'v', generation: 1 }, item('web', 'tcp/80', { servicename: 'db' }));
   const accepted = condition(
     statusOf({ services, policies: [p(item('web', 'tcp/80')), other] }, all),
     'Accepted',

@@ -2,7 +2,7 @@ import test from 'ava';
 import { pino } from 'pino';
 import { type State, update } from '../../src/controller/write-status.ts';
 import type { KubeClient, KubeRequest } from '../../src/kube/client.ts';
-import { cluster, item, policy, service } from '../agent/model/cluster.ts';
+import { cluster, item, policy, service } from '../helpers/unit/objects.ts';
 
 test('a policy moves on after the limit that the controller was given, and its status says so', async (t) => {
   const start = Date.parse('2026-11-21T12:00:00Z');
@@ -20,7 +20,7 @@ test('a policy moves on after the limit that the controller was given, and its s
   const state: State = {
     objects: cluster({
       services: [service('web', [{ port: 80 }])],
-      policies: [{ ...policy('p', item('web', 'tcp/80')), metadata: { name: 'p', uid: 'u', generation: 1 } }],
+      policies: [policy({ name: 'p', uid: 'u', generation: 1 }, item('web', 'tcp/80'))],
     }),
     nodes: {
       items: new Map(),

@@ -1,21 +1,14 @@
 import test from 'ava';
 import { createEnabling } from '../../../src/agent/enabling/enabling.ts';
 import type { IPsecPolicy } from '../../../src/cluster/objects.ts';
+import { policy as anyPolicy } from '../../helpers/unit/objects.ts';
 
 const LIMIT_MS = 5_000;
 
-function policy(
-  generation: number,
-  status?: IPsecPolicy['status'],
-  uid: string | undefined = 'u',
-): IPsecPolicy {
-  return {
-    apiVersion: 'starlingx.io/v1',
-    kind: 'IPsecPolicy',
-    metadata: { name: 'p', generation, ...(uid === '' ? {} : { uid }) },
-    status,
-  };
-}
+const policy = (generation: number, status?: IPsecPolicy['status'], uid = 'u'): IPsecPolicy => ({
+  ...anyPolicy({ name: 'p', generation, ...(uid === '' ? {} : { uid }) }),
+  status,
+});
 
 const told = (
   phase: 'Accepting' | 'Sending' | 'Required',

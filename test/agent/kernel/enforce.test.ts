@@ -5,11 +5,11 @@ import { planAttachment, planPolicies } from '../../../src/ipsec/plan/plan.ts';
 import type { XfrmPolicy } from '../../../src/ipsec/plan/types.ts';
 import { cellOf } from '../../../src/ipsec/xfrm/compare/checksum.ts';
 import { CELLS } from '../../../src/ipsec/xfrm/compare/sums.ts';
-import type { TablePolicy } from '../../../src/ipsec/xfrm/kernel-policy.ts';
 import type { Operation } from '../../../src/ipsec/xfrm/operation.ts';
 import type { Attachment } from '../../../src/rundir/attachment.ts';
 import { corednsAttachment, seedCache } from '../../helpers/unit/cache.ts';
 import { IN_STEP } from '../../helpers/unit/enforced.ts';
+import { listed } from '../../helpers/unit/fake-kernel.ts';
 
 const attachment: Attachment = {
   schema: 1,
@@ -22,17 +22,6 @@ const attachment: Attachment = {
   ...corednsAttachment,
 };
 
-function inKernel(policy: XfrmPolicy): TablePolicy {
-  const { template, ...rest } = policy;
-  return {
-    kind: 'policy',
-    ...rest,
-    action: 'allow',
-    templates: [{ ...template, proto: 'esp', spi: 0, mode: 'tunnel' }],
-    flags: [],
-  };
-}
-
 function node(
   policies: readonly XfrmPolicy[],
   records: readonly Attachment[] = [attachment],
@@ -41,7 +30,7 @@ function node(
   const applied: Operation[] = [];
   const written: Attachment[] = [];
   const effects: EnforceEffects = {
-    eachPolicy: async (take) => policies.map(inKernel).forEach(take),
+    eachPolicy: async (take) => policies.map(listed).forEach(take),
     grace: async () => undefined,
     apply: async (operations) => void applied.push(...operations),
     readAttachments: () => ({ records: records.map(remembered), complete }),
@@ -140,7 +129,7 @@ test('an inspection looks again after a while, and at nothing more once a whole 
         events.push('reading');
         await meanwhile();
       }
-      policies.map(inKernel).forEach(take);
+      policies.map(listed).forEach(take);
     },
     grace: async () => void events.push('grace'),
   });
@@ -172,7 +161,7 @@ test('an inspection that finds something else off each time ends, and nobody wai
       const missing = new Set(pace === undefined ? [] : cells[readings]);
       whole
         .filter((policy) => !missing.has(policy))
-        .map(inKernel)
+        .map(listed)
         .forEach(take);
       events.push(pace === undefined ? 'comparison' : 'reading');
     },

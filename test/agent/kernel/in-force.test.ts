@@ -11,10 +11,11 @@ import { XfrmError } from '../../../src/ipsec/xfrm/error.ts';
 import type { Attachment } from '../../../src/rundir/attachment.ts';
 import type { NodeCache } from '../../../src/rundir/schema.ts';
 import { corednsAttachment, seedCache } from '../../helpers/unit/cache.ts';
+import { createFakeTable } from '../../helpers/unit/fake-kernel.ts';
 
-/** A kernel that takes nothing twice, and the plugin beside the agent. */
+/** A kernel that takes nothing twice, the agent, and the plugin beside it. */
 function createNode() {
-  const kernel = new Map<string, XfrmPolicy>();
+  const { table: kernel, eachPolicy, apply } = createFakeTable();
   let records: Attachment[] = [];
   const memory = new WeakMap<Attachment, RememberedRecord>();
   const remember = (record: Attachment): RememberedRecord => {
@@ -25,31 +26,9 @@ function createNode() {
   let cache = seedCache();
   let count = 0;
   const enforcer = createEnforcer({
-    eachPolicy: async (take) => {
-      for (const { template, ...rest } of kernel.values()) {
-        take({
-          kind: 'policy',
-          ...rest,
-          action: 'allow',
-          templates: [{ spi: 0, ...template, proto: 'esp', mode: 'tunnel' }],
-          flags: [],
-        });
-      }
-    },
+    eachPolicy,
     grace: async () => undefined,
-    apply: async (operations) => {
-      for (const { op, policy } of operations) {
-        const key = policyKey(policy);
-        if (kernel.has(key) === (op === 'add')) {
-          throw new Error(`${op} ${key}: ${kernel.has(key) ? 'it is there' : 'it is not there'}`);
-        }
-        if (op === 'delete') {
-          kernel.delete(key);
-        } else {
-          kernel.set(key, policy);
-        }
-      }
-    },
+    apply,
     readAttachments: () => ({ records: records.map(remember), complete: true }),
     writeAttachment: (record) => {
       records = records.map((one) => (one.containerId === record.containerId ? record : one));
@@ -105,7 +84,11 @@ const pod = fc.record({
   addresses: fc.subarray(ADDRESSES),
 });
 const action = fc.oneof(
-  fc.record({ kind: fc.constant('endpoints' as const), value: fc.array(endpoint, { maxLength: 4 }) }),
+  fc.record({
+    kind: fc.constant('endpoints' as const),
+    // The model gives each address once.
+    value: fc.uniqueArray(endpoint, { maxLength: 4, selector: ({ address }) => address }),
+  }),
   fc.record({
     kind: fc.constant('pods' as const),
     value: fc.uniqueArray(pod, { selector: ({ name }) => name }),

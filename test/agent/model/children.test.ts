@@ -1,5 +1,6 @@
 import test from 'ava';
-import { build, item, node, pod, policy, service, slice } from './cluster.ts';
+import { build } from '../../helpers/unit/model.ts';
+import { item, node, pod, policy, service, slice } from '../../helpers/unit/objects.ts';
 
 test('a port that two entries name belongs to the first by name', (t) => {
   const ports = [{ port: 80 }, { name: 'm', port: 81 }];

@@ -2,7 +2,8 @@ import test from 'ava';
 import { DEPARTED_MS } from '../../../src/agent/model/departed.ts';
 import type { Model } from '../../../src/agent/model/types.ts';
 import { planPolicies } from '../../../src/ipsec/plan/plan.ts';
-import { build, item, node, policy, service, slice } from './cluster.ts';
+import { build } from '../../helpers/unit/model.ts';
+import { item, node, policy, service, slice } from '../../helpers/unit/objects.ts';
 
 const web = {
   services: [service('web', [{ port: 80 }])],

@@ -1,5 +1,6 @@
 import test from 'ava';
-import { build, item, messages, policy, service, slice } from './cluster.ts';
+import { build, messages } from '../../helpers/unit/model.ts';
+import { item, policy, service, slice } from '../../helpers/unit/objects.ts';
 
 const web = {
   services: [service('web', [{ port: 80 }])],

@@ -1,7 +1,8 @@
 import test from 'ava';
 import type { Model } from '../../../src/agent/model/types.ts';
 import type { Phase } from '../../../src/ipsec/plan/types.ts';
-import { build, item, policy, service, slice } from './cluster.ts';
+import { build } from '../../helpers/unit/model.ts';
+import { item, policy, service, slice } from '../../helpers/unit/objects.ts';
 
 const objects = (ports: string, more: object[] = []) => ({
   services: [

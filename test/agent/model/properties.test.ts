@@ -5,75 +5,11 @@ import type { ClusterObjects, EndpointSlice } from '../../../src/cluster/objects
 import type { KnownItems } from '../../../src/cluster/policies/items.ts';
 import { isOurReqid, REQID_FIRST, REQID_LAST } from '../../../src/ipsec/plan/ours.ts';
 import type { Phase } from '../../../src/ipsec/plan/types.ts';
-import { build, cluster, item, node, pod, policy, service, slice } from './cluster.ts';
+import { build } from '../../helpers/unit/model.ts';
+import { cluster, item, node, pod, policy, service, slice } from '../../helpers/unit/objects.ts';
+import { worlds } from '../../helpers/unit/worlds.ts';
 
-const NAMES = ['api', 'db', 'web'] as const;
-const port = fc.integer({ min: 1, max: 6 });
-const target = fc.oneof(port, fc.constant('www'), fc.constant(undefined));
-const spec = fc.oneof(
-  {
-    weight: 6,
-    arbitrary: fc.tuple(fc.constantFrom('tcp', 'udp'), port).map(([proto, n]) => `${proto}/${n}`),
-  },
-  { weight: 1, arbitrary: fc.constantFrom('tcp/*', '*', 'udp', 'tcp/2-5') },
-);
-const servicePort = fc.record({ protocol: fc.constantFrom('TCP', 'UDP'), port, target });
-
-const objects: fc.Arbitrary<ClusterObjects> = fc
-  .record({
-    services: fc.array(fc.tuple(fc.constantFrom(...NAMES), fc.array(servicePort, { maxLength: 3 })), {
-      maxLength: 3,
-    }),
-    items: fc.uniqueArray(
-      fc.tuple(
-        fc.constantFrom(...NAMES, 'x'),
-        fc.constantFrom(...NAMES, '*'),
-        fc.array(spec, { minLength: 1, maxLength: 3 }),
-      ),
-      { maxLength: 4, selector: ([name]) => name },
-    ),
-    pods: fc.array(fc.tuple(fc.constantFrom(...NAMES), fc.constantFrom('a', 'b', 'c'), port), {
-      maxLength: 5,
-    }),
-  })
-  .map(({ services, items, pods }) => {
-    const unique = [...new Map(services).entries()];
-    return cluster({
-      services: unique.map(([name, ports]) =>
-        service(
-          name,
-          ports.map((each, index) => ({
-            name: `p${index}`,
-            protocol: each.protocol,
-            port: each.port,
-            ...(each.target === undefined ? {} : { targetPort: each.target }),
-          })),
-        ),
-      ),
-      endpointSlices: unique.map(([name, ports]) =>
-        slice(
-          name,
-          pods.flatMap(([app, on], index) =>
-            app === name ? [`10.1.${on.charCodeAt(0) - 96}.${index + 1}`] : [],
-          ),
-          ports.map((each, index) => ({
-            name: `p${index}`,
-            protocol: each.protocol,
-            port: typeof each.target === 'number' ? each.target : each.port,
-          })),
-        ),
-      ),
-      pods: pods.map(([app, on, number], index) =>
-        pod(`${app}-${index}`, on, {
-          metadata: { labels: { app } },
-          spec: { nodeName: on, containers: [{ ports: [{ name: 'www', containerPort: number }] }] },
-        }),
-      ),
-      policies: items.map(([name, servicename, specs]) =>
-        policy(`p-${name}`, item(name, specs.join(','), { servicename })),
-      ),
-    });
-  });
+const objects = worlds().map((world) => world.objects);
 
 const shuffled = (of: ClusterObjects): fc.Arbitrary<ClusterObjects> => {
   const mixed = <T>(list: readonly T[]): fc.Arbitrary<T[]> =>
@@ -119,7 +55,7 @@ const history: fc.Arbitrary<readonly Event[]> = fc
     const all: Event[] = [{ objects: first, phases: new Map() }];
     for (const [list, other, phase] of changes) {
       const before = all.at(-1)?.objects ?? first;
-      all.push({ objects: { ...before, [list]: other[list] }, phases: new Map([['p-web', phase]]) });
+      all.push({ objects: { ...before, [list]: other[list] }, phases: new Map([['p-0', phase]]) });
     }
     return all;
   });

@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { ClusterObjects } from '../../../src/cluster/objects.ts';
-import { build, item, messages, policy, service, slice } from '../../agent/model/cluster.ts';
+import { build, messages } from '../../helpers/unit/model.ts';
+import { item, policy, service, slice } from '../../helpers/unit/objects.ts';
 
 const resolved = test.macro(
   (t, objects: Partial<ClusterObjects>, ports: string, expected: readonly string[] | RegExp) => {

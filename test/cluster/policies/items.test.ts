@@ -1,6 +1,7 @@
 import test from 'ava';
 import { parseItems } from '../../../src/cluster/policies/items.ts';
-import { build, item, messages, policy, service } from '../../agent/model/cluster.ts';
+import { build, messages } from '../../helpers/unit/model.ts';
+import { item, policy, service } from '../../helpers/unit/objects.ts';
 
 const web = service('web', [{ port: 80 }]);
 const good = item('good', 'tcp/80', { servicename: 'web' });

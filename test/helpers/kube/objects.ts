@@ -1,7 +1,11 @@
 import type { KubeClient } from '../../../src/kube/client.ts';
 import { isConflict } from '../../../src/kube/error.ts';
+import { item as itemObject, policy as policyObject } from '../unit/objects.ts';
 
-/** Kubernetes objects as tests create them, by raw requests: thousands in a second. */
+/**
+ * Requests that create Kubernetes objects in an API server, thousands in a second. The objects have what a server demands;
+ * those that a source gives to the agent are made by helpers/unit/objects.ts.
+ */
 
 export interface Creation {
   readonly path: string;
@@ -86,16 +90,9 @@ export function pod(
 }
 
 export function policy(name: string, policies: readonly object[]): Creation {
-  return {
-    path: '/apis/starlingx.io/v1/ipsecpolicies',
-    body: { apiVersion: 'starlingx.io/v1', kind: 'IPsecPolicy', metadata: { name }, spec: { policies } },
-  };
+  const body = { ...policyObject(name, ...policies) };
+  return { path: '/apis/starlingx.io/v1/ipsecpolicies', body };
 }
 
-export const item = (name: string, serviceports = 'tcp/80', more: object = {}): object => ({
-  name,
-  servicename: name,
-  servicens: 'ns',
-  serviceports,
-  ...more,
-});
+export const item = (name: string, serviceports = 'tcp/80', more: object = {}): object =>
+  itemObject(name, serviceports, more);

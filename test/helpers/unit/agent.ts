@@ -7,10 +7,11 @@ import type { NodeCache } from '../../../src/rundir/schema.ts';
 import { createWake } from '../../../src/util/wake.ts';
 import { seedCache } from './cache.ts';
 import { IN_STEP } from './enforced.ts';
+import { cluster } from './objects.ts';
 
 /** An empty cluster. */
 export const snapshot: Snapshot = {
-  objects: { services: [], endpointSlices: [], nodes: [], pods: [], policies: [] },
+  objects: cluster({ nodes: [] }),
   problems: [],
   stale: '',
 };

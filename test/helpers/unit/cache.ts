@@ -2,8 +2,10 @@ import type { NodeCache, NodeCacheContent } from '../../../src/rundir/schema.ts'
 import { CACHE_SCHEMA } from '../../../src/rundir/schema.ts';
 
 /**
- * The seed's cluster as controller-1 sees it: it serves kube-dns from one pod, controller-0 has another kube-dns pod,
- * worker-0 has clients only.
+ * "The seed" of the tests and of the lab is the sample cluster of StarlingX, whose documents on IPsec for pod traffic Trapline
+ * began with: the nodes controller-0, controller-1 and worker-0 with Calico blocks of 172.16.0.0/16 as pod CIDRs, and the
+ * IPsecPolicy `ipsecpolicy-kube-dns-sample`, which protects kube-dns and cm-cert-manager. Here it is as controller-1 sees it, with
+ * kube-dns alone: it serves kube-dns from one pod, controller-0 has another kube-dns pod, worker-0 has clients only.
  */
 export function seedCache(overrides: Partial<NodeCache> = {}): NodeCache {
   return {

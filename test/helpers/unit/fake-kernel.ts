@@ -1,7 +1,8 @@
 import type { Command, Run, RunResult, RunStream } from '../../../src/exec/types.ts';
 import { policyKey } from '../../../src/ipsec/plan/ours.ts';
 import type { XfrmPolicy } from '../../../src/ipsec/plan/types.ts';
-import { ownPolicies } from '../../../src/ipsec/xfrm/kernel-policy.ts';
+import { ownPolicies, type TablePolicy } from '../../../src/ipsec/xfrm/kernel-policy.ts';
+import type { Operation } from '../../../src/ipsec/xfrm/operation.ts';
 import { parsePolicies } from '../../../src/ipsec/xfrm/parse/policy.ts';
 
 /** A policy table behind a `Run` that understands what our wrapper says to `ip`, for tests without root. */
@@ -122,6 +123,46 @@ function blockOf(key: string, body: string): string {
 
 function ok(stdout: string): RunResult {
   return { exitCode: 0, stdout, stderr: '' };
+}
+
+/** A policy as a listing of the kernel has it. */
+export function listed({ template, ...rest }: XfrmPolicy): TablePolicy {
+  const templates = [{ spi: 0, ...template, proto: 'esp', mode: 'tunnel' }];
+  return { kind: 'policy', ...rest, action: 'allow', templates, flags: [] };
+}
+
+/** The same without the wrapper of `ip`, many times quicker: it takes operations, and throws at one that is out of place. */
+export interface FakeTable {
+  /** By key. */
+  readonly table: Map<string, XfrmPolicy>;
+  readonly eachPolicy: (take: (policy: TablePolicy) => void) => Promise<void>;
+  /** @throws Error at an add of what is there, and at an update or delete of what is not there */
+  readonly apply: (operations: readonly Operation[]) => Promise<void>;
+}
+
+export function createFakeTable(): FakeTable {
+  const table = new Map<string, XfrmPolicy>();
+  return {
+    table,
+    eachPolicy: async (take) => {
+      for (const policy of table.values()) {
+        take(listed(policy));
+      }
+    },
+    apply: async (operations) => {
+      for (const { op, policy } of operations) {
+        const key = policyKey(policy);
+        if (table.has(key) === (op === 'add')) {
+          throw new Error(`${op} ${key}: ${table.has(key) ? 'it is there' : 'it is not there'}`);
+        }
+        if (op === 'delete') {
+          table.delete(key);
+        } else {
+          table.set(key, policy);
+        }
+      }
+    },
+  };
 }
 
 /** By key, as the plan comes. */

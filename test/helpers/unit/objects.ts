@@ -1,5 +1,3 @@
-import { buildNodeCache } from '../../../src/agent/model/model.ts';
-import type { Model, ModelInput } from '../../../src/agent/model/types.ts';
 import type {
   ClusterObjects,
   EndpointSlice,
@@ -9,10 +7,16 @@ import type {
   Service,
 } from '../../../src/cluster/objects.ts';
 
+/**
+ * Builds Kubernetes objects as a source gives them to the agent and the controller. Objects that have a namespace are in
+ * `ns` unless told otherwise.
+ */
+
 type ServicePorts = NonNullable<Service['spec']['ports']>;
 type SlicePorts = NonNullable<EndpointSlice['ports']>;
+type Endpoint = Omit<NonNullable<EndpointSlice['endpoints']>[number], 'addresses'>;
 
-/** Nodes `a`, `b`, `c` with 10.0.0.x and 10.1.x.0/24. */
+/** Nodes `a`, `b`, `c` with the addresses 10.0.0.1, 2, 3 and the pod CIDRs 10.1.1.0/24, 10.1.2.0/24, 10.1.3.0/24. */
 export function node(name: string, overrides: Partial<Node> = {}): Node {
   const index = name.charCodeAt(0) - 96;
   return {
@@ -24,6 +28,7 @@ export function node(name: string, overrides: Partial<Node> = {}): Node {
   };
 }
 
+/** A service whose selector is `app: <name>`. */
 export function service(name: string, ports: ServicePorts, spec: Partial<Service['spec']> = {}): Service {
   return {
     kind: 'Service',
@@ -32,16 +37,18 @@ export function service(name: string, ports: ServicePorts, spec: Partial<Service
   };
 }
 
+/** The slice `<of>-1` of the service `of`, of the addresses' family; each address is one endpoint, a pod's. */
 export function slice(
-  name: string,
+  of: string,
   addresses: readonly string[],
   ports: SlicePorts,
-  endpoint: { nodeName?: string; targetRef?: { kind: string } } = { targetRef: { kind: 'Pod' } },
+  endpoint: Endpoint = { targetRef: { kind: 'Pod' } },
+  name = `${of}-1`,
 ): EndpointSlice {
   return {
     kind: 'EndpointSlice',
-    metadata: { name: `${name}-1`, namespace: 'ns', labels: { 'kubernetes.io/service-name': name } },
-    addressType: 'IPv4',
+    metadata: { name, namespace: 'ns', labels: { 'kubernetes.io/service-name': of } },
+    addressType: addresses[0]?.includes(':') === true ? 'IPv6' : 'IPv4',
     endpoints: addresses.map((address) => ({ addresses: [address], ...endpoint })),
     ports,
   };
@@ -52,6 +59,7 @@ type PodParts = Partial<Omit<Pod, 'spec' | 'metadata'>> & {
   readonly metadata?: Partial<Pod['metadata']>;
 };
 
+/** A pod with the label `app: <name>`. */
 export function pod(name: string, nodeName: string, { spec, metadata, ...rest }: PodParts = {}): Pod {
   return {
     kind: 'Pod',
@@ -66,10 +74,13 @@ export function item(name: string, serviceports: unknown, more: object = {}): ob
   return { name, servicename: name, servicens: 'ns', serviceports, ...more };
 }
 
-export function policy(name: string, ...policies: unknown[]): IPsecPolicy {
-  return { apiVersion: 'starlingx.io/v1', kind: 'IPsecPolicy', metadata: { name }, spec: { policies } };
+/** `of`: the policy's name, or all of its metadata. */
+export function policy(of: string | IPsecPolicy['metadata'], ...policies: unknown[]): IPsecPolicy {
+  const metadata = typeof of === 'string' ? { name: of } : of;
+  return { apiVersion: 'starlingx.io/v1', kind: 'IPsecPolicy', metadata, spec: { policies } };
 }
 
+/** Nodes `a`, `b` and `c`, and nothing else, unless told otherwise. */
 export function cluster(objects: Partial<ClusterObjects>): ClusterObjects {
   return {
     services: [],
@@ -79,20 +90,4 @@ export function cluster(objects: Partial<ClusterObjects>): ClusterObjects {
     policies: [],
     ...objects,
   };
-}
-
-export function build(objects: Partial<ClusterObjects>, input: Partial<ModelInput> = {}): Model {
-  return buildNodeCache({
-    objects: cluster(objects),
-    nodeName: 'a',
-    childSaScope: 'service',
-    previous: null,
-    knownItems: new Map(),
-    now: 0,
-    ...input,
-  });
-}
-
-export function messages({ problems }: Pick<Model, 'problems'>): string[] {
-  return problems.map(({ where, message }) => `${where}: ${message}`);
 }
