@@ -12,7 +12,10 @@ import { type CharonSessionOptions, CONNECT_MS } from './session-options.ts';
 const INITIATE_MS = 15_000;
 const AT_ONCE = 8;
 
-/** In a session of its own and in the background: a peer that is away must not hold up the next reconcile. */
+/**
+ * Replaces orphans in the background, in a session of its own: a peer that is away must not delay the next
+ * step.
+ */
 export function adoptOrphans(
   options: CharonSessionOptions,
   connections: readonly ConnectionConfig[],
@@ -51,7 +54,8 @@ async function replaceWith(
 }
 
 /**
- * Each child has `timeoutMs`. In sessions of its own: a command that waits for a peer holds up all that comes after it. Never rejects.
+ * Brings up those of the children that are not up, for at most `timeoutMs` each. It opens sessions of its
+ * own: a command that waits for a peer delays all commands after it. Never rejects.
  */
 export async function bringUp(
   { path, timeoutMs }: Pick<CharonSessionOptions, 'path'> & { readonly timeoutMs: number },

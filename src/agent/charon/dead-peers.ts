@@ -5,24 +5,24 @@ import { sleep } from '../../util/sleep.ts';
 import { sasOf } from './sas-of.ts';
 
 export interface DeadPeersOptions {
-  /** The peer of this connection answers, be it through another IKE_SA. */
+  /** The peer of this connection answers again, perhaps through another IKE_SA. */
   readonly onAnswer: (connection: string) => void;
   readonly onError: (error: unknown) => void;
   /** Aborted when the session ends. */
   readonly signal: AbortSignal;
 }
 
-/** What charon tells of many peers at once is looked at together. */
+/** How long to wait after a log line, so that one look covers many peers. */
 const LOOK_MS = 1_000;
 
 export interface DeadPeers {
-  /** Takes what charon logs. */
+  /** Takes a log event of charon. */
   note(message: ViciMessage): void;
   /** Whether a request to the peer of this connection is unanswered. */
   doubts(connection: string): boolean;
 }
 
-/** Gives up the IKE_SAs of peers that are dead. */
+/** Watches for dead peers and gives up their IKE_SAs. */
 export function createDeadPeers(
   charon: Pick<Charon, 'listSas' | 'forget'>,
   { onAnswer, onError, signal }: DeadPeersOptions,

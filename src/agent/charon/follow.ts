@@ -9,7 +9,7 @@ import type { CharonSessionOptions } from './session-options.ts';
 import { createTrapWatch, type RepairEffects } from './trap-watch.ts';
 
 export interface FollowOptions extends Pick<CharonSessionOptions, 'onDown' | 'onFailures' | 'onError'> {
-  /** Brought up to date: the last failure with each connection that is not up. */
+  /** The last failure with each connection that is not up. `follow` keeps it up to date. */
   readonly failures: Map<string, Failure>;
   readonly pinning: Pinning;
   readonly repair: RepairEffects;
@@ -18,7 +18,7 @@ export interface FollowOptions extends Pick<CharonSessionOptions, 'onDown' | 'on
   readonly signal: AbortSignal;
 }
 
-/** Subscribes to what charon tells of its own accord. @throws ViciError */
+/** Subscribes to the events that charon sends of its own accord, and acts on them. @throws ViciError */
 export async function follow(charon: Charon, options: FollowOptions): Promise<void> {
   const { failures, pinning, repair, planned, signal, onDown, onFailures, onError } = options;
   const onAnswer = (connection: string): void => {

@@ -5,10 +5,10 @@ import type { NodeIdentity } from '../../pki/identity.ts';
 import { messageOf } from '../../util/message-of.ts';
 import type { ChildRef } from '../enabling/first-use.ts';
 
-/** What of a node's identity the cluster is told. */
+/** The fields of a node's identity that the cluster is told. */
 export type CertificateReport = Pick<NodeIdentity, 'notBefore' | 'notAfter' | 'root' | 'trusted'>;
 
-/** What charon has, in numbers, and the certificate with which it works. */
+/** How many SAs charon has, its certificate, and its failures. */
 export interface CharonReport {
   readonly ikeSas: number;
   readonly childSas: number;
@@ -19,20 +19,29 @@ export interface CharonReport {
 
 export const NO_CHARON: CharonReport = { ikeSas: 0, childSas: 0, certificate: null, failures: [] };
 
-/** One session with a running charon: identity loaded, connections driven by the plan. */
+/**
+ * One session with a running charon: the node's credentials are loaded, and the caller passes the connections
+ * of the plan.
+ */
 export interface CharonSession {
-  /** Loads what is new or changed since this session began; an equal connection costs nothing. */
+  /**
+   * Loads connections that are new or have changed since this session began; an equal connection costs
+   * nothing.
+   */
   load(connections: readonly ConnectionConfig[]): Promise<void>;
-  /** Unloads what is not among the connections, and ends the SAs of what is gone. */
+  /** Unloads connections that are not among these, and ends the SAs of what is gone. */
   prune(connections: readonly ConnectionConfig[]): Promise<void>;
   report(): Promise<CharonReport>;
-  /** Ends the IKE_SAs with these peers that are older than their last boot. */
+  /** Ends those IKE_SAs with these peers that are older than the last boot of the peer. */
   forgetRebooted(peers: readonly string[]): Promise<void>;
-  /** Works with another identity from now on, and replaces the IKE_SAs of the former certificate: new ones come before old ones go. */
+  /**
+   * Works with another identity from now on, and replaces the IKE_SAs of the former certificate. New ones
+   * come up before old ones end.
+   */
   renew(identity: NodeIdentity): Promise<void>;
-  /** What to go on sending through for the moment. */
+  /** The SAs that `out` policies are pinned to at the moment. */
   pins(): Pins;
-  /** Brings up what is not up, as far as it can be had in a few seconds. Never rejects. */
+  /** Brings up those of the children that are not up, each within a time limit. Never rejects. */
   bringUp(children: readonly ChildRef[]): Promise<void>;
   /** Resolves to the reason when the session ends, by charon's death or by `close`. */
   readonly closed: Promise<string>;
@@ -49,7 +58,7 @@ export interface CharonLinkOptions {
 
 const RETRY_MS = 500;
 
-/** Keeps a session with charon, whichever of the two restarts. */
+/** Keeps a session with charon, whichever of agent and charon restarts. */
 export interface CharonLink extends Omit<CharonSession, 'closed' | 'close'> {
   /** Empty while there is a session, otherwise why there is none. */
   error(): string;
@@ -69,7 +78,7 @@ export function createCharonLink({ open, onChange, sleep }: CharonLinkOptions): 
       await current?.load(connections);
       loaded = current;
     },
-    // A session that began since then knows nothing of the connections yet: it is loaded in the next step.
+    // A session that began after the last `load` has none of the connections yet: the next step loads them.
     prune: async (connections) => (loaded === session ? session?.prune(connections) : undefined),
     report: async () => (await session?.report()) ?? NO_CHARON,
     forgetRebooted: async (peers) => session?.forgetRebooted(peers),
@@ -85,7 +94,7 @@ export function createCharonLink({ open, onChange, sleep }: CharonLinkOptions): 
       while (!signal.aborted) {
         try {
           session = await open(signal);
-          // It may have come while the session was opened with the one before.
+          // A new identity may have come while the session was opened with the former one.
           const renewing = latest === undefined ? undefined : session.renew(latest);
           renewing?.catch(() => undefined);
           error = '';

@@ -1,14 +1,25 @@
-/** How long the two ends of a renewal wait for each other; milliseconds. Nobody answers: both go by the clock, and by the same setting. */
+/**
+ * How long the two ends of a renewal wait for each other; milliseconds. Neither end gets an answer from the
+ * other, so both go by the clock, with the same setting (docs/design.md, Replacing SAs).
+ */
 export interface Pace {
-  /** For the peer's agent to see an announcement, and to hold its policies to the SAs that it sends through. */
+  /**
+   * Time for the peer's agent to see an announcement and to pin its policies to the SAs that it sends
+   * through.
+   */
   readonly pinMs: number;
-  /** For the initiator of a CHILD_SA to have it, once the responder has. */
+  /** Time for the initiator to install a CHILD_SA, once the responder has it. */
   readonly installMs: number;
-  /** For the peer's agent to let go again. */
+  /** Time for the peer's agent to unpin its policies again, and for packets in flight to arrive. */
   readonly inFlightMs: number;
-  /** For our own policies to be let go, and what was sent through the old SAs to arrive. */
+  /**
+   * Time for our own policies to be unpinned, and for packets that were sent through the old SAs to arrive.
+   */
   readonly unpinMs: number;
-  /** A hold that nobody ends; a peer that does not go on must not hold us to SAs that end. */
+  /**
+   * When a pin ends that nobody ends. If the peer does not go on, our policies must not stay pinned to SAs
+   * that end.
+   */
   readonly lastMs: number;
 }
 

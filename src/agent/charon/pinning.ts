@@ -1,13 +1,16 @@
 import type { Pins } from '../../ipsec/charon/sas/pins.ts';
 import type { Pace } from './pace.ts';
 
-/** Which SAs policies are pinned to while a peer replaces an IKE_SA. */
+/**
+ * Remembers which SAs `out` policies are pinned to while a peer replaces an IKE_SA (docs/design.md, Replacing
+ * SAs).
+ */
 export interface Pinning {
   pins(): Pins;
   add(pins: Pins): void;
-  /** A CHILD_SA with this reqid came up. */
+  /** A CHILD_SA with this reqid came up: its pin ends once the initiator has the CHILD_SA too. */
   cameUp(reqid: number): void;
-  /** This SA has ended, or is about to: no policy is to be pinned to it. */
+  /** This SA has ended or is about to: ends its pin. */
   unpin(reqid: number, spi: number | undefined): void;
   stop(): void;
 }

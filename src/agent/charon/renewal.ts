@@ -6,30 +6,30 @@ import type { Pace } from './pace.ts';
 type Driver = Pick<Charon, 'initiate' | 'initiateIke' | 'rekeyIkeSa'>;
 
 export interface RenewalEffects {
-  /** charon in a session of its own: a command that waits for a peer holds up all that comes after it. */
+  /** Opens charon in a session of its own: a command that waits for a peer delays all commands after it. */
   open(): Promise<{ readonly charon: Driver; close(): void }>;
   sleep(ms: number): Promise<void>;
   readonly pace: Pace;
-  /** No policy is to be held to these SAs any more: they are about to end. */
+  /** These SAs are about to end: no policy may stay pinned to them. */
   unpin(sas: readonly IkeSa[]): void;
   onError(error: unknown): void;
 }
 
 const AT_ONCE = 16;
 const INITIATE_MS = 15_000;
-/** What takes the place of SAs with one peer. */
+/** What replaces the stale SAs with one peer. */
 interface Renewal {
   readonly connection: string;
-  /** Names of children that come up anew; those that the peer has brought up meanwhile are not among them. */
+  /** Names of the children to bring up anew, without those that the peer has brought up meanwhile. */
   readonly children: readonly string[];
-  /** The IKE_SA that they come up in; undefined: a new one. */
+  /** Unique id of the IKE_SA in which they come up; undefined: a new one. */
   readonly ikeSa: number | undefined;
   readonly old: readonly IkeSa[];
 }
 
 /**
- * Replaces IKE_SAs that run with a former configuration, each by one that comes up first. One that cannot be replaced stays. Resolves to the
- * number of those.
+ * Replaces stale IKE_SAs, each by one that comes up first. An IKE_SA that cannot be replaced stays. Resolves
+ * to the number of connections for which that failed.
  */
 export async function renewStale(
   charon: Pick<Charon, 'listSas' | 'stale' | 'endIke'>,
@@ -52,7 +52,7 @@ function renewalOf(
   if (old.length === 0) {
     return undefined;
   }
-  // The peer may have renewed its own in the meantime.
+  // The peer may have renewed its IKE_SA in the meantime.
   const fresh = own.find(({ state, uniqueId }) => state === 'ESTABLISHED' && !stale.has(uniqueId));
   const used = new Set(old.flatMap((sa) => sa.children.map((child) => child.name)));
   const there = new Set(fresh?.children.map((child) => child.name));
@@ -64,19 +64,23 @@ function renewalOf(
   };
 }
 
-/** How long a CHILD_SA serves: until the first of both. */
+/** How long a CHILD_SA is used: until it reaches the first of the two limits. */
 export interface Lifetime {
   readonly seconds: number;
-  /** In either direction. */
+  /** Packets in either direction, whichever has more. */
   readonly packets: number;
 }
 
-/** Agents must come before charon's own rekeying. With one key AES-GCM should not go on for ever (SP 800-38D 8.3). */
+/**
+ * The longest lifetime that may be configured. Agents must replace CHILD_SAs before charon rekeys them
+ * itself, and AES-GCM should not use one key for ever (SP 800-38D 8.3).
+ */
 export const LONGEST_LIFETIME: Lifetime = { seconds: 5_400, packets: 2 ** 31 };
 
 /**
- * Connections with CHILD_SAs that have served their time, where this node is the initiator of their IKE_SA: the other one does the same for its
- * own. charon refuses a second CHILD_SA of a child within an IKE_SA, so all of the connection is replaced.
+ * Names of connections with CHILD_SAs whose lifetime is over, if this node is the initiator of their IKE_SA;
+ * the peer does the same for those that it initiated. The whole connection is replaced, since charon refuses
+ * a second CHILD_SA of a child within an IKE_SA.
  */
 export function dueConnections(
   sas: readonly IkeSa[],
@@ -98,9 +102,10 @@ export function dueConnections(
 }
 
 /**
- * Make before break: the announcement, the children, then the end of what they replace. A responder has a CHILD_SA before its initiator has
- * (RFC 7296 2.3) and the kernel sends through the newest, so the responder's agent must hold it back for that moment; charon's own rekeying
- * gives it no chance to.
+ * Replaces SAs, new before old: the announcement, the children, then the end of what they replace. A
+ * responder has a CHILD_SA before its initiator has (RFC 7296 2.3), and the kernel sends through the newest.
+ * For that moment the responder's agent must pin its policies to the SA before; charon's own rekeying gives
+ * it no chance to. Resolves to how many renewals failed.
  */
 async function renewAll(
   charon: Pick<Charon, 'endIke'>,
@@ -138,7 +143,8 @@ async function bringUp(
   if (ikeSa !== undefined && children.length === 0) {
     return;
   }
-  // What the peer's agent takes for the announcement of children: a new IKE_SA without any (RFC 6023), or the IKE_SA rekeyed.
+  // The peer's agent takes for the announcement of children a new IKE_SA without any (RFC 6023), or an IKE_SA
+  // that is rekeyed.
   await (ikeSa === undefined ? charon.initiateIke(connection, INITIATE_MS) : charon.rekeyIkeSa(ikeSa));
   await sleep(pace.pinMs);
   for (const child of children) {

@@ -8,21 +8,27 @@ export interface RenewerOptions
   extends Pick<CharonSessionOptions, 'rekeyAfter' | 'onFailures'>,
     RenewalEffects {
   readonly planned: () => readonly ConnectionConfig[];
-  /** Loading and pruning come one after the other. */
+  /** Runs work in turn with other loading and pruning. */
   readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
-  /** Aborts with the session. */
+  /** Aborted when the session ends. */
   readonly signal: AbortSignal;
 }
 
-/** A peer with which no new IKE_SA comes up keeps the old one, and is asked again. */
+/**
+ * When renewing is tried again with a peer with which no new IKE_SA came up. The old one stays until then.
+ */
 const RETRY_MS = 30_000;
+/** How often, in that time, to look whether more has become stale. */
 const RETRY_LOOK_MS = 1_000;
-/** How often in the life of a CHILD_SA its age and its packets are looked at. */
+/** How often in the lifetime of a CHILD_SA its age and its packets are looked at. */
 const LOOKS = 60;
 
-/** Replaces what has served its time, for as long as a session with charon lasts. */
+/** Replaces CHILD_SAs whose lifetime is over, for as long as a session with charon lasts. */
 export interface Renewer {
-  /** Works with another identity from now on. Resolves when every IKE_SA has one of the new certificate in its place. @throws ViciError */
+  /**
+   * Works with another identity from now on. Resolves when every IKE_SA of the former certificate has been
+   * replaced. @throws ViciError
+   */
   renew(former: NodeIdentity, next: NodeIdentity): Promise<void>;
 }
 
@@ -31,7 +37,11 @@ export function createRenewer(charon: Charon, options: RenewerOptions): Renewer 
   let again = false;
   let running: Promise<void> | undefined;
 
-  /** What is stale is replaced, again and again until it is. What becomes stale meanwhile is not kept waiting by a peer that refuses. */
+  /**
+   * Has stale IKE_SAs renewed, again and again until none is left. Resolves when that is so. A call joins a
+   * run that is under way, and makes it look again at once: what has just become stale does not wait for a
+   * peer that refuses.
+   */
   const demandRenewal = (): Promise<void> => {
     again = true;
     running ??= renewUntilNoneIsStale();
@@ -69,7 +79,7 @@ export function createRenewer(charon: Charon, options: RenewerOptions): Renewer 
   };
 
   const rekey = async (): Promise<void> => {
-    // A thousand SAs that came up together are not replaced together.
+    // The lifetime differs by chance, so that a thousand SAs that came up together are not replaced together.
     const seconds = rekeyAfter.seconds * (0.9 + 0.1 * Math.random());
     while (!signal.aborted) {
       await sleep((rekeyAfter.seconds * 1_000) / LOOKS);

@@ -1,10 +1,13 @@
 import type { Charon } from '../../ipsec/charon/charon.ts';
 import type { IkeSa } from '../../ipsec/charon/replies.ts';
 
-/** charon goes through all IKE_SAs to list those of one connection. */
+/**
+ * From more connections than this on, all IKE_SAs are listed at once: charon goes through all of them even to
+ * list those of one connection.
+ */
 const FEW = 8;
 
-/** IKE_SAs of these connections, or of all where they are many. @throws ViciError */
+/** IKE_SAs of these connections; if the connections are many, those of all connections. @throws ViciError */
 export async function sasOf(
   charon: Pick<Charon, 'listSas'>,
   connections: ReadonlySet<string>,

@@ -9,18 +9,22 @@ export interface CharonSessionOptions {
   readonly path: string;
   readonly profile: Profile;
   readonly iproute2: Iproute2;
-  /** What a CHILD_SA serves before it is replaced. */
+  /** How long a CHILD_SA is used before it is replaced. */
   readonly rekeyAfter: Lifetime;
   readonly pace: Pace;
-  /** For which the controller waits for a node that is to bring up what live traffic will need. */
+  /**
+   * How long the controller waits for a node to bring up the CHILD_SAs that live traffic will need;
+   * milliseconds.
+   */
   readonly phaseLimitMs: number;
   readonly readIdentity: () => Promise<NodeIdentity>;
-  /** An SA went down: with an older agent's configuration its trap may have come back. */
+  /** An SA went down. If it had an older agent's configuration, charon may have put its trap back. */
   readonly onDown: () => void;
-  /** A negotiation failed, or one that had failed succeeded. */
+  /** A negotiation failed, or one succeeded with a peer with which one had failed. */
   readonly onFailures: () => void;
-  /** What policies are held to has changed. */
+  /** The pins have changed. */
   readonly onPins: () => void;
+  /** Orphans were found and replaced; gets how many. */
   readonly onOrphans: (replaced: number) => void;
   readonly onError: (error: unknown) => void;
 }

@@ -1,3 +1,11 @@
+/**
+ * The room `agent/charon` keeps one session with a running charon (`link`, this file) and acts on what charon
+ * tells: it replaces SAs before they end (`renewer`, `renewal`, `pinning`), replaces orphans and ghosts,
+ * answers acquires that charon ignores (`trap-watch`) and gives up dead peers. It uses `ipsec/charon` and
+ * `ipsec/vici`, reads SAs through `ipsec/xfrm` and deletes orphans there. It writes no policies: a callback
+ * tells that pins have changed, and a step of the loop pins the policies.
+ */
+
 import { createCharon } from '../../ipsec/charon/client.ts';
 import type { Failure } from '../../ipsec/charon/log/failures.ts';
 import { assertSupported } from '../../ipsec/charon/supported.ts';
@@ -14,14 +22,17 @@ import { createRenewer } from './renewer.ts';
 import { type CharonSessionOptions, CONNECT_MS } from './session-options.ts';
 import { type RepairEffects, replaceGhosts } from './trap-watch.ts';
 
-/** For a child that packets wait for. */
+/** Time limit for bringing up a child that packets wait for. */
 const ASKED_FOR_MS = 5_000;
-/** How often charon's SAs are looked for in the kernel, whether that asks for one or not. */
+/** How often charon's SAs are compared with the kernel's, even if no log line asks for it. */
 const GHOSTS_MS = 20_000;
-/** A node tells its boot before it negotiates: what is older than the news is from before. */
+/**
+ * An IKE_SA must be older than this for a peer's reboot to end it: a node tells the cluster of its boot
+ * before it negotiates.
+ */
 const SINCE_BOOT_S = 2;
 
-/** Opens a session with charon and loads the node's identity into it. Throws ViciError, PkiError. */
+/** Opens a session with charon and loads the node's credentials into it. Throws ViciError, PkiError. */
 export async function openCharonSession(
   options: CharonSessionOptions,
   signal: AbortSignal,
@@ -123,7 +134,7 @@ export async function openCharonSession(
   }
 }
 
-/** One after the other, whatever becomes of the one before. */
+/** Runs work one after the other, whether the work before succeeded or not. */
 function createQueue(): <T>(work: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {

@@ -12,11 +12,14 @@ import { sasOf } from './sas-of.ts';
 export interface RepairEffects {
   readonly charon: Pick<Charon, 'listSas' | 'endChildren'>;
   readonly listKernel: () => Promise<readonly KernelSa[]>;
-  /** Never rejects; nobody waits for it. */
+  /** Brings up children in the background. Never rejects. */
   readonly bringUp: (children: readonly ChildRef[]) => Promise<void>;
 }
 
-/** Ends those CHILD_SAs that charon has and the kernel has lost, and has charon negotiate them anew. @throws ViciError, XfrmError */
+/**
+ * Ends ghosts, CHILD_SAs that charon has and the kernel has lost, and makes charon negotiate them anew.
+ * @throws ViciError, XfrmError
+ */
 export async function replaceGhosts(
   { charon, listKernel, bringUp }: RepairEffects,
   sas: readonly IkeSa[],
@@ -37,23 +40,26 @@ export interface TrapWatchOptions extends RepairEffects {
   readonly signal: AbortSignal;
 }
 
-/** What charon tells of many traps at once is looked at together. */
+/** How long to wait after a log line, so that one look covers many traps. */
 const LOOK_MS = 200;
-/** A CHILD_SA may be about to go, and an attempt about to fail: the kernel asks but every 4 s. */
+/**
+ * A trap is looked at again, in this interval and for this time: a CHILD_SA may be about to go, or an attempt
+ * about to fail, and the kernel asks only every 4 s.
+ */
 const AGAIN_MS = 1_000;
 const AGAIN_FOR_MS = 3_000;
-/** Of the time, the share that looking takes at most. */
+/** The share of the time that looking may take at most. */
 const SHARE = 0.2;
 
-/** Answers the acquires that charon ignores. */
+/** Answers the acquires that charon ignores (docs/design.md, Orphans, ghosts and traps). */
 export interface TrapWatch {
-  /** Takes what charon logs. */
+  /** Takes a log event of charon. */
   note(message: ViciMessage): void;
 }
 
 export function createTrapWatch(options: TrapWatchOptions): TrapWatch {
   const { charon, bringUp, planned, doubts, onError, signal } = options;
-  /** By reqid, or by the names of connection and child: until when a trap is looked at. */
+  /** Until when each trap is looked at, by its reqid or by the names of its connection and child. */
   const asked = new Map<number | string, number>();
   const take = () => {
     const traps = planned().flatMap(({ name: connection, children }) =>
