@@ -1,11 +1,17 @@
 import type { NodeIdentity } from '../../pki/identity.ts';
 
-/** A certificate is renewed when this part of its life is over, so that it can fail for a while. */
+/** The part of its life after which a certificate is renewed; the rest is time in which renewing may fail. */
 const RENEW_AT = 2 / 3;
-/** Nodes that were installed together do not come back together: up to this part of the life later. */
+/**
+ * Renewal happens up to this part of the life later, so that nodes that were installed together do not come
+ * back together.
+ */
 const JITTER = 0.1;
 
-/** When to renew, milliseconds since the epoch. `random`: from 0 to 1, the same for the whole life of the certificate. */
+/**
+ * When to renew a certificate, milliseconds since the epoch. `random` is from 0 to 1 and must stay the same
+ * for the whole life of the certificate.
+ */
 export function renewalAt(
   { notBefore, notAfter }: Pick<NodeIdentity, 'notBefore' | 'notAfter'>,
   random: number,

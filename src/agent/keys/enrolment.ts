@@ -17,11 +17,14 @@ import { checkIdentity, type NodeIdentity } from '../../pki/identity.ts';
 import { createRequest, SIGNER_NAME, USAGES } from '../../pki/request.ts';
 import { writeFileAtomic } from '../../rundir/write.ts';
 
-/** The key of a request that is not answered yet. */
+/** File name of the key of a request that is not answered yet. */
 const NEXT_KEY = 'next.key';
 const PATH = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
 const POLL_MS = 1_000;
-/** Then the caller looks at the CAs again: a controller that waits for this node to trust another one signs nothing until it does. */
+/**
+ * How long to wait for an answer before the caller looks at the CAs again: a controller that waits for this
+ * node to trust another CA signs nothing until the node does.
+ */
 const PATIENCE_MS = 10_000;
 
 const requestSchema = z.object({
@@ -38,7 +41,7 @@ const requestSchema = z.object({
 export interface EnrolmentOptions {
   readonly client: KubeClient;
   readonly nodeName: string;
-  /** Of the node's keys. */
+  /** Folder of the node's keys. */
   readonly folder: string;
   readonly keyType: KeyType;
   readonly now: () => number;
@@ -46,9 +49,10 @@ export interface EnrolmentOptions {
 }
 
 /**
- * Gets a certificate for a new key of this node: a CertificateSigningRequest (certificates.k8s.io/v1), and its answer. The key stays in the
- * folder, for the same request after a restart. Puts key and certificate into the place of the former ones once they are checked against
- * `authorities` (PEM). Resolves to undefined if nobody has answered yet. Throws PkiError if the request is refused, KubeError.
+ * Gets a certificate for a new key of this node by a CertificateSigningRequest (certificates.k8s.io/v1). The
+ * key stays in the folder, so that after a restart the same request goes on. Key and certificate replace the
+ * former ones once they are checked against `authorities` (PEM). Resolves to undefined if nobody has answered
+ * yet. Throws PkiError if the request is refused, and KubeError.
  */
 export async function enrol(
   options: EnrolmentOptions,
@@ -81,7 +85,7 @@ export async function enrol(
         rmSync(join(folder, NEXT_KEY), { force: true });
         throw error;
       });
-      // In this order: a crash in between leaves a pair that does not fit, and is replaced.
+      // The key is written first. A crash in between leaves a pair that does not fit, which is then replaced.
       writeFileAtomic(join(folder, NODE_KEY), pem);
       writeFileAtomic(join(folder, NODE_CERTIFICATE), certificate);
       rmSync(join(folder, NEXT_KEY), { force: true });
@@ -125,7 +129,7 @@ async function file(client: KubeClient, name: string, request: string): Promise<
       },
     });
   } catch (error) {
-    // The same key has asked before.
+    // A request for this key exists already.
     if (!isConflict(error)) {
       throw error;
     }

@@ -13,7 +13,10 @@ export interface FileKeysOptions {
 
 const LOOK_MS = 5_000;
 
-/** What somebody else puts into the folder. New files are taken as soon as they fit together. */
+/**
+ * Takes key and certificate from a folder that somebody else fills. New files are taken as soon as they fit
+ * together.
+ */
 export function fileKeys({ folder, nodeName, now, sleep, log }: FileKeysOptions): Keys {
   const identity = identityReader(folder, nodeName, now);
   return {

@@ -3,7 +3,10 @@ import { CA_CERTIFICATE, NODE_CERTIFICATE, NODE_KEY } from '../../pki/ca.ts';
 import { type NodeIdentity, readIdentity } from '../../pki/identity.ts';
 import { stampOf } from '../../util/stamp.ts';
 
-/** `readIdentity`, which costs some signatures, only where a file has changed or the certificate has ended. */
+/**
+ * As `readIdentity`, which costs some signatures, but reads again only if a file has changed or the
+ * certificate has ended.
+ */
 export function identityReader(folder: string, node: string, now: () => number): () => Promise<NodeIdentity> {
   let last: { readonly stamp: string; readonly identity: NodeIdentity } | undefined;
   return async () => {

@@ -17,10 +17,10 @@ import { type Keys, sameIdentity } from './keys.ts';
 import { identityReader } from './reader.ts';
 
 export interface RequestedKeysOptions extends EnrolmentOptions {
-  /** Where the ConfigMap of CAs is. */
+  /** Namespace of the ConfigMap of CAs. */
   readonly namespace: string;
   readonly runDir: string;
-  /** Nodes that have to follow a new CA do so within this time, not all at once. Milliseconds. */
+  /** Nodes follow a new CA within this time, each at another moment of it; milliseconds. */
   readonly spreadMs: number;
   readonly random: () => number;
   readonly log: Logger;
@@ -31,8 +31,9 @@ const FIRST_RETRY_MS = 2_000;
 const LAST_RETRY_MS = 120_000;
 
 /**
- * A key that this node makes, and a certificate that the controller signs: before the first charon session, at two thirds of its life, when
- * the controller has another CA, and when somebody asks for it (`traplinectl rotate`).
+ * A key that this node makes, and a certificate that the controller signs. The node asks for one before its
+ * first session with charon, after two thirds of the certificate's life, when the controller has another CA,
+ * and when somebody asks for it (`traplinectl rotate`).
  */
 export function requestedKeys(options: RequestedKeysOptions): Keys {
   const { client, nodeName, namespace, folder, runDir, spreadMs, now, random, log } = options;
@@ -54,7 +55,7 @@ export function requestedKeys(options: RequestedKeysOptions): Keys {
   let asking = false;
   let retryAt = 0;
   let retry = FIRST_RETRY_MS;
-  /** When another CA's certificate is due, by that CA's root. */
+  /** When the certificate of another CA is due, by the fingerprint of that CA's root. */
   const follow = new Map<string, number>();
 
   const read = identityReader(folder, nodeName, now);
@@ -66,7 +67,7 @@ export function requestedKeys(options: RequestedKeysOptions): Keys {
     }
   };
 
-  /** Empty if the certificate serves on; otherwise why it is to be renewed. */
+  /** Why the certificate is to be renewed; empty if it is not. */
   const reason = (current: NodeIdentity | undefined, root: string): string => {
     if (current === undefined) {
       return 'there is none';
