@@ -1,3 +1,11 @@
+/**
+ * The room `agent/host` brings the machine around XFRM in step: the hairpin (this file), sysctls, hash
+ * thresholds of the policy table, and routes where no other CNI keeps them. What it changes for the whole
+ * machine it writes down in the run directory, so that `trapline-agent cleanup` can put it back. It takes the
+ * runner of processes as an argument, imports `ipsec/hairpin` and `ipsec/plan`, and knows nothing of the
+ * loop.
+ */
+
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Run, RunResult } from '../../exec/types.ts';
 import { type Hairpin, planHairpin } from '../../ipsec/hairpin/plan.ts';
@@ -21,7 +29,7 @@ export interface HairpinOptions {
   /** Absolute paths of iproute2's `ip` and of `nft`. */
   readonly ip: string;
   readonly nft: string;
-  /** Normally `/proc/sys`. */
+  /** Folder of the kernel settings, normally `/proc/sys`. */
   readonly sysctlRoot: string;
 }
 
@@ -29,12 +37,18 @@ export class HairpinError extends Error {
   override readonly name = 'HairpinError';
 }
 
-/** Brings the hairpin in step with the cache. What it found in step it looks at again after VERIFY_MS. Throws HairpinError, RunError. */
+/**
+ * Brings the hairpin in step with the cache. What is in step already is looked at again after VERIFY_MS.
+ * Throws HairpinError, RunError.
+ */
 export type KeepHairpin = (cache: NodeCache) => Promise<void>;
 
 const VERIFY_MS = 30_000;
 
-/** Remembers what nft lists of a table that we loaded: a table that looks different was changed by somebody. */
+/**
+ * Remembers what nft lists after we loaded the table: if it later lists something else, somebody has changed
+ * the table.
+ */
 export function createHairpin(options: HairpinOptions, now: () => number): KeepHairpin {
   let loaded: { wanted: string; listing: string; at: number } | null = null;
   return async (cache) => {
@@ -59,7 +73,7 @@ export function createHairpin(options: HairpinOptions, now: () => number): KeepH
   };
 }
 
-/** Removes all of it; what is not there is no error. Throws HairpinError, RunError. */
+/** Removes the whole hairpin. A part that does not exist is no error. Throws HairpinError, RunError. */
 export async function removeHairpin(options: HairpinOptions): Promise<void> {
   const { run, ip, nft } = options;
   const quietly = async (file: string, args: readonly string[]): Promise<void> => {
@@ -96,14 +110,16 @@ async function layLinks(options: HairpinOptions, { podCidrs }: Hairpin): Promise
   }
 }
 
-/** Those of the links that are not as they should be; all of them without the links. */
+/**
+ * The settings of the links that have another value than they should; all settings if the links do not exist.
+ */
 function settingsLeft({ sysctlRoot }: HairpinOptions): { readonly path: string; readonly value: string }[] {
   return [...LINK_SETTINGS]
     .map(([name, value]) => ({ path: `${sysctlRoot}/${name}`, value }))
     .filter(({ path, value }) => !existsSync(path) || readFileSync(path, 'utf8').trim() !== value);
 }
 
-/** Runs every line; what exists already is as wanted. */
+/** Runs every line of a batch. A line that fails because something exists already is no error. */
 async function batch(
   options: HairpinOptions,
   flags: readonly string[],
@@ -120,7 +136,7 @@ async function batch(
   }
 }
 
-/** Empty if the table is not there. */
+/** What nft lists of our table; empty if there is no such table. */
 async function listTable({ run, nft }: HairpinOptions): Promise<string> {
   return (await run({ file: nft, args: ['list', 'table', ...TABLE.split(' ')] })).stdout;
 }

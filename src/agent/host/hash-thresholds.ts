@@ -5,7 +5,7 @@ import type { Iproute2 } from '../../ipsec/xfrm/iproute2.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 import { writeFileAtomic } from '../../rundir/write.ts';
 
-/** From which prefix lengths on the kernel finds a policy by a hash, local and remote. */
+/** Prefix lengths, local and remote, from which on the kernel finds a policy by a hash. */
 const thresholdsSchema = z.object({ local: z.number(), remote: z.number() });
 const savedSchema = z.partialRecord(
   z.enum(['4', '6']),
@@ -14,22 +14,27 @@ const savedSchema = z.partialRecord(
 type Thresholds = z.infer<typeof thresholdsSchema>;
 type Saved = z.infer<typeof savedSchema>;
 
-/** Shorter prefixes put too many policies behind one hash: better none of them is hashed. */
+/**
+ * The shortest remote prefix lengths that are set. With a shorter one too many policies would have the same
+ * hash, and it is better to hash none of them.
+ */
 const LEAST = { 4: 16, 6: 40 } as const;
 const HOST = { 4: 32, 6: 128 } as const;
 
 const savedPath = (runDir: string): string => `${runDir}/hthresh.json`;
 
-/** The kernel does not tell or take its thresholds. */
+/** The kernel does not tell its thresholds, or does not take ours. */
 export class ThresholdError extends Error {
   override readonly name = 'ThresholdError';
 }
 
 /**
- * Host addresses here, the shortest pod CIDR of a peer there: then the policies of protected pods, which are most of ours (one for each pod,
- * port and peer), are found by a hash, a few behind each. By default only policies between two host addresses are: every packet searches a
- * tree of all others, and each change or deletion of one walks it. A shorter prefix here would put all pods of the node behind one hash.
- * Undefined: leave it.
+ * The thresholds that this node should have; undefined: leave them as they are. Local is the length of a host
+ * address, remote the shortest pod CIDR of a peer. Then the policies of protected pods, which are most of
+ * ours (one for each pod, port and peer), are found by a hash, with a few policies behind each. By default
+ * the kernel hashes only policies between two host addresses: every packet searches a tree of all others, and
+ * each change or deletion of one walks that tree. A shorter local prefix would put all pods of the node
+ * behind one hash.
  */
 export function planThresholds({ peers }: Pick<NodeCache, 'peers'>, family: 4 | 6): Thresholds | undefined {
   const bits = peers
@@ -40,7 +45,10 @@ export function planThresholds({ peers }: Pick<NodeCache, 'peers'>, family: 4 | 
   return bits.length === 0 || remote < LEAST[family] ? undefined : { local: HOST[family], remote };
 }
 
-/** Sets what differs, and remembers what it found for `restoreThresholds`. Throws ThresholdError, RunError. */
+/**
+ * Sets the thresholds that differ, and writes down what it found for `restoreThresholds`. Throws
+ * ThresholdError, RunError.
+ */
 export async function keepThresholds(
   iproute2: Iproute2,
   { runDir, cache }: { readonly runDir: string; readonly cache: Pick<NodeCache, 'peers'> },
@@ -64,7 +72,10 @@ export async function keepThresholds(
   }
 }
 
-/** Puts back what `keepThresholds` changed, unless somebody else has set another value since. Throws ThresholdError, RunError. */
+/**
+ * Puts back what `keepThresholds` changed, unless somebody else has set another value since. Throws
+ * ThresholdError, RunError.
+ */
 export async function restoreThresholds(iproute2: Iproute2, runDir: string): Promise<void> {
   const saved = readSaved(runDir);
   const present = Object.keys(saved).length === 0 ? undefined : await readThresholds(iproute2);

@@ -2,15 +2,21 @@ import { familyOf } from '../../ip/address.ts';
 import type { Iproute2 } from '../../ipsec/xfrm/iproute2.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 
-/** Marks our routes (rtnetlink(7), rtm_protocol): a number that nobody has in /etc/iproute2/rt_protos. */
+/**
+ * The protocol number that marks our routes (rtnetlink(7), rtm_protocol). Nobody has it in
+ * /etc/iproute2/rt_protos.
+ */
 const PROTOCOL = '177';
 
-/** The node's routes are not as they should be. */
+/** The node's routes cannot be brought in step. */
 export class RouteError extends Error {
   override readonly name = 'RouteError';
 }
 
-/** Routes to the peers' pod CIDRs, by the peers' addresses, of one family: `10.1.0.0/24 via 192.0.2.2`, sorted. */
+/**
+ * The routes of one family to the peers' pod CIDRs through the peers' addresses, sorted: `10.1.0.0/24 via
+ * 192.0.2.2`.
+ */
 export function planRoutes({ peers }: Pick<NodeCache, 'peers'>, family: 4 | 6): string[] {
   return peers
     .flatMap(({ podCidrs, addresses }) => {
@@ -22,7 +28,10 @@ export function planRoutes({ peers }: Pick<NodeCache, 'peers'>, family: 4 | 6): 
     .sort();
 }
 
-/** Brings our routes in the main table in step: what is missing or leads elsewhere is replaced, then what is too many goes. Others' stay. Throws RouteError, RunError. */
+/**
+ * Brings our routes in the main table in step: replaces those that are missing or lead elsewhere, then
+ * deletes those that are too many. Others' routes stay. Throws RouteError, RunError.
+ */
 export async function keepRoutes(iproute2: Iproute2, cache: Pick<NodeCache, 'peers'>): Promise<void> {
   for (const family of [4, 6] as const) {
     const [wanted, present] = [planRoutes(cache, family), await listRoutes(iproute2, family)];

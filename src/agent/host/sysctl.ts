@@ -3,12 +3,13 @@ import * as z from 'zod';
 import { writeFileAtomic } from '../../rundir/write.ts';
 
 /**
- * Kernel settings of the node's network namespace. `xfrm_larval_drop` 0: the packet that brings a tunnel up waits for it
- * and is then sent through it; with the kernel's default of 1 it is lost (DESIGN 4).
+ * Kernel settings of the node's network namespace. With `xfrm_larval_drop` 0, the packet that brings a tunnel
+ * up waits for the tunnel and is then sent through it; with the kernel's default of 1 it is lost
+ * (docs/design.md, First packets).
  */
 const SETTINGS: ReadonlyMap<string, string> = new Map([['net/core/xfrm_larval_drop', '0']]);
 
-/** What a node needs that routes between its pods and those of others. */
+/** Settings that a node needs if it routes between its pods and those of other nodes. */
 const FORWARDING: ReadonlyMap<string, string> = new Map([
   ['net/ipv4/ip_forward', '1'],
   ['net/ipv6/conf/all/forwarding', '1'],
@@ -20,13 +21,16 @@ const savedPath = (runDir: string): string => `${runDir}/sysctl.json`;
 
 export interface SysctlOptions {
   readonly runDir: string;
-  /** Normally `/proc/sys`. */
+  /** Folder of the kernel settings, normally `/proc/sys`. */
   readonly root: string;
-  /** Forwarding as well. */
+  /** Set forwarding as well. */
   readonly forwarding?: boolean;
 }
 
-/** Sets what differs and remembers the values found, for `restoreSysctls`. Throws if a value cannot be read or set. */
+/**
+ * Sets what differs and remembers the values found, for `restoreSysctls`. Throws if a value cannot be read or
+ * set.
+ */
 export function applySysctls({ runDir, root, forwarding = false }: SysctlOptions): void {
   for (const [name, value] of forwarding ? ALL : SETTINGS) {
     if (FORWARDING.has(name) && !existsSync(`${root}/${name}`)) {
