@@ -8,8 +8,9 @@ import type { Phase, Protocol } from '../../ipsec/plan/types.ts';
 import type { CacheChild, CachePod, NodeCacheContent, ProtectedPort } from '../../rundir/schema.ts';
 
 /**
- * The children of the cluster, sorted by name. A port that several entries name belongs to the one whose name sorts first, so the port
- * sets of two children with one protocol never overlap and the responder finds the child that the initiator means.
+ * The children of the cluster, sorted by name. A port that several entries name belongs to the entry whose
+ * name sorts first, so the port sets of two children with one protocol never overlap and the responder finds
+ * the child that the initiator means (docs/design.md, Who owns a port).
  */
 export function buildChildren(entries: readonly ModelEntry[], pods: readonly CachePod[]): CacheChild[] {
   const owned = new Set<string>();
@@ -41,7 +42,10 @@ interface NumberedPort {
   readonly phase: Phase;
 }
 
-/** The protected port numbers of the whole cluster, sorted: what endpoints that no slice lists yet may serve. Whole protocols are not among them. */
+/**
+ * The protected port numbers of the whole cluster, sorted: unlisted endpoints may serve them. Protocols that
+ * are protected as a whole have no port among them (docs/design.md, Unlisted and departed).
+ */
 export function unlistedPorts(
   entries: readonly ModelEntry[],
   pods: readonly CachePod[],
@@ -69,7 +73,10 @@ const remembered = new WeakMap<
   { readonly pods: readonly CachePod[]; readonly numbers: Map<Protocol, readonly NumberedPort[]> }
 >();
 
-/** Target ports as the service, its slices and its pods give them. Pods count before any slice lists them: ADD needs their child. */
+/**
+ * The target ports of an entry, in numbers, as its service, its slices and its pods give them. A pod counts
+ * before any slice lists it, because ADD needs its child.
+ */
 function numbersOf(model: ModelEntry, proto: Protocol, pods: readonly CachePod[]): readonly NumberedPort[] {
   const before = remembered.get(model);
   const { numbers } =

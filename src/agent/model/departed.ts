@@ -1,18 +1,22 @@
 import { overlap } from '../../ip/cidr.ts';
 import type { CacheNode, CachePeer, NodeCacheContent } from '../../rundir/schema.ts';
 
-/** How long what has left the cluster is kept from being answered in the clear: longer than TCP goes on retransmitting to it. */
+/**
+ * How long CIDRs that left the cluster keep policies, so that nothing answers them in the clear. It is longer
+ * than TCP goes on retransmitting.
+ */
 export const DEPARTED_MS = 20 * 60_000;
 
-/** What was known before; milliseconds since the epoch. */
+/** The content that was computed before; `now` is milliseconds since the epoch. */
 export interface Before {
   readonly previous: Pick<NodeCacheContent, 'peers' | 'departed' | 'node'> | null;
   readonly now: number;
 }
 
 /**
- * Pod CIDRs of peers that are no peer's any more, with the peer that had them: what is sent there still goes by a policy, and finds no SA.
- * A CIDR that somebody else has now, or a part of it, is that node's.
+ * Departed peers: pod CIDRs that no peer has any more, with the peer that had them. Policies still match what
+ * is sent there, and find no SA (docs/design.md, Unlisted and departed). A CIDR that another node has now, or
+ * of which another node has a part, belongs to that node and is left out.
  */
 export function departedPeers(
   peers: readonly CachePeer[],
@@ -40,7 +44,7 @@ export function departedPeers(
   });
 }
 
-/** Pod CIDRs that this node had: its pods keep their addresses until they end. */
+/** Pod CIDRs that this node had before: its pods keep their addresses until they end. */
 export function formerCidrs(
   node: CacheNode,
   peers: readonly CachePeer[],
@@ -63,7 +67,10 @@ export function formerCidrs(
   );
 }
 
-/** Nearly all CIDRs are there as they were: only the others are held against each. */
+/**
+ * Returns whether a node uses a CIDR or a part of it. Nearly all CIDRs are found as they are; only the others
+ * are compared one by one for an overlap.
+ */
 function useOf(nodes: readonly CacheNode[]): (cidr: string) => boolean {
   const inUse = new Set(nodes.flatMap(({ podCidrs }) => podCidrs));
   return (cidr) => inUse.has(cidr) || [...inUse].some((other) => overlap(cidr, other));

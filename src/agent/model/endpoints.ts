@@ -27,7 +27,7 @@ type Endpoint = NonNullable<EndpointSlice['endpoints']>[number];
 
 interface Whereabouts {
   readonly locate: ReturnType<typeof createLocator>;
-  /** Of all nodes. */
+  /** The names of all nodes. */
   readonly names: ReadonlySet<string>;
 }
 
@@ -38,7 +38,7 @@ const whereaboutsOf = memoized(
   }),
 );
 
-/** The addresses of one service, and what they were found from. */
+/** The placed endpoints of one entry, and what they were made from. */
 interface Placed extends PlacedEndpoints {
   readonly whereabouts: Whereabouts;
   readonly nodeName: string;
@@ -48,8 +48,8 @@ interface Placed extends PlacedEndpoints {
 const remembered = new WeakMap<ModelEntry, Placed>();
 
 /**
- * Where the protected addresses live. Endpoints count whether ready or not. The pods of this node are left out: they are known by
- * their labels, before any slice lists them.
+ * The protected addresses, by where they live. Endpoints count whether they are ready or not. The pods of
+ * this node are left out: their labels tell what they serve, before any slice lists them.
  */
 export function placeEndpoints(entries: readonly ModelEntry[], context: EndpointContext): PlacedEndpoints {
   const local = new Map<string, LocalEndpoint>();
@@ -68,7 +68,7 @@ export function placeEndpoints(entries: readonly ModelEntry[], context: Endpoint
   return { local: sorted(local), remote: sorted(remote), problems };
 }
 
-/** Of one service; an event leaves nearly all of them as they were. */
+/** The endpoints of one entry, remembered, since an event leaves nearly all of them as they were. */
 function placedOf(model: ModelEntry, { nodes, nodeName, children }: EndpointContext): Placed {
   const whereabouts = whereaboutsOf(nodes);
   const before = remembered.get(model);
@@ -113,7 +113,7 @@ function placeOne(
   return { local: [...local.values()], remote: [...remote.values()], problems };
 }
 
-/** What is said of an address last holds, but for its ports: those add up. */
+/** Adds an endpoint. Of several endpoints with one address the last counts, but their ports add up. */
 function join<T extends { readonly address: string; readonly ports: readonly ProtectedPort[] }>(
   all: Map<string, T>,
   endpoint: T,
@@ -126,8 +126,9 @@ function join<T extends { readonly address: string; readonly ports: readonly Pro
 }
 
 /**
- * What is protected at the endpoints of a slice: what the entry says in numbers, whether these endpoints have that port or not, as their own
- * node does it, and what a named port is there.
+ * The ports that are protected at the endpoints of a slice. A port that the entry gives as a number is
+ * protected whether these endpoints have it or not, as the node of the endpoint does it too. A port that the
+ * entry gives by name has the number that this slice says.
  */
 function protectedPorts(model: ModelEntry, slice: EndpointSlice, children: ChildLookup): ProtectedPort[] {
   const { entry, portNames } = model;
@@ -159,13 +160,16 @@ function place(
     return undefined;
   }
   const found = locate(address);
-  // Kubernetes knows where a pod is; a primary CNI may lend addresses of one node's block to another.
+  // The node that Kubernetes names comes first: a primary CNI may lend addresses of one node's block to
+  // another.
   const named = endpoint.nodeName ?? '';
   const node = names.has(named) ? named : found?.node;
   return node === undefined ? undefined : { address, node, host: found?.host ?? false };
 }
 
-/** No port twice, in a fixed order. */
+/**
+ * Joins two lists of ports, without repetitions and in a fixed order. A port in both gets the further phase.
+ */
 function merge(a: readonly ProtectedPort[], b: readonly ProtectedPort[]): ProtectedPort[] {
   const byKey = new Map<string, ProtectedPort>();
   for (const { phase, ...port } of [...a, ...b]) {

@@ -2,20 +2,21 @@ import { familyOf } from '../../ip/address.ts';
 import { numberOf } from '../../ip/number.ts';
 import type { CacheNode } from '../../rundir/schema.ts';
 
-/** Where an address is. */
+/** The node that has an address. */
 export interface Place {
   readonly node: string;
-  /** The address is a node's own. */
+  /** True if it is the node's own address, false if it is in a pod CIDR of the node. */
   readonly host: boolean;
 }
 
 /**
- * Finds the node of a canonical address: its own address, else the pod CIDR that holds it, the longest prefix first. Made once for
- * all nodes, it asks one map per prefix length.
+ * Returns a function that finds the node of a canonical address: the node whose own address it is, or else
+ * the one whose pod CIDR contains it, where the longest prefix wins. Made once for all nodes; a search asks
+ * one map for each prefix length.
  */
 export function createLocator(nodes: readonly CacheNode[]): (address: string) => Place | undefined {
   const hosts = new Map(nodes.flatMap(({ name, addresses }) => addresses.map((address) => [address, name])));
-  /** Family and prefix length, then network to node. */
+  /** By family and prefix length: a map from network to node. */
   const networks = new Map<string, { family: number; shift: bigint; nodes: Map<bigint, string> }>();
   for (const { name, podCidrs } of nodes) {
     for (const cidr of podCidrs) {
@@ -25,7 +26,7 @@ export function createLocator(nodes: readonly CacheNode[]): (address: string) =>
       const key = `${family}/${bits.padStart(3, '0')}`;
       const level = networks.get(key) ?? { family, shift, nodes: new Map<bigint, string>() };
       const prefix = numberOf(network) >> shift;
-      // Of nodes that claim one CIDR the first by name has it, for every node alike.
+      // If several nodes claim one CIDR, all nodes agree that the first by name has it.
       level.nodes.set(prefix, level.nodes.get(prefix) ?? name);
       networks.set(key, level);
     }

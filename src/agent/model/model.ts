@@ -1,3 +1,10 @@
+/**
+ * The room `agent/model` computes the content of the node cache from the objects of the cluster: peers,
+ * reqids, children, endpoints and phases, as this one node has to know them. It is pure: it remembers
+ * results, but these depend on its arguments alone. It imports src/cluster, pure helpers of `ipsec/plan`,
+ * src/ip and the cache's types; the agent's loop calls it and writes the cache.
+ */
+
 import { parseNodes } from '../../cluster/nodes.ts';
 import type { ClusterObjects, ObjectProblem } from '../../cluster/objects.ts';
 import { resolveEntries } from '../../cluster/policies/entries.ts';
@@ -14,12 +21,13 @@ import { podsOf, podsOfCluster } from './pods.ts';
 import { assignReqids } from './reqids.ts';
 import type { Model, ModelInput } from './types.ts';
 
-/** This node is not among the nodes, or has no address or pod CIDR yet: nothing can be decided. */
+/** This node is not among the nodes, or has no address or pod CIDR yet, so nothing can be decided. */
 export class ModelError extends Error {
   override readonly name = 'ModelError';
 }
 
-// Nearly every event leaves nearly everything as it was.
+// Results are remembered by the identity of the objects they are made from, since nearly every event leaves
+// nearly all objects as they were.
 const clusterPods = memoized(podsOfCluster);
 const ownPods = memoized(podsOf);
 const sameChildren = steady<CacheChild[]>();
@@ -40,7 +48,10 @@ const nodesOf = memoized(
   ) => parseNodes(nodes, { blockAffinities, ciliumNodes }),
 );
 
-/** With reqids for these child configurations, told apart by spaces; `former` itself if it is what comes out. */
+/**
+ * The other nodes, with their reqids. `configs` has the names of child configurations, separated by spaces.
+ * Returns `former` itself if the result is equal to it.
+ */
 const peersOf = memoized(
   (
     nodes: readonly CacheNode[],
@@ -63,8 +74,8 @@ const peersOf = memoized(
 const EVERYTHING: CacheChild = { name: PODS_CHILD, proto: 'any', ports: [] };
 
 /**
- * The cluster as one node has to know it. Pure: equal objects in any order give equal content, so that all nodes agree on children.
- * Throws ModelError.
+ * Builds the content of the node cache: the cluster as one node has to know it. Pure: equal objects in any
+ * order give equal content, so all nodes agree on children. Throws ModelError.
  */
 export function buildNodeCache(input: ModelInput): Model {
   const { objects, nodeName, childSaScope } = input;

@@ -18,7 +18,10 @@ const reachedIn = memoized(
 );
 const NONE: readonly CacheEntry[] = [];
 
-/** The phase of a port: that of its policy, but never one before the phase that the node has reached with this port already. */
+/**
+ * Returns the phase of a port: that of its policy, or the phase that this node has reached with the port
+ * before if that one is further.
+ */
 export function phaseLookup({ phases, previous }: PhaseInput): PhaseOf {
   const reached = reachedIn(previous?.entries ?? NONE);
   return ({ policy, entry, proto, target }) => {
@@ -28,7 +31,10 @@ export function phaseLookup({ phases, previous }: PhaseInput): PhaseOf {
   };
 }
 
-/** As for a port, for all traffic between pods. Where single services were protected before, nothing of theirs may go back to plaintext. */
+/**
+ * The phase of all traffic between pods, as for a port. If single services were protected before, the phase
+ * is `require`, since nothing of theirs may go back to plaintext.
+ */
 export function phaseOfMesh(items: readonly PolicyItem[], { phases, previous }: PhaseInput): Phase {
   const policies = items.filter(({ namespace }) => namespace === '*').map(({ policy }) => policy);
   const before: Phase[] = previous?.mesh === true ? [previous.meshPhase ?? 'require'] : [];

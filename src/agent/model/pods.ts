@@ -3,7 +3,7 @@ import { protoOf } from '../../cluster/policies/service-ports.ts';
 import { rememberedAddress } from '../../ip/remembered.ts';
 import type { CachePod } from '../../rundir/schema.ts';
 
-/** The pods of a node that the chain attaches, sorted by namespace and name. */
+/** The pods of a node that the CNI chain attaches, sorted by namespace and name. */
 export function podsOf(objects: readonly Pod[], nodeName: string): CachePod[] {
   return podsOfCluster(objects.filter(({ spec }) => spec.nodeName === nodeName && spec.hostNetwork !== true));
 }
@@ -34,7 +34,10 @@ function cachePod({ metadata, spec, status }: Pod): CachePod {
   };
 }
 
-/** The runtime knows a static pod by the hash of its manifest, not by the uid of its mirror. */
+/**
+ * The uid by which the runtime knows a pod. It knows a static pod by the hash of the manifest, not by the uid
+ * of the mirror pod.
+ */
 function runtimeUid({ uid, annotations }: Pod['metadata']): string {
   const mirrored = annotations?.['kubernetes.io/config.mirror'] !== undefined;
   return (mirrored ? annotations?.['kubernetes.io/config.hash'] : uid) ?? '';

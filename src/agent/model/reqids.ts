@@ -1,13 +1,15 @@
 import { isOurReqid, REQID_FIRST, REQID_STRANGER } from '../../ipsec/plan/ours.ts';
 
-/** By peer, then by child configuration name. */
+/** Reqids by peer, then by child configuration name. */
 export type Reqids = ReadonlyMap<string, Readonly<Record<string, number>>>;
 
 const RANGE = REQID_STRANGER - REQID_FIRST;
 
 /**
- * A reqid for every child configuration towards every peer, unique on this node. What had one keeps it: SAs in the kernel carry it.
- * Those of peers that have left stay theirs: policies carry them for a while. A new one starts from a hash of its name, so the same number usually comes out even if the cache was lost.
+ * Assigns a reqid to every child configuration towards every peer, unique on this node (docs/design.md,
+ * Reqids). A configuration that had a reqid keeps it, because SAs in the kernel have it. The reqids of
+ * departed peers stay taken, because policies have them for a while. For a new configuration the search
+ * begins at a hash of its name, so it usually gets the same number even if the cache was lost.
  */
 export function assignReqids(peers: readonly string[], configs: readonly string[], previous: Reqids): Reqids {
   const present = new Set(peers);

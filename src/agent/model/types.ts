@@ -7,21 +7,26 @@ export interface ModelInput {
   readonly objects: ClusterObjects;
   readonly nodeName: string;
   readonly childSaScope: NodeCacheContent['childSaScope'];
-  /** Node addresses are clients too (`nodeTraffic`). */
+  /** Node addresses are clients as well (`nodeTraffic`). */
   readonly nodeTraffic?: boolean;
   readonly strict?: boolean;
-  /** False: what goes to endpoints that this node has not read of yet goes in the clear. */
+  /** False: traffic to unlisted endpoints goes in the clear (docs/design.md, Unlisted and departed). */
   readonly protectUnlisted?: boolean;
-  /** How far each IPsecPolicy's new ports are; a policy that is missing here is required. */
+  /**
+   * The phase of each IPsecPolicy's new ports, by the name of the policy; a policy that is missing has the
+   * phase `require`.
+   */
   readonly phases?: ReadonlyMap<string, Phase>;
-  /** What was computed before: it keeps reqids stable, and what was required once stays required. */
+  /**
+   * The content that was computed before. It keeps reqids stable, and what was required once stays required.
+   */
   readonly previous: Pick<
     NodeCacheContent,
     'peers' | 'departed' | 'node' | 'entries' | 'mesh' | 'meshPhase'
   > | null;
   /** Milliseconds since the epoch. */
   readonly now: number;
-  /** What was accepted before: it stays in force if an edit breaks it. */
+  /** The items that were accepted before. An item stays in force if an edit breaks it. */
   readonly knownItems: KnownItems;
 }
 
