@@ -2,8 +2,7 @@
  * The room `ipsec/charon` drives strongSwan's charon through one VICI session: it loads connections (`load`,
  * `render`), removes what is too much (`prune`, `leftovers`), parses replies, understands log lines (`log`)
  * and judges SAs (`sas`). What connections there are comes from `ipsec/plan`; when to act is decided in
- * src/agent/charon. It imports `ipsec/plan`, `ipsec/vici` and the protocol numbers of `ipsec/xfrm`, and
- * nothing of `node:` but helpers.
+ * src/agent/charon. It imports `ipsec/plan`, `ipsec/vici` and the protocol numbers of `ipsec/xfrm`.
  */
 
 import type { ConnectionConfig } from '../plan/types.ts';

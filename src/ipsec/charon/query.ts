@@ -19,7 +19,7 @@ export async function listConnections(session: ViciSession): Promise<LoadedConne
   return parseConnections(await session.stream('list-conns', 'list-conn'));
 }
 
-/** Names of the connections loaded over VICI. */
+/** Names of the connections that were loaded over VICI. */
 export async function connectionNames(session: ViciSession): Promise<string[]> {
   return parseConnectionNames(await session.request('get-conns'));
 }

@@ -117,7 +117,7 @@ export type TrapPolicy = z.infer<typeof policySchema>;
 export type CharonVersion = z.infer<typeof versionSchema>;
 export type CharonStats = z.infer<typeof statsSchema>;
 
-/** `list-sa`. */
+/** Parses events `list-sa`. */
 export const parseIkeSas = (events: readonly ViciMessage[]): IkeSa[] =>
   named('list-sa', events, ikeSaSchema).map(([connection, sa]) => ({ ...sa, connection }));
 

@@ -122,7 +122,7 @@ export function sameGround(a: NodeCache, b: NodeCache): boolean {
   return [...names].every((name) => PIECES.has(name) || a[name] === b[name]);
 }
 
-/** Sorts by key and drops repetitions. */
+/** Sorts by key. Of several policies with one key the last stays. */
 function sortByKey(policies: readonly XfrmPolicy[]): XfrmPolicy[] {
   const byKey = new Map(policies.map((policy) => [policyKey(policy), policy]));
   return [...byKey.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, policy]) => policy);

@@ -51,8 +51,8 @@ export interface XfrmPolicy {
 }
 
 /**
- * Identifies a policy in the kernel: `<dir> <src> <dst> <proto> <sport> <dport>`.
- * The kernel holds at most one policy per key (with mark and if_id zero, as ours are).
+ * Identifies a policy in the kernel: `<dir> <src> <dst> <proto> <sport> <dport>`. The kernel has at most one
+ * policy for each key (with mark and if_id zero, as ours are).
  */
 export type PolicyKey = string;
 
@@ -60,7 +60,7 @@ export type PolicyKey = string;
  * A CHILD_SA configuration. Traffic selectors use swanctl's form: `10.1.0.0/24[udp/53]`, `10.1.0.0/24[udp]`.
  */
 export interface ChildConfig {
-  /** `<proto>_<entry>_egress`, `<proto>_<entry>_ingress`, or `pods`. */
+  /** `<proto>_<entry>_egress`, `<proto>_<entry>_ingress`, or the name of a wide child: `pods`, `pods_tcp`. */
   readonly name: string;
   readonly reqid: number;
   readonly localTs: readonly string[];

@@ -4,8 +4,8 @@ import { malformed, Reader } from './reader.ts';
 /**
  * Decodes the message that fills the rest of a packet from `offset` on.
  *
- * @throws ViciError `malformed` naming offset and element: cut off, unknown element, unbalanced sections or
- * lists, a key twice
+ * @throws ViciError `malformed`, which names offset and element: cut off, unknown element, unbalanced
+ * sections or lists, a key twice
  */
 export function decodeMessage(packet: Uint8Array, offset = 0): ViciMessage {
   return readSection(new Reader(packet, offset), undefined);

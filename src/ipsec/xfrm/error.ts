@@ -14,7 +14,7 @@ export type XfrmFailure =
   | { readonly reason: 'no-iproute2' | 'not-permitted' | 'no-xfrm' }
   /** `ip` was killed or ran out of time: part of its work may be done. */
   | { readonly reason: 'interrupted' }
-  /** Nothing was changed, or it was undone. */
+  /** Nothing was changed, or what was changed has been undone. */
   | { readonly reason: 'conflict'; readonly conflicts: readonly Conflict[] }
   | {
       readonly reason: 'refused';

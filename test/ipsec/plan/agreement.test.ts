@@ -5,9 +5,10 @@ import { NODES, PROTOCOLS, type World, worldPort, worlds } from '../../helpers/u
 import { arrives, chosen, type Flow, planOf, within } from './flow.ts';
 
 /**
- * For any cluster and any flow between pods of two nodes, the first-matching policies of the two plans name the same child,
- * in both directions, or neither protects it (docs/design.md, Who owns a port). What goes to a protected port number of a pod
- * that is not protected goes as ESP and is let in as such, and so does its answer.
+ * For any cluster and any flow between pods of two nodes, the first-matching policies of the two plans name
+ * the same child, in both directions, or neither protects it (docs/design.md, Who owns a port). What goes to
+ * a protected port number of a pod that is not protected goes as ESP and is let in as such, and so does its
+ * answer.
  */
 
 const world = worlds({ pods: 2, services: 1, items: 1 });

@@ -2,7 +2,8 @@
  * The room `ipsec/plan/policies` makes XFRM policies from parts of the node cache, one file for each kind:
  * single protected addresses, unlisted endpoints, the mesh, ICMP, strangers. This file has what they share:
  * priorities, templates, and whose CIDRs are meant. The room is pure like the rest of `ipsec/plan`, imports
- * nothing but that room and the cache's types, and plan.ts alone imports it. Rows, order and phases are explained in docs/design.md.
+ * nothing but that room and the cache's types, and plan.ts alone imports it. Rows, order and phases are
+ * explained in docs/design.md.
  */
 
 import { type Family, familyOf } from '../../../ip/address.ts';

@@ -25,7 +25,7 @@ export function cellOf({ selector }: XfrmPolicy, cells: number): number {
   return hash(`${selector.src} ${selector.dst}`, FACTOR_LOW) % cells;
 }
 
-/** 32 bits. */
+/** A hash of 32 bits. */
 function hash(text: string, factor: number): number {
   let found = BEGIN;
   for (let index = 0; index < text.length; index += 1) {
