@@ -61,7 +61,7 @@ export function createHairpin(options: HairpinOptions, now: () => number): KeepH
     if (hairpin === null) {
       await removeHairpin(options);
     } else {
-      await layLinks(options, hairpin);
+      await setUpLinks(options, hairpin);
       const listing = same ? await listTable(options) : '';
       if (same && listing === loaded?.listing) {
         loaded = { wanted, listing, at: now() };
@@ -92,7 +92,7 @@ export async function removeHairpin(options: HairpinOptions): Promise<void> {
   await quietly(ip, ['link', 'del', LINKS[0]]);
 }
 
-async function layLinks(options: HairpinOptions, { podCidrs }: Hairpin): Promise<void> {
+async function setUpLinks(options: HairpinOptions, { podCidrs }: Hairpin): Promise<void> {
   const linkLines6 = existsSync(`${options.sysctlRoot}/net/ipv6`) ? LINK_LINES_6 : [];
   const upLines = [...linkLines6, ...UP_LINES, ...ROUTE_LINES];
   if (settingsLeft(options).length === 0) {

@@ -35,8 +35,8 @@ export function createCharon(session: ViciSession, profile: Profile = 'modern'):
       }
     },
     forgetAuthorities: async (credentials) => {
-      const held = parseKeyIds(await session.request('get-keys'));
-      if (held.some((id) => !keys.includes(id))) {
+      const present = parseKeyIds(await session.request('get-keys'));
+      if (present.some((id) => !keys.includes(id))) {
         return false;
       }
       await session.request('clear-creds');
