@@ -1,4 +1,4 @@
-import { hostCidr } from '../ip/cidr.ts';
+import { hostCidr } from '../ip/family.ts';
 import { policyKey } from '../ipsec/plan/ours.ts';
 import { planPolicies } from '../ipsec/plan/plan.ts';
 import { localAddresses, type ServedAddress, selects } from '../ipsec/plan/served.ts';

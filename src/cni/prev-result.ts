@@ -1,5 +1,6 @@
 import type { CniResult } from '@containernetworking-ts/types';
-import { canonicalAddress, type Family, familyOf, widthOf } from '../ip/address.ts';
+import { canonicalAddress } from '../ip/address.ts';
+import { type Family, familyOf, widthOf } from '../ip/family.ts';
 import { CniError, CODE } from './error.ts';
 
 /**

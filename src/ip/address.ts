@@ -4,10 +4,10 @@
  * All else that compares addresses as texts relies on this form, which is the kernel's own. The room imports
  * nothing of the project and no package: the plugin loads it for every pod (test/cni/imports.test.ts).
  */
-import { isIP } from 'node:net';
-import { numberOf } from './number.ts';
 
-export type Family = 4 | 6;
+import { isIP } from 'node:net';
+import { type Family, familyOf } from './family.ts';
+import { numberOf } from './number.ts';
 
 /** An address as a number, with its family. */
 export interface Address {
@@ -32,16 +32,6 @@ export function canonicalAddress(text: string): string | undefined {
 export function parseAddress(text: string): Address | undefined {
   const canonical = canonicalAddress(text);
   return canonical === undefined ? undefined : { family: familyOf(canonical), value: numberOf(canonical) };
-}
-
-/** The family of an address or a CIDR in text form. */
-export function familyOf(text: string): Family {
-  return text.includes(':') ? 6 : 4;
-}
-
-/** How many bits an address of the family has. */
-export function widthOf(family: Family): 32 | 128 {
-  return family === 4 ? 32 : 128;
 }
 
 /** The canonical text form. */

@@ -1,4 +1,5 @@
-import { familyOf, formatAddress, parseAddress, widthOf } from './address.ts';
+import { formatAddress, parseAddress } from './address.ts';
+import { familyOf, widthOf } from './family.ts';
 import { numberOf } from './number.ts';
 
 /**
@@ -18,11 +19,6 @@ export function canonicalCidr(text: string): string | undefined {
   }
   const start = (value >> BigInt(hostBits)) << BigInt(hostBits);
   return `${formatAddress({ family, value: start })}/${length}`;
-}
-
-/** The CIDR that holds one address alone. */
-export function hostCidr(address: string): string {
-  return `${address}/${widthOf(familyOf(address))}`;
 }
 
 /** Whether two canonical CIDRs have an address in common. */

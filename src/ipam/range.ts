@@ -1,4 +1,5 @@
-import { type Address, type Family, formatAddress, parseAddress, widthOf } from '../ip/address.ts';
+import { type Address, formatAddress, parseAddress } from '../ip/address.ts';
+import { type Family, widthOf } from '../ip/family.ts';
 
 /**
  * The addresses from `start` to `end` (both included) of a subnet, without its gateway. All are of one

@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { canonicalAddress, type Family, formatAddress, parseAddress, widthOf } from '../../src/ip/address.ts';
+import { canonicalAddress, formatAddress, parseAddress } from '../../src/ip/address.ts';
+import { type Family, widthOf } from '../../src/ip/family.ts';
 
 for (const [text, expected] of [
   ['10.0.0.1', '10.0.0.1'],

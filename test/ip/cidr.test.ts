@@ -1,7 +1,8 @@
 import { BlockList, isIPv4 } from 'node:net';
 import test from 'ava';
 import fc from 'fast-check';
-import { canonicalCidr, hostCidr, overlap } from '../../src/ip/cidr.ts';
+import { canonicalCidr, overlap } from '../../src/ip/cidr.ts';
+import { hostCidr } from '../../src/ip/family.ts';
 import { rememberedAddress, rememberedCidr } from '../../src/ip/remembered.ts';
 
 for (const [text, expected] of [

@@ -21,7 +21,10 @@ export interface Acceptance {
    * there was nothing to do.
    */
   prepare(cache: NodeCache, policies: readonly PolicyRef[], signal: AbortSignal): Promise<boolean>;
-  /** The policies as others may know them: `none` is reached of one while the others must not send ESP for it yet. */
+  /**
+   * The policies as others may know them: `none` is reached of one while the others must not send ESP for it
+   * yet.
+   */
   told(policies: readonly PolicyRef[]): ObservedPolicy[];
 }
 

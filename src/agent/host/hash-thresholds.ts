@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import * as z from 'zod';
-import { familyOf } from '../../ip/address.ts';
+import { familyOf } from '../../ip/family.ts';
 import type { Iproute2 } from '../../ipsec/xfrm/iproute2.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 import { writeFileAtomic } from '../../rundir/write.ts';

@@ -1,4 +1,4 @@
-import { familyOf } from '../../ip/address.ts';
+import { familyOf } from '../../ip/family.ts';
 import type { Iproute2 } from '../../ipsec/xfrm/iproute2.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 

@@ -1,4 +1,4 @@
-import { familyOf } from '../../ip/address.ts';
+import { familyOf } from '../../ip/family.ts';
 import { numberOf } from '../../ip/number.ts';
 import type { CacheNode } from '../../rundir/schema.ts';
 

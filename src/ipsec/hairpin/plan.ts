@@ -4,7 +4,7 @@
  * src/agent/host/hairpin.ts brings the machine in step with what they return. The room imports `ipsec/plan`
  * and the cache's types.
  */
-import { familyOf } from '../../ip/address.ts';
+import { familyOf } from '../../ip/family.ts';
 import type { NodeCache, ProtectedPort } from '../../rundir/schema.ts';
 import { isEveryPort } from '../plan/ports.ts';
 

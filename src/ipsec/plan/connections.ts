@@ -1,4 +1,4 @@
-import { hostCidr } from '../../ip/cidr.ts';
+import { hostCidr } from '../../ip/family.ts';
 import type { CacheChild, CacheNode, CachePeer, NodeCache } from '../../rundir/schema.ts';
 import { carriesEveryPort, configName, isWide, type Side } from './child.ts';
 import { tunnelEnds } from './ends.ts';

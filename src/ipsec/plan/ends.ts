@@ -1,4 +1,4 @@
-import { familyOf } from '../../ip/address.ts';
+import { familyOf } from '../../ip/family.ts';
 
 /**
  * The addresses of the two ends of the tunnel between two nodes; undefined if they have no address family in

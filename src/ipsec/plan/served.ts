@@ -1,4 +1,4 @@
-import { familyOf } from '../../ip/address.ts';
+import { familyOf } from '../../ip/family.ts';
 import type { Attachment } from '../../rundir/attachment.ts';
 import type { CacheEntry, CachePod, NodeCache, ProtectedPort } from '../../rundir/schema.ts';
 import { childFor } from './child.ts';

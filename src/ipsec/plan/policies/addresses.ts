@@ -1,5 +1,4 @@
-import { familyOf } from '../../../ip/address.ts';
-import { hostCidr } from '../../../ip/cidr.ts';
+import { familyOf, hostCidr } from '../../../ip/family.ts';
 import type { NodeCache, RemoteEndpoint } from '../../../rundir/schema.ts';
 import { EVERY_PORT } from '../ports.ts';
 import type { ServedAddress } from '../served.ts';

@@ -1,5 +1,4 @@
-import type { Family } from '../../../ip/address.ts';
-import { hostCidr } from '../../../ip/cidr.ts';
+import { type Family, hostCidr } from '../../../ip/family.ts';
 import type { NodeCache } from '../../../rundir/schema.ts';
 import { compareChildren } from '../child.ts';
 import { strongest } from '../phase.ts';

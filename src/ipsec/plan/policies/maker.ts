@@ -6,8 +6,7 @@
  * explained in docs/design.md.
  */
 
-import { type Family, familyOf } from '../../../ip/address.ts';
-import { hostCidr } from '../../../ip/cidr.ts';
+import { type Family, familyOf, hostCidr } from '../../../ip/family.ts';
 import type { CachePeer, NodeCache } from '../../../rundir/schema.ts';
 import { configName, type Side } from '../child.ts';
 import { tunnelEnds } from '../ends.ts';

@@ -1,4 +1,4 @@
-import type { Family } from '../../../ip/address.ts';
+import type { Family } from '../../../ip/family.ts';
 import type { ProtectedPort } from '../../../rundir/schema.ts';
 import { compareChildren } from '../child.ts';
 import { strongest } from '../phase.ts';

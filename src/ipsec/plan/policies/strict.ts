@@ -1,5 +1,4 @@
-import { familyOf } from '../../../ip/address.ts';
-import { hostCidr } from '../../../ip/cidr.ts';
+import { familyOf, hostCidr } from '../../../ip/family.ts';
 import type { NodeCache } from '../../../rundir/schema.ts';
 import { isIcmp, PRIORITY_FIRST, REQID_STRANGER } from '../ours.ts';
 import { EVERY_PORT } from '../ports.ts';

@@ -1,4 +1,4 @@
-import type { Family } from '../../../ip/address.ts';
+import type { Family } from '../../../ip/family.ts';
 import type { NodeCache } from '../../../rundir/schema.ts';
 import { EVERY_PORT, isEveryPort } from '../ports.ts';
 import type { XfrmPolicy } from '../types.ts';
