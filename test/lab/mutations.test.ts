@@ -5,7 +5,8 @@ import { compiled } from '../helpers/unit/compiled.ts';
 import { ROOT } from '../helpers/unit/root.ts';
 import { CHAPTERS } from './leaks/chapters.ts';
 import type { MutationOutcome } from './leaks/document.ts';
-import { isCaught, MUTATIONS } from './leaks/mutations.ts';
+import { MUTATIONS } from './leaks/mutations/all.ts';
+import { isCaught } from './leaks/mutations/mutation.ts';
 import type { Outcome } from './leaks/table.ts';
 
 const edited = new Set(MUTATIONS.flatMap(({ edits }) => edits.map(({ file }) => file)));

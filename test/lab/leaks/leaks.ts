@@ -3,7 +3,8 @@ import { keepLogs } from '../scenario.ts';
 import { CHAPTERS, type Chapter } from './chapters.ts';
 import type { MutationOutcome } from './document.ts';
 import { preparedMutant, useMutant } from './mutant.ts';
-import { isCaught, type Mutation, mutationsNamed } from './mutations.ts';
+import { mutationsNamed } from './mutations/all.ts';
+import { isCaught, type Mutation } from './mutations/mutation.ts';
 import { formatOutcome, type Outcome, type Row, runRow } from './table.ts';
 import { createWorld, destroyWorld } from './world.ts';
 

@@ -7,7 +7,7 @@ import { runWithEsp } from '../vm/scenario.ts';
 import { CHAPTERS } from './chapters.ts';
 import { type MutationOutcome, renderLeaks } from './document.ts';
 import { READY } from './mutant.ts';
-import { mutationsNamed } from './mutations.ts';
+import { mutationsNamed } from './mutations/all.ts';
 import { prepareMutants } from './prepare.ts';
 import type { Outcome } from './table.ts';
 

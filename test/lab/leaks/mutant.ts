@@ -1,7 +1,7 @@
 import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../helpers/unit/root.ts';
-import { CONF, type Mutation } from './mutations.ts';
+import { CONF, type Mutation } from './mutations/mutation.ts';
 
 export const PROGRAMS = ['trapline', 'trapline-agent', 'traplinectl'];
 /** Below the repository: QEMU's guest has the host's files, but not its /tmp. */

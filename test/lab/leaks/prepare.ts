@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundle } from '../../../pkg/bundle.ts';
 import { installProgram, makeMutant, PROGRAMS, READY } from './mutant.ts';
-import type { Mutation } from './mutations.ts';
+import type { Mutation } from './mutations/mutation.ts';
 
 /**
  * Makes the mutants before QEMU starts, each program one file as in the executables: from hundreds of files a program takes three times as long
