@@ -17,6 +17,17 @@ export function seedCache(overrides: Partial<NodeCache> = {}): NodeCache {
   };
 }
 
+/** The same, with the port numbers that are protected at endpoints which no slice lists yet. */
+export function seedCacheWithUnlisted(overrides: Partial<NodeCache> = {}): NodeCache {
+  return seedCache({
+    unlisted: [
+      { proto: 'tcp', port: 9153, child: 'tcp_kube-dns' },
+      { proto: 'udp', port: 53, child: 'udp_kube-dns' },
+    ],
+    ...overrides,
+  });
+}
+
 function seedContent(): NodeCacheContent {
   return {
     childSaScope: 'service',

@@ -70,7 +70,7 @@ test('two nodes choose the same child for a flow, both ways, or neither protects
       }
       protectedFlows += sent.listed ? 1 : 0;
     }),
-    { numRuns: 3_000, includeErrorInReport: true },
+    { numRuns: 3_600, includeErrorInReport: true },
   );
   t.log(`${protectedFlows} flows were protected`);
   t.true(protectedFlows > 300, 'the property says something only where flows are protected');
@@ -99,7 +99,7 @@ test('what a tunnel brings to a pod that ADD has not come to is not answered in 
         letIn += 1;
       }
     }),
-    { numRuns: 2_000, includeErrorInReport: true },
+    { numRuns: 2_400, includeErrorInReport: true },
   );
   t.true(letIn > 200, 'the property says something only where tunnels bring packets');
 });
