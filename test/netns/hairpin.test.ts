@@ -147,43 +147,43 @@ async function counts(node: Namespace): Promise<{ pair: number; wire: number }> 
   return { pair: Number(pair), wire: Number(wire) };
 }
 
-for (const of of [V4, V6]) {
-  const title = `hairpin, ${of.family}`;
+for (const network of [V4, V6]) {
+  const title = `hairpin, ${network.family}`;
 
   netnsTest(
     `${title}: what DNAT sent to a protected port goes through once, then its way`,
     async (t, node) => {
-      const pod = await nodeWithClient(t, node, of);
+      const pod = await nodeWithClient(t, node, network);
       await keep(node, PEER);
-      await send(pod, of.service, 53);
+      await send(pod, network.service, 53);
       t.deepEqual(
         await counts(node),
         { pair: 1, wire: 1 },
         'though reverse paths are checked strictly elsewhere',
       );
-      await send(pod, of.service, 54);
+      await send(pod, network.service, 54);
       t.deepEqual(await counts(node), { pair: 1, wire: 2 }, 'a port that is not protected');
-      await send(pod, of.pod, 53);
+      await send(pod, network.pod, 53);
       t.deepEqual(await counts(node), { pair: 1, wire: 3 }, 'no DNAT');
     },
   );
 
   netnsTest(`${title}: XFRM lets a packet into the pair and looks at it behind`, async (t, node) => {
-    const pod = await nodeWithClient(t, node, of);
-    const policy = ['dir', 'out', 'src', of.any, 'dst', of.podCidr, 'proto', 'udp', 'dport', '53'];
+    const pod = await nodeWithClient(t, node, network);
+    const policy = ['dir', 'out', 'src', network.any, 'dst', network.podCidr, 'proto', 'udp', 'dport', '53'];
     await node.ip('xfrm', 'policy', 'add', ...policy, 'priority', '1100', 'action', 'block');
     await keep(node, PEER);
-    await send(pod, of.service, 53);
+    await send(pod, network.service, 53);
     t.deepEqual(await counts(node), { pair: 1, wire: 0 });
   });
 
   netnsTest(`${title}: without the routing rule nothing passes XFRM by`, async (t, node) => {
-    const pod = await nodeWithClient(t, node, of);
-    const policy = ['dir', 'out', 'src', of.any, 'dst', of.podCidr, 'proto', 'udp', 'dport', '53'];
+    const pod = await nodeWithClient(t, node, network);
+    const policy = ['dir', 'out', 'src', network.any, 'dst', network.podCidr, 'proto', 'udp', 'dport', '53'];
     await node.ip('xfrm', 'policy', 'add', ...policy, 'priority', '1100', 'action', 'block');
     await keep(node, PEER);
-    await node.ip(of.family === 'ip6' ? '-6' : '-4', 'rule', 'del', 'pref', '77');
-    await send(pod, of.service, 53);
+    await node.ip(network.family === 'ip6' ? '-6' : '-4', 'rule', 'del', 'pref', '77');
+    await send(pod, network.service, 53);
     t.deepEqual(await counts(node), { pair: 0, wire: 0 });
   });
 }
