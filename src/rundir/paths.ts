@@ -19,3 +19,7 @@ export const attachmentsDir = (runDir: string): string => `${runDir}/attachments
  */
 export const attachmentPath = (runDir: string, containerId: string, ifName: string): string =>
   `${attachmentsDir(runDir)}/${containerId}-${ifName.replaceAll('%', '%25').replaceAll('-', '%2d')}.json`;
+/** While this file exists, the node's nft table is missing: nothing may be attached. It says why. */
+export const unguardedPath = (runDir: string): string => `${runDir}/unguarded`;
+/** What the agent has accepted of the cluster: it stays in force, through restarts, until it is withdrawn. */
+export const acceptedPath = (runDir: string): string => `${runDir}/accepted.json`;
