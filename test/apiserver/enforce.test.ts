@@ -1,103 +1,34 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import test, { type ExecutionContext } from 'ava';
-import type { ApiServer } from '../helpers/kube/apiserver.ts';
-import { assetsFolder } from '../helpers/kube/assets.ts';
 import { attachPod } from '../helpers/kube/attach.ts';
-import { AGENT_PORT, createKubeLab, type KubeLab } from '../helpers/kube/lab.ts';
-import { type Creation, item, namespace, pod, policy, service, slice } from '../helpers/kube/objects.ts';
-import { must, netnsUnavailable } from '../helpers/netns/netns.ts';
+import { AGENT_PORT } from '../helpers/kube/lab.ts';
+import { testsOverOneLab } from '../helpers/kube/lab-test.ts';
+import { item, policy, service } from '../helpers/kube/objects.ts';
+import { apply, condition, seedServices } from '../helpers/kube/policies.ts';
+import { must } from '../helpers/netns/netns.ts';
 import { golden, ROOT } from '../helpers/unit/root.ts';
 import { until } from '../helpers/unit/until.ts';
+import { outage } from './outage.ts';
 
-const assets = assetsFolder();
-const unavailable = 'why' in assets ? assets.why : await netnsUnavailable();
-if (unavailable !== undefined) {
-  console.error(`SKIPPED: apiserver tier: ${unavailable}`);
-}
-
-interface Condition {
-  readonly type: string;
-  readonly status: string;
-  readonly reason: string;
-  readonly message: string;
-  readonly observedGeneration: number;
-}
-
-async function apply({ kubectl }: ApiServer, list: readonly Creation[]): Promise<void> {
-  const items = list.map(({ path, body: { metadata, ...rest } }) => {
-    const ns = /namespaces\/([^/]+)\//.exec(path)?.[1];
-    return { ...rest, metadata: { ...metadata, ...(ns === undefined ? {} : { namespace: ns }) } };
-  });
-  for (const object of items) {
-    await kubectl(['apply', '-f', '-'], JSON.stringify(object));
-  }
-}
-
-async function condition({ kubectl }: ApiServer, name: string, type: string): Promise<Condition | undefined> {
-  const text = await kubectl(['get', 'ipsecpolicy', name, '-o', 'json']);
-  const { status } = JSON.parse(text) as { status?: { conditions?: Condition[] } };
-  return status?.conditions?.find((each) => each.type === type);
-}
-
-const DNS_PORTS = [
-  { name: 'dns', port: 53, protocol: 'UDP' },
-  { name: 'dns-tcp', port: 53, protocol: 'TCP' },
-  { name: 'metrics', port: 9153, protocol: 'TCP' },
-];
-
-/** kube-dns and cm-cert-manager of the seed, each with a pod on node-b. */
-function seedServices(): Creation[] {
-  const dns = service('kube-system', 'kube-dns', DNS_PORTS);
-  const dnsSlice = slice('kube-system', 'kube-dns-1', {
-    service: 'kube-dns',
-    address: '10.244.2.10',
-    nodeName: 'node-b',
-    port: 53,
-  });
-  const cert = service('cert-manager', 'cm-cert-manager', [{ name: 'metrics', port: 9402, protocol: 'TCP' }]);
-  return [
-    namespace('cert-manager'),
-    namespace('ns'),
-    dns,
-    { ...dnsSlice, body: { ...dnsSlice.body, ports: DNS_PORTS } },
-    cert,
-    slice('cert-manager', 'cm-1', {
-      service: 'cm-cert-manager',
-      address: '10.244.2.11',
-      nodeName: 'node-b',
-      port: 9402,
-    }),
-    pod('kube-system', 'coredns-b', 'node-b', { app: 'kube-dns' }),
-  ];
-}
-
-const rssOf = (pid: number): number =>
-  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
-
-if (unavailable !== undefined) {
-  console.error(`SKIPPED: apiserver tier: ${unavailable}`);
-  test.skip(`the application on three nodes (apiserver tier: ${unavailable})`, () => {});
-} else {
-  test.serial('the application on three nodes, from kubectl apply to kubectl delete', async (t) => {
-    t.timeout(420_000);
-    const lab = await createKubeLab(t, ['node-a', 'node-b', 'node-c']);
-    const { server, nodes } = lab;
-    await apply(server, seedServices());
-    for (const node of nodes) {
+/** The application on three nodes, from kubectl apply to kubectl delete. */
+const labTest = testsOverOneLab({
+  nodes: ['node-a', 'node-b', 'node-c'],
+  async begin(lab) {
+    await apply(lab.server, seedServices());
+    for (const node of lab.nodes) {
       await node.startAgent();
     }
     await lab.startController('controller-1');
     await until(
       'agents have reported',
-      async () => (await server.kubectl(['get', 'ipsecnodes', '-o', 'name'])).split('\n').length > 3,
+      async () => (await lab.server.kubectl(['get', 'ipsecnodes', '-o', 'name'])).split('\n').length > 3,
     );
     await until(
       'every node is healthy',
       async () =>
         !/False|<none>/.test(
-          await server.kubectl([
+          await lab.server.kubectl([
             'get',
             'ipsecnodes',
             '--no-headers',
@@ -106,60 +37,55 @@ if (unavailable !== undefined) {
           ]),
         ),
     );
+  },
+});
 
-    await seedPolicyEnforced(t, lab);
-    await refusedItems(t, lab);
-    await ownNodeAlone(t, lab);
-    await probes(t, lab);
-    await outage(t, lab);
-    await secondController(t, lab);
-    await removal(t, lab);
-  });
-}
+labTest(
+  'the policy of the seed is in force on every node within ten seconds',
+  async (t, { server, nodes }, context) => {
+    const name = 'ipsecpolicy-kube-dns-sample';
+    const started = Date.now();
+    await server.kubectl(['apply', '-f', join(ROOT, `conf/examples/${name}.yaml`)]);
+    const applied = Date.now();
+    await until('enforced', async () => (await condition(server, name, 'Enforced'))?.status === 'True').catch(
+      async (error: Error) => {
+        const nodesSay = await server.kubectl(['get', 'ipsecnodes', '-o', 'yaml']);
+        throw new Error(
+          `${error.message}: ${JSON.stringify(await condition(server, name, 'Enforced'))}\n${nodesSay}`,
+        );
+      },
+    );
+    t.log(
+      `kubectl apply to Enforced=True on three nodes: ${Date.now() - applied} ms after kubectl (${applied - started} ms) returned`,
+    );
+    t.true(Date.now() - applied < 10_000);
+    const [, nodeB] = nodes;
+    if (nodeB === undefined) {
+      throw new Error('no node-b');
+    }
+    // ADD of the DNS pod on node-b, with the executable that its agent has put in place.
+    await attachPod(context, nodeB, { namespace: 'kube-system', name: 'coredns-b', address: '10.244.2.10' });
+    for (const node of nodes) {
+      t.true((await node.policies()).length > 0, `${node.name} has no policies`);
+    }
+    const accepted = await condition(server, name, 'Accepted');
+    t.is(accepted?.status, 'True', accepted?.message);
+    const table = await server.kubectl(['get', 'ipsecpolicies']);
+    t.regex(table, /ipsecpolicy-kube-dns-sample +True +True +Required +3\/3 +2 +2 /);
+    const events = await server.kubectl([
+      'get',
+      'events',
+      '-n',
+      'default',
+      '-o',
+      'custom-columns=R:.reason,M:.message,O:.involvedObject.name',
+      '--no-headers',
+    ]);
+    t.regex(events, /Enforced +enforced on 3 of 3 nodes +ipsecpolicy-kube-dns-sample/);
+  },
+);
 
-async function seedPolicyEnforced(t: ExecutionContext, { server, nodes }: KubeLab): Promise<void> {
-  const name = 'ipsecpolicy-kube-dns-sample';
-  const started = Date.now();
-  await server.kubectl(['apply', '-f', join(ROOT, `conf/examples/${name}.yaml`)]);
-  const applied = Date.now();
-  await until('enforced', async () => (await condition(server, name, 'Enforced'))?.status === 'True').catch(
-    async (error: Error) => {
-      const nodesSay = await server.kubectl(['get', 'ipsecnodes', '-o', 'yaml']);
-      throw new Error(
-        `${error.message}: ${JSON.stringify(await condition(server, name, 'Enforced'))}\n${nodesSay}`,
-      );
-    },
-  );
-  t.log(
-    `kubectl apply to Enforced=True on three nodes: ${Date.now() - applied} ms after kubectl (${applied - started} ms) returned`,
-  );
-  t.true(Date.now() - applied < 10_000);
-  const [, nodeB] = nodes;
-  if (nodeB === undefined) {
-    throw new Error('no node-b');
-  }
-  await attachPod(t, nodeB, { namespace: 'kube-system', name: 'coredns-b', address: '10.244.2.10' });
-  for (const node of nodes) {
-    t.true((await node.policies()).length > 0, `${node.name} has no policies`);
-  }
-  const accepted = await condition(server, name, 'Accepted');
-  t.is(accepted?.status, 'True', accepted?.message);
-  const table = await server.kubectl(['get', 'ipsecpolicies']);
-  t.regex(table, /ipsecpolicy-kube-dns-sample +True +True +Required +3\/3 +2 +2 /);
-  const events = await server.kubectl([
-    'get',
-    'events',
-    '-n',
-    'default',
-    '-o',
-    'custom-columns=R:.reason,M:.message,O:.involvedObject.name',
-    '--no-headers',
-  ]);
-  t.regex(events, /Enforced +enforced on 3 of 3 nodes +ipsecpolicy-kube-dns-sample/);
-}
-
-/** ADD of the DNS pod on node-b, with the executable that its agent has put in place. */
-async function refusedItems(t: ExecutionContext, { server }: KubeLab): Promise<void> {
+labTest('items that are refused are told, and hold nobody else up', async (t, { server }) => {
   const items = [
     item('web', 'tcp/80'),
     item('kube-dns', 'tcp/7', { name: 'x', servicens: 'kube-system' }),
@@ -182,9 +108,9 @@ async function refusedItems(t: ExecutionContext, { server }: KubeLab): Promise<v
     return now !== undefined && !now.message.includes('ServiceNotFound');
   });
   await server.kubectl(['delete', 'ipsecpolicy', 'broken']);
-}
+});
 
-async function ownNodeAlone(t: ExecutionContext, { server, kubeconfigOf }: KubeLab): Promise<void> {
+labTest('an agent may write its own IPsecNode alone', async (t, { server, kubeconfigOf }) => {
   const kubeconfig = await kubeconfigOf('trapline-agent', 'node-a');
   const patch = (node: string): string[] => [
     `--kubeconfig=${kubeconfig}`,
@@ -200,9 +126,9 @@ async function ownNodeAlone(t: ExecutionContext, { server, kubeconfigOf }: KubeL
   t.regex(forbidden, /cannot list resource "secrets"/);
   const others = await server.refused([`--kubeconfig=${kubeconfig}`, 'delete', 'ipsecpolicy', '--all']);
   t.regex(others, /cannot (list|delete) resource|forbidden/);
-}
+});
 
-async function probes(t: ExecutionContext, { nodes }: KubeLab): Promise<void> {
+labTest('probes and metrics', async (t, { nodes }) => {
   const [{ namespace: ns }] = nodes as [(typeof nodes)[number]];
   const get = async (path: string): Promise<string> =>
     (await must({ file: '/usr/bin/curl', args: ['-s', `http://127.0.0.1:${AGENT_PORT}${path}`] }, ns.run))
@@ -213,97 +139,14 @@ async function probes(t: ExecutionContext, { nodes }: KubeLab): Promise<void> {
   t.regex(metrics, /\ntrapline_healthy 1\n/);
   t.regex(metrics, /\ntrapline_xfrm_policies [1-9]/);
   t.regex(metrics, /\ntrapline_certificate_expiry_timestamp_seconds 1\d{9}/);
-}
+});
 
-/** Pods that come and go on node-a. */
-function churn(round: number): Creation[] {
-  return Array.from({ length: 10 }, (_, index) =>
-    pod('ns', `web-${round}-${index}`, 'node-a', { app: 'web', round: String(round) }),
-  );
-}
+labTest(
+  'an outage of the API server leaves everything in force, and what comes after it takes effect',
+  outage,
+);
 
-/** Open watches of what only Trapline watches. */
-async function watchesOf({ kubectl }: ApiServer): Promise<number> {
-  const metrics = await kubectl(['get', '--raw', '/metrics']);
-  const open =
-    /^apiserver_longrunning_requests\{.*resource="(ipsecpolicies|ipsecnodes)".*verb="WATCH".*\} (\d+)$/gm;
-  return [...metrics.matchAll(open)].reduce((sum, [, , count]) => sum + Number(count), 0);
-}
-
-async function outage(t: ExecutionContext, { server, nodes }: KubeLab): Promise<void> {
-  const before = await Promise.all(nodes.map((node) => node.policies()));
-  const rss = nodes.map(({ agent }) => rssOf(agent?.pid ?? 0));
-  await apply(server, churn(1));
-  const watches = await watchesOf(server);
-  await server.kill();
-  await until('said on the node', async () => {
-    const beat = JSON.parse(readFileSync(join(nodes[0]?.runDir ?? '', 'agent.json'), 'utf8')) as {
-      sourceError: string;
-    };
-    return beat.sourceError !== '';
-  });
-  await sleep(60_000);
-  t.deepEqual(
-    await Promise.all(nodes.map((node) => node.policies())),
-    before,
-    'what is in force stays in force',
-  );
-  await server.start();
-  const started = Date.now();
-  await apply(server, [
-    policy('web', [item('web', 'tcp/80')]),
-    slice('ns', 'web-1', { service: 'web', address: '10.244.3.9', nodeName: 'node-c', port: 80 }),
-  ]);
-  await until('a policy that is new takes effect', async () => {
-    const counts = await Promise.all(nodes.map((node) => node.policies()));
-    return counts.every(
-      (now, index) => now.length > (before[index]?.length ?? 0) || nodes[index]?.name === 'node-c',
-    );
-  }).catch((error: Error) => {
-    const beats = nodes.map(({ runDir }) => readFileSync(join(runDir, 'agent.json'), 'utf8'));
-    throw new Error(`${error.message}: ${beats.join('\n')}`);
-  });
-  const ms = Date.now() - started;
-  const churned = Date.now();
-  await server.kubectl([
-    'delete',
-    'pod',
-    '-n',
-    'ns',
-    '-l',
-    'round=1',
-    '--wait=false',
-    '--force',
-    '--grace-period=0',
-  ]);
-  await apply(server, churn(2));
-  const podsOn = (): string =>
-    (nodes[0]?.cache()?.pods ?? [])
-      .filter(({ namespace: ns }) => ns === 'ns')
-      .map(({ name }) => name)
-      .join();
-  await until(
-    'the pods of the node are those of now',
-    async () =>
-      podsOn() ===
-      churn(2)
-        .map(({ body }) => body.metadata.name)
-        .join(),
-  );
-  t.log(`ten pods gone and ten new: in the node cache ${Date.now() - churned} ms after the first command`);
-  // The controller may still be waiting for its Lease.
-  const open = await watchesOf(server);
-  t.true(open <= watches, `${open} watches, ${watches} before: one is leaked`);
-  await until('and is enforced', async () => (await condition(server, 'web', 'Enforced'))?.status === 'True');
-  const after = nodes.map(({ agent }) => rssOf(agent?.pid ?? 0));
-  t.log(
-    `after 60 s without an API server: in force ${ms} ms after it was ready; memory of the agents ${rss.map(Math.round)} MiB before, ${after.map(Math.round)} MiB after`,
-  );
-  t.true(ms < 10_000, `${ms} ms`);
-  t.true(after.every((now, index) => now < 1.3 * (rss[index] ?? 0) && now < 150));
-}
-
-async function secondController(t: ExecutionContext, { server, startController }: KubeLab): Promise<void> {
+labTest('a second controller waits for the first', async (t, { server, startController }) => {
   await startController('controller-2');
   await sleep(2_000);
   const holder = async (): Promise<string> =>
@@ -317,9 +160,9 @@ async function secondController(t: ExecutionContext, { server, startController }
       'jsonpath={.spec.holderIdentity}',
     ]);
   t.is(await holder(), 'controller-1');
-}
+});
 
-async function removal(t: ExecutionContext, { server, nodes }: KubeLab): Promise<void> {
+labTest('what is deleted leaves no policy, no file and no device', async (t, { server, nodes }) => {
   const [{ confDir, binDir }] = nodes as [(typeof nodes)[number]];
   const conflist = (folder: string): unknown =>
     JSON.parse(readFileSync(join(folder, '10-flannel.conflist'), 'utf8'));
@@ -353,4 +196,4 @@ async function removal(t: ExecutionContext, { server, nodes }: KubeLab): Promise
       '1\n',
     );
   }
-}
+});

@@ -1,126 +1,24 @@
-import { webcrypto } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
 import { createCharon } from '../../src/ipsec/charon/client.ts';
 import { ViciError } from '../../src/ipsec/vici/error.ts';
 import { connectVici } from '../../src/ipsec/vici/session.ts';
 import { fingerprint } from '../../src/pki/certificate.ts';
-import { generateKeys, importPrivateKey, KEY_TYPES, type KeyType, x509 } from '../../src/pki/crypto.ts';
-import { createRequest, SIGNER_NAME, USAGES } from '../../src/pki/request.ts';
+import { generateKeys, importPrivateKey, x509 } from '../../src/pki/crypto.ts';
+import { createRequest } from '../../src/pki/request.ts';
 import { rotationPath } from '../../src/rundir/paths.ts';
-import { assetsFolder } from '../helpers/kube/assets.ts';
-import { createKubeLab, type KubeLab, type KubeNode } from '../helpers/kube/lab.ts';
+import { ask, certificateOf, negotiate, nodeOf, request, rolledOver } from '../helpers/kube/certificates.ts';
+import { testsOverOneLab } from '../helpers/kube/lab-test.ts';
 import { namespace, service, slice } from '../helpers/kube/objects.ts';
-import { netnsUnavailable } from '../helpers/netns/netns.ts';
 import { operatorsCa } from '../helpers/unit/operators-ca.ts';
 import { ROOT } from '../helpers/unit/root.ts';
 import { until } from '../helpers/unit/until.ts';
 
-const assets = assetsFolder();
-const unavailable = 'why' in assets ? assets.why : await netnsUnavailable();
-
-interface Certificate {
-  readonly notBefore: string;
-  readonly notAfter: string;
-  readonly root: string;
-  readonly trusted: readonly string[];
-}
-
-async function certificateOf({ server }: KubeLab, { name }: KubeNode): Promise<Certificate | undefined> {
-  const text = await server.kubectl(['get', 'ipsecnode', name, '-o', 'json', '--ignore-not-found']);
-  return text === ''
-    ? undefined
-    : (JSON.parse(text) as { status?: { certificate?: Certificate } }).status?.certificate;
-}
-
-const nodeOf = ({ nodes }: KubeLab, name: string): KubeNode => {
-  const found = nodes.find((node) => node.name === name);
-  if (found === undefined) {
-    throw new Error(`no ${name}`);
-  }
-  return found;
-};
-
-/** An IKE_SA without children: this kernel has no ESP. */
-async function negotiate(from: KubeNode, to: string): Promise<void> {
-  const session = await connectVici({ path: from.charon.socket, timeoutMs: 10_000 });
-  try {
-    const charon = createCharon(session);
-    const known = (await charon.listSas()).filter(({ connection }) => connection === `k8s-node-${to}`);
-    await charon.forget(known.map(({ uniqueId }) => uniqueId));
-    await charon.initiateIke(`k8s-node-${to}`, 15_000);
-  } finally {
-    await session.close();
-  }
-}
-
-interface Wish {
-  readonly type?: KeyType;
-  readonly subject?: string;
-  readonly names?: readonly string[];
-  readonly extensions?: readonly x509.Extension[];
-  readonly weak?: boolean;
-}
-
-async function request({ subject, names = [], extensions = [], weak = false }: Wish): Promise<string> {
-  const algorithm = weak
-    ? { ...KEY_TYPES['rsa-3072'].algorithm, modulusLength: 1_024 }
-    : KEY_TYPES['ecdsa-p256'].algorithm;
-  const keys = (await webcrypto.subtle.generateKey(algorithm, true, [
-    'sign',
-    'verify',
-  ])) as webcrypto.CryptoKeyPair;
-  const pkcs10 = await x509.Pkcs10CertificateRequestGenerator.create({
-    name: subject ?? 'CN=ipsec-node-a',
-    keys,
-    signingAlgorithm: KEY_TYPES[weak ? 'rsa-3072' : 'ecdsa-p256'].signing,
-    extensions: [
-      new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: 'dns', value }))),
-      ...extensions,
-    ],
-  });
-  return pkcs10.toString('pem');
-}
-
-interface Answer {
-  readonly type: string;
-  readonly reason: string;
-  readonly message: string;
-}
-
-/** Files a request with somebody's credentials. Resolves to what it was answered. */
-async function ask(
-  { server }: KubeLab,
-  kubeconfig: string,
-  { name, pem, spec = {} }: { readonly name: string; readonly pem: string; readonly spec?: object },
-): Promise<Answer> {
-  const body = {
-    apiVersion: 'certificates.k8s.io/v1',
-    kind: 'CertificateSigningRequest',
-    metadata: { name },
-    spec: { signerName: SIGNER_NAME, usages: USAGES, request: Buffer.from(pem).toString('base64'), ...spec },
-  };
-  const path = '/apis/certificates.k8s.io/v1/certificatesigningrequests';
-  await server.kubectl(
-    ['--kubeconfig', kubeconfig, 'create', '--raw', path, '-f', '-'],
-    JSON.stringify(body),
-  );
-  return await until(`an answer to ${name}`, async () => {
-    const { status } = JSON.parse(await server.kubectl(['get', 'csr', name, '-o', 'json'])) as {
-      status?: { conditions?: Answer[] };
-    };
-    return status?.conditions?.[0];
-  });
-}
-
-if (unavailable !== undefined) {
-  console.error(`SKIPPED: apiserver tier: ${unavailable}`);
-  test.skip(`keys on three nodes (apiserver tier: ${unavailable})`, () => {});
-} else {
-  test.serial('keys on three nodes: asked for, denied to thieves, rotated, revoked', async (t) => {
-    t.timeout(420_000);
-    const lab = await createKubeLab(t, ['node-a', 'node-b', 'node-c'], 'request');
+/** Keys on three nodes: asked for, denied to thieves, rotated, revoked. */
+const labTest = testsOverOneLab({
+  nodes: ['node-a', 'node-b', 'node-c'],
+  certificates: 'request',
+  async begin(lab) {
     const ports = [{ name: 'dns', port: 53, protocol: 'UDP' }];
     const dns = service('kube-system', 'kube-dns', ports);
     const endpoint = { service: 'kube-dns', address: '10.244.2.10', nodeName: 'node-b', port: 53 };
@@ -133,17 +31,10 @@ if (unavailable !== undefined) {
     for (const node of lab.nodes) {
       await node.startAgent();
     }
-    const first = await enrolment(t, lab);
-    await thieves(t, lab);
-    await rotation(t, lab, first);
-    await newAuthority(t, lab);
-    await operatorsAuthority(t, lab);
-    await secrecy(t, lab);
-    await revocation(t, lab);
-  });
-}
+  },
+});
 
-async function enrolment(t: ExecutionContext, lab: KubeLab): Promise<Certificate[]> {
+labTest('every node asks for a certificate and gets it', async (t, lab) => {
   const started = Date.now();
   const certificates = await Promise.all(
     lab.nodes.map((node) => until(`a certificate on ${node.name}`, () => certificateOf(lab, node))),
@@ -165,10 +56,9 @@ async function enrolment(t: ExecutionContext, lab: KubeLab): Promise<Certificate
       return false;
     }
   });
-  return certificates;
-}
+});
 
-async function thieves(t: ExecutionContext, lab: KubeLab): Promise<void> {
+labTest('what is not a node asking for itself is denied, with a reason', async (t, lab) => {
   const own = 'ipsec-node-a';
   await lab.server.kubectl(['create', 'serviceaccount', 'other', '-n', 'trapline-system']);
   const [agent, other] = [
@@ -246,11 +136,12 @@ async function thieves(t: ExecutionContext, lab: KubeLab): Promise<void> {
     (await ask(lab, agent, { name: 'fine', pem: await createRequest('node-a', signer) })).type,
     'Approved',
   );
-}
+});
 
-async function rotation(t: ExecutionContext, lab: KubeLab, first: readonly Certificate[]): Promise<void> {
+labTest('a node that is told to rotate has another key and another certificate', async (t, lab) => {
   const node = nodeOf(lab, 'node-a');
-  const [before, file] = [first[0]?.notBefore, readFileSync(join(node.pki, 'node.key'), 'utf8')];
+  const before = (await certificateOf(lab, node))?.notBefore;
+  const file = readFileSync(join(node.pki, 'node.key'), 'utf8');
   writeFileSync(rotationPath(node.runDir), '');
   const started = Date.now();
   await until('another certificate', async () => {
@@ -261,19 +152,18 @@ async function rotation(t: ExecutionContext, lab: KubeLab, first: readonly Certi
   t.not(readFileSync(join(node.pki, 'node.key'), 'utf8'), file, 'the key is new as well');
   t.deepEqual(readdirSync(node.pki).sort(), ['ca.crt', 'node.crt', 'node.key']);
   await negotiate(nodeOf(lab, 'node-b'), 'node-a');
-}
+});
 
-async function newAuthority(t: ExecutionContext, lab: KubeLab): Promise<void> {
+labTest('a new CA rolls over every node, and for a while both are trusted', async (t, lab) => {
   const secret = ['secret', 'trapline-ca', '-n', 'trapline-system'];
   const trusted = await rolledOver(t, lab, () =>
     lab.server.kubectl(['annotate', ...secret, 'trapline.io/rotate=now']),
   );
   t.true(trusted.has(2), 'for a while both are trusted');
   await negotiate(nodeOf(lab, 'node-c'), 'node-a');
-}
+});
 
-/** An intermediate CA put into the Secret as the README says. */
-async function operatorsAuthority(t: ExecutionContext, lab: KubeLab): Promise<void> {
+labTest('an intermediate CA of an operator, put into the Secret as the README says', async (t, lab) => {
   const { root, below } = await operatorsCa('rsa-3072', new Date());
   const data = {
     'tls.crt': Buffer.from(`${below.certificate}${root}`).toString('base64'),
@@ -292,35 +182,9 @@ async function operatorsAuthority(t: ExecutionContext, lab: KubeLab): Promise<vo
     'with what leads to the root',
   );
   await negotiate(nodeOf(lab, 'node-b'), 'node-a');
-}
+});
 
-/** Until every node has a certificate of another CA than before, and trusts no other. How many each has trusted meanwhile. */
-async function rolledOver(
-  t: ExecutionContext,
-  lab: KubeLab,
-  change: () => Promise<unknown>,
-): Promise<ReadonlySet<number>> {
-  const before = (await certificateOf(lab, nodeOf(lab, 'node-a')))?.root;
-  await change();
-  const started = Date.now();
-  const trusted = new Set<number>();
-  await until(
-    'every node has a certificate of the new CA and trusts no other',
-    async () => {
-      const all = await Promise.all(lab.nodes.map((node) => certificateOf(lab, node)));
-      for (const one of all) {
-        trusted.add(one?.trusted.length ?? 0);
-      }
-      return all.every((one) => one !== undefined && one.root !== before && one.trusted.join() === one.root);
-    },
-    120_000,
-  );
-  t.log(`CA rolled over on three nodes in ${Date.now() - started} ms`);
-  return trusted;
-}
-
-/** The body of a private key, and each line of it, appears nowhere but in its file. */
-async function secrecy(t: ExecutionContext, lab: KubeLab): Promise<void> {
+labTest('the body of a private key appears nowhere but in its file', async (t, lab) => {
   const objects = await Promise.all(
     ['csr', 'ipsecnodes', 'configmaps', 'events', 'ipsecpolicies', 'nodes'].map((kind) =>
       lab.server.kubectl(['get', kind, '-A', '-o', 'yaml']),
@@ -346,9 +210,9 @@ async function secrecy(t: ExecutionContext, lab: KubeLab): Promise<void> {
       t.false(lines.some((line) => text.includes(line)) || text.includes('PRIVATE KEY'));
     }
   }
-}
+});
 
-async function revocation(t: ExecutionContext, lab: KubeLab): Promise<void> {
+labTest('the certificate of a Node that was deleted is refused', async (t, lab) => {
   const stolen = nodeOf(lab, 'node-c');
   // Its agent tells it nothing any more, and it has all that it needs.
   await stolen.agent?.stop('SIGKILL');
@@ -376,4 +240,4 @@ async function revocation(t: ExecutionContext, lab: KubeLab): Promise<void> {
     pem: await request({ subject: 'CN=ipsec-node-c', names: ['ipsec-node-c'] }),
   });
   t.is(reason, 'UnknownNode');
-}
+});
