@@ -7,7 +7,7 @@ PARTS ?=
 MUTATE ?=
 
 .PHONY: help npm setup unit lint format build test bench demo leaks image clean
-# `setup` may have to install npm before `npm` calls it.
+# `setup` and `npm` both install npm packages.
 .NOTPARALLEL:
 help:
 	@echo "With npm alone, without root (npm run has the same under the same names):"

@@ -2,7 +2,7 @@ import { createKubeClient, loadKubeConfig } from '../../../src/kube/client.ts';
 import { createAll, namespace, node, service, slice } from './objects.ts';
 
 /**
- * Fills an API server: `node kube-fill.js <kubeconfig> <nodes> <services> <of them with endpoints>`. Started in the namespace that
+ * Fills an API server: `node fill.js <kubeconfig> <nodes> <services> <of them with endpoints>`. Started in the namespace that
  * reaches it.
  */
 const [kubeconfig, nodes = 0, services = 0, served = 0] = process.argv
