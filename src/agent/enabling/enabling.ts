@@ -1,3 +1,9 @@
+/**
+ * Enabling a policy on live traffic (docs/design.md, Phases): enabling.ts follows the phase that the
+ * controller tells, acceptance.ts prepares what the first phase asks of this node, first-use.ts finds the
+ * children that live traffic will need. The room reads the plan and the kernel's policies and changes
+ * neither; charon and the clock are passed in.
+ */
 import { phaseOnNodes } from '../../cluster/contract/phases.ts';
 import type { IPsecPolicy } from '../../cluster/objects.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';
