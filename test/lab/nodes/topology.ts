@@ -1,4 +1,4 @@
-/** The seed's cluster: three nodes, their addresses and Calico blocks. */
+/** The seed's cluster (helpers/unit/cache.ts says what the seed is): three nodes, their addresses and Calico blocks. */
 export interface NodeSpec {
   readonly name: string;
   readonly address: string;
