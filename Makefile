@@ -6,7 +6,7 @@ ROWS ?=
 PARTS ?=
 MUTATE ?=
 
-.PHONY: help npm setup unit lint format build test bench demo leaks image clean
+.PHONY: help npm setup unit lint format build test bench demo leaks hostile image clean
 # `setup` and `npm` both install npm packages.
 .NOTPARALLEL:
 help:
@@ -15,6 +15,7 @@ help:
 	@echo "make lint    biome and tsc"
 	@echo "make format  biome, which puts right what it can"
 	@echo "make build   pkg/dist/trapline, trapline-agent, traplinectl"
+	@echo "make hostile what others can send, row by row, each with its guard taken out; writes docs/hostile.md (ROWS='1a 4b')"
 	@echo "make clean"
 	@echo "As root on Debian or Ubuntu; each installs the packages that it misses:"
 	@echo "make setup   these packages, and nothing more"
@@ -41,6 +42,9 @@ test: setup build
 	@sh scripts/kube-assets.sh > /dev/null || true
 	@sh scripts/charon6.sh > /dev/null || true
 	@node test/run-tiers.ts $(ARGS)
+
+hostile: npm
+	@node --conditions=source test/hostile/main.ts $(ROWS)
 
 demo: setup build
 	@node build/test/lab/run.js demo.js $(ARGS)

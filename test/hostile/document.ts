@@ -1,0 +1,30 @@
+import type { Outcome } from './row.ts';
+
+const HEAD = `# What others can send
+
+Written by \`make hostile\`: inputs that a tenant, a kubelet, another node's agent, a local user or a broken object can send, and
+what comes of them. Each row runs on the real code, and again on a copy from which the guard that it needs was taken out: then it
+must fail. docs/trust.md says whose word counts for what.
+`;
+
+/** docs/hostile.md. */
+export function renderHostile(outcomes: readonly Outcome[]): string {
+  const rows = outcomes.map(({ row: { id, title, who, did, now, mutation }, failure, mutated }) => [
+    id,
+    title,
+    who,
+    did,
+    failure === '' ? now : `**FAILED** ${failure}`,
+    mutated === '' ? `**NOT CAUGHT** \`${mutation.file}\`` : `\`${mutation.file}\`: ${mutated}`,
+  ]);
+  const table = [
+    ['row', 'sent', 'who can', 'did in 0.1.0', 'now', 'without the guard'],
+    ['-', '-', '-', '-', '-', '-'],
+    ...rows,
+  ];
+  return `${[HEAD, ...table.map((cells) => `| ${cells.map(cellOf).join(' | ')} |`)].join('\n')}\n`;
+}
+
+function cellOf(cell: string): string {
+  return cell.replaceAll('|', '\\|').replaceAll('\n', ' ');
+}
