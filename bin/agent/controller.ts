@@ -13,6 +13,7 @@ interface Flags {
   readonly agentAccount: string;
   readonly certificateDays: number;
   readonly caDays: number;
+  readonly caLimit: number;
   readonly phaseLimit: number;
   readonly listen?: string;
   readonly logLevel: string;
@@ -39,6 +40,7 @@ export function registerController(program: Command): void {
     )
     .option('--certificate-days <days>', "longest life of a node's certificate", parseDays, 30)
     .option('--ca-days <days>', 'life of a CA that is made here', parseDays, 3650)
+    .option('--ca-limit <seconds>', 'how long each step to another CA waits for a node', parseSeconds, 3_600)
     .option(
       '--phase-limit <seconds>',
       'how long a policy that is being enabled waits for a node',
@@ -56,17 +58,32 @@ async function run(flags: Flags): Promise<void> {
   const signal = stopSignal();
   const { createKubeClient, loadKubeConfig } = await import('../../src/kube/client.ts');
   const { runController } = await import('../../src/controller/controller.ts');
+  let onStragglers: (nodes: readonly string[]) => void = () => {};
   if (listen !== undefined) {
-    const { collectDefaultMetrics, Registry } = await import('prom-client');
+    const { collectDefaultMetrics, Gauge, Registry } = await import('prom-client');
     const { serveHttp } = await import('../../src/util/http.ts');
     const registry = new Registry();
     collectDefaultMetrics({ register: registry });
+    const waiting = new Gauge({
+      name: 'trapline_ca_waiting_for_node',
+      help: 'Nodes that the change to another CA waits for',
+      labelNames: ['node'],
+      registers: [registry],
+    });
+    onStragglers = (nodes) => {
+      waiting.reset();
+      for (const node of nodes) {
+        waiting.set({ node }, 1);
+      }
+    };
     await serveHttp({ listen, registry, health: () => '', readiness: () => '' }, signal);
   }
   const client = createKubeClient(loadKubeConfig(kubeconfig));
   log.info({ version: VERSION }, 'started');
   const { agentAccount, caDays, certificateDays: days } = flags;
-  const keys = flags.certificates === 'request' ? { agentAccount, caDays, days } : undefined;
+  const caLimitMs = 1_000 * flags.caLimit;
+  const keys =
+    flags.certificates === 'request' ? { agentAccount, caDays, caLimitMs, days, onStragglers } : undefined;
   const phaseLimitMs = 1_000 * flags.phaseLimit;
   await runController({ client, namespace, identity, keys, phaseLimitMs, now: Date.now, sleep, log }, signal);
   log.info('stopped');

@@ -9,4 +9,6 @@ export const BOUNDS = {
    * pods, or all.
    */
   podCidrBits: { 4: 16, 6: 48 },
+  /** How many CAs an IPsecNode may say that its node trusts. One that says more counts as trusting none. */
+  trustedAuthorities: 64,
 } as const;

@@ -21,7 +21,9 @@ export interface ControllerOptions extends StatusOptions {
   /** The namespace of the Lease, and of the CA's Secret and ConfigMap. */
   readonly namespace: string;
   /** Undefined if nodes have their keys from somewhere else: then nothing is signed. */
-  readonly keys: Pick<KeysOptions, 'agentAccount' | 'caDays' | 'days'> | undefined;
+  readonly keys:
+    | Pick<KeysOptions, 'agentAccount' | 'caDays' | 'caLimitMs' | 'days' | 'onStragglers'>
+    | undefined;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 

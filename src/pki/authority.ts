@@ -26,9 +26,7 @@ const IPSEC_IKE = '1.3.6.1.5.5.7.3.17';
 export interface Authority {
   readonly certificate: x509.X509Certificate;
   readonly key: SigningKey;
-  /** The certificates that lead from `certificate` to `root`, without these two. */
-  readonly intermediates: readonly x509.X509Certificate[];
-  /** The self-signed certificate that nodes trust. */
+  /** The self-signed certificate that the CA leads to. Nodes trust `anchorOf` the CA, not this one. */
   readonly root: x509.X509Certificate;
 }
 
@@ -93,13 +91,7 @@ export async function parseAuthority(
     throw new PkiError(`key: not that of ${own.subject}`);
   }
   const path = await pathToRoot(own, [...rest, ...decodeCertificates('ca.crt', roots)]);
-  const [root = own, ...between] = path.reverse();
-  return {
-    certificate: own,
-    key: signer,
-    root,
-    intermediates: between.filter((one) => one !== own).reverse(),
-  };
+  return { certificate: own, key: signer, root: path.at(-1) ?? own };
 }
 
 /** The certificates from this one to a self-signed one, both included. */
@@ -128,8 +120,8 @@ export interface Certification extends Life {
 }
 
 /**
- * Makes the certificate of a node: subject and DNS name are `ipsec-<node>`, and intermediate certificates
- * follow it; PEM. Throws PkiError.
+ * Makes the certificate of a node: subject and DNS name are `ipsec-<node>`; PEM. Nothing follows it: nodes
+ * trust the very CA that signs (`anchorOf`), not what is above it. Throws PkiError.
  */
 export async function certify(
   authority: Authority,
@@ -141,7 +133,7 @@ export async function certify(
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
     subject: `CN=${name}`,
-    issuer: ca.subject,
+    issuer: ca.subjectName,
     ...validFor(days, now, ca.notAfter),
     signingAlgorithm: key.signing,
     publicKey,
@@ -159,6 +151,5 @@ export async function certify(
       await x509.AuthorityKeyIdentifierExtension.create(ca.publicKey),
     ],
   });
-  const between = authority.certificate === authority.root ? [] : [ca, ...authority.intermediates];
-  return [certificate, ...between].map((one) => `${one.toString('pem')}\n`).join('');
+  return `${certificate.toString('pem')}\n`;
 }

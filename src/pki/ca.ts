@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { writeFileAtomic } from '../rundir/write.ts';
+import { anchorOf } from './anchor.ts';
 import { certify, createAuthority, type Life, parseAuthority } from './authority.ts';
 import { exportPrivateKey, generateKeys, type KeyType, x509 } from './crypto.ts';
 import { assertNodeName, PkiError } from './error.ts';
@@ -36,7 +37,8 @@ export interface IssueRequest extends Life {
 /**
  * Makes a key (0600) and a certificate for a node, subject `CN=ipsec-<node>`, and writes `node.key`,
  * `node.crt` and the CA's `ca.crt` in place of former ones. The key is written first: a crash in between
- * leaves a key that does not fit the former certificate, and the agent refuses such a pair. Throws PkiError.
+ * leaves a key that does not fit the former certificate, and the agent refuses such a pair. The node's
+ * `ca.crt` trusts this CA alone, even if it is an intermediate one. Throws PkiError.
  */
 export async function issueNode({
   caFolder,
@@ -58,7 +60,7 @@ export async function issueNode({
   const certificate = await certify(authority, { node, publicKey, ...life });
   writeFileAtomic(`${outFolder}/${NODE_KEY}`, `${await exportPrivateKey(keys.privateKey)}\n`);
   writeFileAtomic(`${outFolder}/${NODE_CERTIFICATE}`, certificate);
-  writeFileAtomic(`${outFolder}/${CA_CERTIFICATE}`, `${authority.root.toString('pem')}\n`);
+  writeFileAtomic(`${outFolder}/${CA_CERTIFICATE}`, `${(await anchorOf(authority, [])).toString('pem')}\n`);
 }
 
 /** Throws PkiError that names the file. */

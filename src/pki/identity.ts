@@ -66,37 +66,49 @@ export async function checkIdentity(
     throw new PkiError(`${names.certificate}: subject is ${certificate.subject}, not ${wanted}`);
   }
   assertValidNow(names.certificate, certificate, now);
-  const root = await rootOf(certificate, chain, roots);
-  if (root === undefined) {
+  // The newest first: of two with one name and key, the later one is wanted, and the other is to go.
+  const path = await pathOf(certificate, chain, roots.toReversed());
+  if (path === undefined) {
     throw new PkiError(`${names.certificate}: not signed by a CA of ${names.authorities}`);
   }
   await assertPair(certificate, privateKey, names);
   return {
     caCertificates: roots.map((ca) => ca.toString('pem')),
     certificate: certificate.toString('pem'),
-    chain: chain.map((one) => one.toString('pem')),
+    chain: path.chain.map((one) => one.toString('pem')),
     privateKey,
     notBefore: certificate.notBefore,
     notAfter: certificate.notAfter,
-    root: fingerprint(root),
+    root: fingerprint(path.root),
     trusted: roots.map(fingerprint).sort(),
   };
 }
 
-async function rootOf(
+interface Path {
+  readonly root: x509.X509Certificate;
+  readonly chain: readonly x509.X509Certificate[];
+}
+
+/**
+ * The root behind a certificate, and what of the chain is needed to get there. What is not needed must not
+ * come to charon: it would take an intermediate certificate before the root that has the same name and key,
+ * and look for what is above it.
+ */
+async function pathOf(
   certificate: x509.X509Certificate,
-  chain: readonly x509.X509Certificate[],
+  [next, ...rest]: readonly x509.X509Certificate[],
   roots: readonly x509.X509Certificate[],
-): Promise<x509.X509Certificate | undefined> {
+): Promise<Path | undefined> {
   for (const root of roots) {
     if (await isIssuedBy(certificate, root)) {
-      return root;
+      return { root, chain: [] };
     }
   }
-  const [next, ...rest] = chain;
-  return next !== undefined && (await isIssuedBy(certificate, next))
-    ? await rootOf(next, rest, roots)
-    : undefined;
+  if (next === undefined || !(await isIssuedBy(certificate, next))) {
+    return undefined;
+  }
+  const path = await pathOf(next, rest, roots);
+  return path === undefined ? undefined : { root: path.root, chain: [next, ...path.chain] };
 }
 
 async function assertPair(

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { anchorOf } from '../../src/pki/anchor.ts';
 import { certify, createAuthority, type PemPair, parseAuthority } from '../../src/pki/authority.ts';
 import { decodeCertificates, fingerprint } from '../../src/pki/certificate.ts';
 import { exportPrivateKey, generateKeys, KEY_TYPES, type KeyType, x509 } from '../../src/pki/crypto.ts';
@@ -22,17 +23,20 @@ for (const type of Object.keys(KEY_TYPES) as KeyType[]) {
   test(`an operator's intermediate CA with a key of type ${type}`, async (t) => {
     const { root, below } = await operatorsCa(type, NOW);
     const { certificate, privateKey, authority } = await nodeOf(below, root);
-    t.is(decodeCertificates('node.crt', certificate).length, 2, 'what leads to the root goes along');
-    const files = { authorities: root, certificate, privateKey, names: NAMES };
+    t.is(decodeCertificates('node.crt', certificate).length, 1, 'nodes trust the very CA that signs');
+    const anchor = await anchorOf(authority, []);
+    const files = { authorities: anchor.toString('pem'), certificate, privateKey, names: NAMES };
     const identity = await checkIdentity(files, 'a', NOW);
-    t.is(identity.chain.length, 1);
-    t.is(identity.root, fingerprint(authority.root));
+    t.is(identity.root, fingerprint(anchor));
     t.true(identity.notAfter <= authority.certificate.notAfter, 'no node outlives its CA');
-    const [alone = ''] = certificate.split(/(?<=-----END CERTIFICATE-----\n)/);
-    await t.throwsAsync(checkIdentity({ ...files, certificate: alone }, 'a', NOW), {
+    await t.throwsAsync(checkIdentity({ ...files, authorities: root }, 'a', NOW), {
       instanceOf: PkiError,
       message: /not signed by a CA of ca\.crt/,
     });
+    // What somebody else has put into the folder may lead to a root, and then all of the way is needed.
+    const led = { ...files, certificate: `${certificate}${below.certificate}` };
+    t.is((await checkIdentity({ ...led, authorities: root }, 'a', NOW)).chain.length, 1);
+    t.deepEqual((await checkIdentity(led, 'a', NOW)).chain, [], 'charon would take the way to the root');
   });
 }
 
@@ -53,4 +57,32 @@ test('a CA that cannot sign is refused, and says why', async (t) => {
     /certificate: CN=trapline-ca-\w+: valid from .*, not now/,
     new Date(NOW.getTime() + 11 * 86_400_000),
   );
+});
+
+test('the anchor of a CA is made once, has no CA below it, and ends with the CA', async (t) => {
+  const { root, rootKey, below } = await operatorsCa('ecdsa-p256', NOW);
+  const [own, above] = [
+    await parseAuthority(below, root, NOW),
+    await parseAuthority({ certificate: root, key: rootKey }, '', NOW),
+  ];
+  for (const authority of [own, above]) {
+    const anchor = await anchorOf(authority, []);
+    t.true(await anchor.isSelfSigned());
+    t.is(anchor.subject, authority.certificate.subject);
+    t.deepEqual(anchor.notAfter, authority.certificate.notAfter);
+    t.is(anchor.getExtension(x509.BasicConstraintsExtension)?.pathLength, 0);
+    t.not(fingerprint(await anchorOf(authority, [])), fingerprint(anchor));
+    t.is(fingerprint(await anchorOf(authority, [above.certificate, anchor])), fingerprint(anchor));
+  }
+  const made = await parseAuthority(await createAuthority(LIFE), '', NOW);
+  t.is(await anchorOf(made, []), made.certificate, 'one that is made here is its own');
+});
+
+test('of two authorities with one name and key the later one counts', async (t) => {
+  const { root, rootKey } = await operatorsCa('ecdsa-p256', NOW);
+  const { authority, certificate, privateKey } = await nodeOf({ certificate: root, key: rootKey }, '');
+  const anchor = await anchorOf(authority, []);
+  const authorities = `${root}${anchor.toString('pem')}`;
+  const identity = await checkIdentity({ authorities, certificate, privateKey, names: NAMES }, 'a', NOW);
+  t.is(identity.root, fingerprint(anchor));
 });

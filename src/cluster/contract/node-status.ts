@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { PHASES } from '../../ipsec/plan/phase.ts';
+import { BOUNDS } from '../bounds.ts';
 import type { Reached } from './phases.ts';
 
 /** RFC 3339. Only its form is promised: who computes with it has to expect that it is no time. */
@@ -19,6 +20,8 @@ const observedPolicySchema = z.object({
 });
 
 const failureSchema = z.object({ peer: z.string(), reason: z.string() });
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** What a node works with: `root` and `trusted` are SHA-256 of CAs, hex. */
 const certificateSchema = z.object({
@@ -112,8 +115,8 @@ export const ipsecNodeSchema = z.object({
         .object({
           notBefore: certificateSchema.shape.notBefore.catch(''),
           notAfter: certificateSchema.shape.notAfter.catch(''),
-          root: certificateSchema.shape.root.catch(''),
-          trusted: certificateSchema.shape.trusted.catch([]),
+          root: sha256.catch(''),
+          trusted: z.array(sha256).max(BOUNDS.trustedAuthorities).catch([]),
         })
         .optional()
         .catch(undefined),

@@ -1,38 +1,124 @@
 import { fingerprint } from '../../pki/certificate.ts';
 import type { x509 } from '../../pki/crypto.ts';
 
-/** What a node says of its certificate. Roots are SHA-256, hex. */
+/** What a node says of its certificate. CAs are SHA-256, hex, of the certificates that nodes trust. */
 export interface NodeTrust {
   readonly name: string;
-  /** The root to which its certificate leads. */
+  /** The CA of its certificate. */
   readonly root: string;
   readonly trusted: readonly string[];
+  /** Its agent has not been heard of for too long. */
+  readonly silent: boolean;
 }
 
-/** The CAs that nodes are to trust, and the root to which their certificates should lead (SHA-256, hex). */
+/**
+ * The CAs that nodes are to trust, and the one in force: with it is signed, and to it nodes' certificates
+ * should lead (SHA-256, hex).
+ */
 export interface Bundle {
   readonly root: string;
   readonly certificates: readonly x509.X509Certificate[];
 }
 
 /**
- * The steps from one CA to the next: nodes trust both, then they get certificates of the new one, then they
- * forget the old one. Each step waits for every node that has a certificate. `signer`: the root of the CA
- * that signs from now on. `waitingFor`: nodes that do not trust it yet, while that holds up the next step.
+ * The step of a change of CAs that is under way: nodes come to `trust` the next CA, or `follow` it with a
+ * certificate of it. `since`: milliseconds since the epoch.
  */
-export function nextBundle(
-  before: Bundle | undefined,
-  signer: x509.X509Certificate,
-  nodes: readonly NodeTrust[],
-): { readonly bundle: Bundle; readonly waitingFor: readonly string[] } {
-  const root = fingerprint(signer);
-  const distrusting = nodes.filter(({ trusted }) => !trusted.includes(root)).map(({ name }) => name);
+export interface Step {
+  readonly kind: 'trust' | 'follow';
+  readonly root: string;
+  readonly since: number;
+}
+
+export interface Change {
+  readonly bundle: Bundle;
+  /** Undefined while nobody is waited for. */
+  readonly step: Step | undefined;
+  /** Nodes that the step waits for. */
+  readonly waitingFor: readonly string[];
+  /** Nodes for which it has waited for long enough: the step that has just ended went without them. */
+  readonly givenUp: readonly string[];
+}
+
+export interface Situation {
+  /** What nodes were told last. */
+  readonly before: Bundle | undefined;
+  /** The step of the last look. */
+  readonly step: Step | undefined;
+  /** What nodes trust for the CA that is wanted. */
+  readonly wanted: x509.X509Certificate;
+  readonly nodes: readonly NodeTrust[];
+}
+
+export interface Patience {
+  readonly now: number;
+  /** How long a step waits for nodes. */
+  readonly limitMs: number;
+  /**
+   * How long the step to trust another CA waits for silent nodes as well: after an outage of the API server
+   * all nodes seem silent.
+   */
+  readonly silentMs: number;
+}
+
+/**
+ * The steps from one CA to the next: nodes trust both, then the new one is in force and they get certificates
+ * of it, then they forget the old one. Each step waits for every node whose certificate is of one of these
+ * CAs, but not for ever: what one node says, or does not say, hurts no other. A node whose certificate is of
+ * a CA that nobody knows has no part in it.
+ */
+export function nextBundle(situation: Situation, patience: Patience): Change {
+  const { before, wanted } = situation;
+  const root = fingerprint(wanted);
   const trusted = before?.certificates ?? [];
-  if (trusted.length === 0 || nodes.every((node) => node.root === root)) {
-    return { bundle: { root, certificates: [signer] }, waitingFor: [] };
+  if (before === undefined || trusted.length === 0) {
+    return { bundle: { root, certificates: [wanted] }, step: undefined, waitingFor: [], givenUp: [] };
   }
-  const certificates = trusted.some((one) => fingerprint(one) === root) ? trusted : [...trusted, signer];
-  return distrusting.length === 0
-    ? { bundle: { root, certificates }, waitingFor: [] }
-    : { bundle: { root: before?.root ?? root, certificates }, waitingFor: distrusting };
+  const certificates = trusted.some((one) => fingerprint(one) === root) ? trusted : [...trusted, wanted];
+  const known = new Set(certificates.map(fingerprint));
+  const nodes = situation.nodes.filter((node) => known.has(node.root));
+  if (before.root === root) {
+    return follow({ ...situation, nodes }, { root, certificates }, patience);
+  }
+  const wait = waited(situation.step, 'trust', { root, patience });
+  const behind = nodes
+    .filter((node) => !node.trusted.includes(root) && !(node.silent && wait.ms >= patience.silentMs))
+    .map(({ name }) => name);
+  const over = behind.length === 0 || wait.ms >= patience.limitMs || !known.has(before.root);
+  return over
+    ? { ...follow({ ...situation, nodes }, { root, certificates }, patience), givenUp: behind }
+    : {
+        bundle: { root: before.root, certificates },
+        step: wait.step,
+        waitingFor: behind,
+        givenUp: [],
+      };
+}
+
+/** While the new CA is in force and another one is still trusted. */
+function follow(
+  { step, wanted, nodes }: Pick<Situation, 'step' | 'wanted' | 'nodes'>,
+  bundle: Bundle,
+  patience: Patience,
+): Change {
+  const { root, certificates } = bundle;
+  const wait = waited(step, 'follow', { root, patience });
+  const behind = nodes.filter((node) => node.root !== root).map(({ name }) => name);
+  const settled = certificates.length === 1;
+  if (behind.length === 0 || settled || wait.ms >= patience.limitMs) {
+    const givenUp = settled ? [] : behind;
+    return { bundle: { root, certificates: [wanted] }, step: undefined, waitingFor: [], givenUp };
+  }
+  return { bundle, step: wait.step, waitingFor: behind, givenUp: [] };
+}
+
+/** A step of which nothing is known, or which began in the future, begins now. */
+function waited(
+  before: Step | undefined,
+  kind: Step['kind'],
+  { root, patience: { now } }: { readonly root: string; readonly patience: Patience },
+): { readonly step: Step; readonly ms: number } {
+  const same = before?.kind === kind && before.root === root && before.since <= now;
+  const step = same ? before : { kind, root, since: now };
+  return { step, ms: now - step.since };
 }

@@ -1,19 +1,23 @@
 /**
  * The CA of the cluster, and the certificates of nodes. `authority.ts` keeps the CA and tells nodes whom to
- * trust, `bundle.ts` decides the steps from one CA to the next, `judge.ts` decides about requests, `sign.ts`
+ * trust, `bundle.ts` decides the steps from one CA to the next (`step.ts`: as they are written down),
+ * `given-up.ts` names the nodes that they went without, `judge.ts` decides about requests, `sign.ts`
  * answers them, and `expiry.ts` announces certificates that nobody has renewed. The room touches the API
  * server alone. The private key of the CA is read here and nowhere else in the cluster, and never logged.
  */
 
 import * as z from 'zod';
+import { isSilent } from '../../cluster/contract/heartbeat.ts';
 import type { IPsecNode } from '../../cluster/contract/node-status.ts';
 import { createReflector } from '../../kube/reflector.ts';
+import { PkiError } from '../../pki/error.ts';
 import { SIGNER_NAME } from '../../pki/request.ts';
 import { createWake } from '../../util/wake.ts';
 import type { EventOptions } from '../events.ts';
 import { type AuthorityOptions, keepAuthority } from './authority.ts';
 import type { NodeTrust } from './bundle.ts';
 import { announceExpiry } from './expiry.ts';
+import { announceGivenUp } from './given-up.ts';
 import { type SigningRequest, signingRequestSchema } from './judge.ts';
 import { answer, isAnswered, SIGNING_REQUESTS_PATH } from './sign.ts';
 
@@ -23,6 +27,8 @@ export interface KeysOptions extends AuthorityOptions, EventOptions {
   /** Longest life of a node's certificate. */
   readonly days: number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Gets the nodes that a step to another CA waits for, each time that it looks. */
+  readonly onStragglers: (nodes: readonly string[]) => void;
 }
 
 /** What the controller has read of the cluster already. */
@@ -32,6 +38,8 @@ export interface KeysView {
   reports(): Iterable<IPsecNode>;
 }
 
+/** How many nodes a line of the log names. */
+const NAMED = 10;
 const ROUND_MS = 5_000;
 const RETRY_MS = 5_000;
 
@@ -50,18 +58,33 @@ export async function keepKeys(options: KeysOptions, view: KeysView, signal: Abo
     onChange: wake.notify,
   });
   const expiring = new Map<string, string>();
+  const { onStragglers } = options;
   let waiting = '';
+  let broken = '';
   let said = '';
 
   const round = async (nodes: ReadonlySet<string>): Promise<void> => {
     const reports = [...view.reports()].filter(({ metadata }) => nodes.has(metadata.name));
-    const { authority, waitingFor } = await keepAuthority(options, reports.flatMap(trustOf));
+    const trust = reports.flatMap((report) => trustOf(report, now()));
+    const { authority, step, waitingFor, givenUp, problem } = await keepAuthority(options, trust);
     if (waiting !== waitingFor.join()) {
       waiting = waitingFor.join();
-      log.info({ waitingFor }, waiting === '' ? 'every node trusts the CA' : 'nodes do not trust the CA yet');
+      log.info({ step: step?.kind, waitingFor: waitingFor.slice(0, NAMED), nodes: waitingFor.length }, 'CA');
     }
+    if (broken !== problem) {
+      broken = problem;
+      log.warn({ problem }, problem === '' ? 'the CA of the Secret is taken' : 'the CA in force goes on');
+    }
+    onStragglers(waitingFor);
+    await announceGivenUp(options, reports, givenUp);
     const agent = `system:serviceaccount:${namespace}:${agentAccount}`;
-    const open = waiting === '' ? [...requests.items.values()].filter((one) => !isAnswered(one)) : [];
+    const open = [...requests.items.values()].filter((one) => !isAnswered(one));
+    if (authority === undefined) {
+      if (open.length > 0) {
+        throw new PkiError(`the CA in force is not at hand: signed again once nodes trust the next one`);
+      }
+      return;
+    }
     for (const request of open) {
       // A request that cannot be answered must not keep the others waiting.
       await answer(options, request, { authority, law: { agent, nodes, days } }).catch((error: Error) =>
@@ -89,11 +112,13 @@ export async function keepKeys(options: KeysOptions, view: KeysView, signal: Abo
     }
     await wake.wait(ROUND_MS, signal);
   }
+  onStragglers([]);
   await following;
 }
 
 /** Nothing of a node that has no certificate yet: it holds up no step. */
-function trustOf({ metadata, status }: IPsecNode): NodeTrust[] {
+function trustOf({ metadata, status }: IPsecNode, now: number): NodeTrust[] {
   const { root = '', trusted = [] } = status?.certificate ?? {};
-  return root === '' ? [] : [{ name: metadata.name, root, trusted }];
+  const silent = isSilent(status?.lastHeartbeat ?? '', now);
+  return root === '' ? [] : [{ name: metadata.name, root, trusted, silent }];
 }
