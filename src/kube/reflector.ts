@@ -31,6 +31,8 @@ export interface ReflectorOptions<T> {
   readonly parse: (raw: unknown) => T | string;
   /** Items, problems, `synced` or `error` have changed. */
   readonly onChange: () => void;
+  /** Gets each object of which a watch tells that it was deleted. One that a list lacks is not among them. */
+  readonly onDeleted?: (raw: unknown) => void;
   /** True if a cluster may lack the resource: that is no error then, and there are no objects of it. */
   readonly optional?: boolean;
   readonly random?: () => number;
@@ -129,6 +131,9 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
       return false;
     }
     const key = keyOf(object);
+    if (type === 'DELETED') {
+      options.onDeleted?.(object);
+    }
     const changed = type === 'DELETED' ? kept.remove(key) : kept.put(key, object);
     version = objectSchema.parse(object).metadata.resourceVersion;
     return changed;

@@ -81,3 +81,61 @@ test('the manifests name the version of the package', (t) => {
     new RegExp(`appVersion: ${version}\\n`),
   );
 });
+
+interface Container {
+  readonly name: string;
+  readonly securityContext: object;
+  readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
+}
+
+interface Workload {
+  readonly spec: {
+    readonly template: {
+      readonly spec: {
+        readonly automountServiceAccountToken?: boolean;
+        readonly containers: readonly Container[];
+        readonly volumes: readonly { readonly name: string; readonly projected?: { sources: object[] } }[];
+      };
+    };
+  };
+}
+
+test('the token of the ServiceAccount is mounted into the containers that need it alone', (t) => {
+  for (const [key, bearer] of [
+    ['DaemonSet trapline', 'agent'],
+    ['Deployment trapline-controller', 'controller'],
+  ] as const) {
+    const { spec } = (installed.get(key) as unknown as Workload).spec.template;
+    t.false(spec.automountServiceAccountToken, key);
+    const projected = spec.volumes.filter((volume) => volume.projected !== undefined);
+    t.deepEqual(
+      projected.map(({ name }) => name),
+      ['token'],
+    );
+    const sources = JSON.stringify(projected[0]?.projected?.sources);
+    for (const path of ['"path":"token"', '"path":"ca.crt"', '"path":"namespace"']) {
+      t.true(sources.includes(path), `${key}: ${path}`);
+    }
+    const bearers = spec.containers.filter(({ volumeMounts }) =>
+      volumeMounts.some(({ name }) => name === 'token'),
+    );
+    t.deepEqual(
+      bearers.map(({ name }) => name),
+      [bearer],
+    );
+    const mount = bearers[0]?.volumeMounts.find(({ name }) => name === 'token');
+    t.is(mount?.mountPath, '/var/run/secrets/kubernetes.io/serviceaccount', 'where a client looks for it');
+  }
+});
+
+test('no container may gain rights, or write to its image', (t) => {
+  for (const key of ['DaemonSet trapline', 'Deployment trapline-controller']) {
+    for (const container of (installed.get(key) as unknown as Workload).spec.template.spec.containers) {
+      t.like(
+        container.securityContext,
+        { readOnlyRootFilesystem: true, allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+        container.name,
+      );
+    }
+  }
+});
