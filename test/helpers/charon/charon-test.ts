@@ -8,7 +8,7 @@ import { connectVici, type ViciSession } from '../../../src/ipsec/vici/session.t
 import { createNamespace, type Namespace } from '../netns/netns.ts';
 import { netnsTest } from '../netns/netns-test.ts';
 import { createTestCa } from './certificates.ts';
-import { CHARON, type CharonProcess, startCharon } from './charon.ts';
+import { CHARON, type CharonOptions, type CharonProcess, startCharon } from './charon.ts';
 
 /** A node of a test: a namespace with a charon in it. */
 export interface CharonNode {
@@ -65,6 +65,7 @@ export function pair(own: Name, entries: Readonly<Record<string, readonly number
 export function charonTest(
   title: string,
   body: (t: ExecutionContext, a: CharonNode, b: CharonNode) => Promise<void>,
+  options: Pick<CharonOptions, 'capabilities'> = {},
 ): void {
   if (!existsSync(CHARON)) {
     console.error(`SKIPPED: netns tier: ${title}: ${CHARON} is missing (Debian package strongswan-charon)`);
@@ -86,7 +87,7 @@ export function charonTest(
       await namespace.ip('link', 'set', 'wire', 'up');
       await namespace.ip('addr', 'add', `${POD[name]}/32`, 'dev', 'lo');
       await namespace.ip('route', 'add', POD_CIDR[peer], 'via', ADDRESS[peer], 'src', POD[name]);
-      nodes.push(await startNode(t, namespace, await ca.issue(name)));
+      nodes.push(await startNode(t, namespace, { identity: await ca.issue(name), options }));
     }
     await body(t, ...(nodes as [CharonNode, CharonNode]));
   });
@@ -116,9 +117,12 @@ export async function trigger({ namespace }: CharonNode, reqid: number): Promise
 async function startNode(
   t: ExecutionContext,
   namespace: Namespace,
-  identity: Credentials,
+  { identity, options }: { readonly identity: Credentials; readonly options: CharonOptions },
 ): Promise<CharonNode> {
-  const process = await startCharon(namespace, { settings: 'charon { filelog { stderr { cfg = 2 } } }' });
+  const process = await startCharon(namespace, {
+    ...options,
+    settings: 'charon { filelog { stderr { cfg = 2 } } }',
+  });
   t.teardown(() => process.stop());
   const connect = async (): Promise<ViciSession> => {
     const session = await connectVici({ path: process.socket, timeoutMs: 60_000 });

@@ -25,12 +25,14 @@ export interface CharonOptions {
   readonly settings?: string;
   /** Where another charon is installed. */
   readonly root?: string;
+  /** The only capabilities that it has, as in a container: `net_admin`. By default all of them. */
+  readonly capabilities?: readonly string[];
 }
 
 const START_MS = 30_000;
 
 /** The network namespace is entered first, then a mount namespace made, in which `dir` becomes /run. */
-const SCRIPT = 'mount --bind "$1" /run && exec "$2"';
+const SCRIPT = 'mount --bind "$1" /run; shift; exec "$@"';
 const SCRIPT_IN_ROOT = `mount --bind "$2" /run; ${ENTER_ROOT}; exec chroot "$1" "$3"`;
 
 /** @throws Error with charon's log if its socket does not answer */
@@ -46,7 +48,10 @@ export async function startCharon(namespace: Namespace, options: CharonOptions =
   const log = (): string => readFileSync(logPath, 'utf8');
   const args = ['netns', 'exec', namespace.name, 'unshare', '--mount', '--propagation', 'private'];
   const fd = openSync(logPath, 'w');
-  const script = root === undefined ? [SCRIPT, 'sh', dir, CHARON] : [SCRIPT_IN_ROOT, 'sh', root, dir, CHARON];
+  const script =
+    root === undefined
+      ? [SCRIPT, 'sh', dir, ...limited(options.capabilities), CHARON]
+      : [SCRIPT_IN_ROOT, 'sh', root, dir, CHARON];
   const child = spawn(IP, [...args, 'sh', '-ec', ...script], {
     stdio: ['ignore', fd, fd],
     env: {
@@ -72,6 +77,18 @@ export async function startCharon(namespace: Namespace, options: CharonOptions =
     await sleep(50);
   }
   return { socket, pid: child.pid ?? 0, log, stop };
+}
+
+/** The command that takes all other capabilities away, and the ways to get them back. */
+function limited(capabilities: readonly string[] | undefined): string[] {
+  return capabilities === undefined
+    ? []
+    : [
+        'setpriv',
+        '--no-new-privs',
+        `--bounding-set=-all,${capabilities.map((one) => `+${one}`).join()}`,
+        '--',
+      ];
 }
 
 /** charon binds its socket a moment before it listens on it. */
