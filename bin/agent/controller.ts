@@ -85,6 +85,7 @@ async function run(flags: Flags): Promise<void> {
   const keys =
     flags.certificates === 'request' ? { agentAccount, caDays, caLimitMs, days, onStragglers } : undefined;
   const phaseLimitMs = 1_000 * flags.phaseLimit;
-  await runController({ client, namespace, identity, keys, phaseLimitMs, now: Date.now, sleep, log }, signal);
+  const clocks = { now: Date.now, clock: () => performance.now() };
+  await runController({ client, namespace, identity, keys, phaseLimitMs, ...clocks, sleep, log }, signal);
   log.info('stopped');
 }

@@ -17,6 +17,8 @@ export type Condition = Readonly<Omit<z.infer<typeof conditionSchema>, 'lastTran
 
 /** How many problems, or nodes, a message names. */
 const NAMED = 5;
+/** How long one of them may be, in characters. */
+const LONGEST = 500;
 
 /**
  * The condition Accepted: whether the whole policy can be in force. An item that is refused leaves the others
@@ -36,7 +38,7 @@ export function acceptedCondition(
   });
   const [first] = problems;
   if (first === undefined) {
-    return condition('True', 'Accepted', ['every item is in force as written', ...remarks].join('; '));
+    return condition('True', 'Accepted', named(['every item is in force as written', ...remarks]));
   }
   const reason = /^(ServiceNotFound|PortNotFound)/.exec(first)?.[1] ?? 'InvalidItem';
   return condition('False', reason, named(problems));
@@ -78,7 +80,14 @@ export function enforcedCondition(
 
 function named(texts: readonly string[]): string {
   const more = texts.length > NAMED ? `; and ${texts.length - NAMED} more` : '';
-  return `${texts.slice(0, NAMED).join('; ')}${more}`;
+  return `${texts.slice(0, NAMED).map(cut).join('; ')}${more}`;
+}
+
+/**
+ * A node says what it likes, up to 32 KiB, and the API server refuses a whole status for one long message.
+ */
+function cut(text: string): string {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
 
 const PHASE_MESSAGES = {

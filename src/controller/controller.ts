@@ -12,12 +12,15 @@ import { kubernetesSource } from '../cluster/sources/kubernetes/source.ts';
 import { createReflector } from '../kube/reflector.ts';
 import { createWake } from '../util/wake.ts';
 import type { EnablingState } from './enabling.ts';
+import { createEventLimit } from './event-limit.ts';
 import { type Announced, announceFailures } from './failures.ts';
 import { type KeysOptions, keepKeys } from './keys/keys.ts';
 import { createLease, RENEW_DEADLINE_MS, RENEW_MS } from './lease.ts';
 import { recall, recallEnabling, type StatusOptions, update, type Written } from './write-status.ts';
 
-export interface ControllerOptions extends StatusOptions {
+export interface ControllerOptions extends Omit<StatusOptions, 'mayWrite'> {
+  /** Monotonic, milliseconds: a clock that is set must not lose or steal the Lease. */
+  readonly clock: () => number;
   /** The namespace of the Lease, and of the CA's Secret and ConfigMap. */
   readonly namespace: string;
   /** Undefined if nodes have their keys from somewhere else: then nothing is signed. */
@@ -41,7 +44,8 @@ const ENABLING_CHECK_MS = 1_000;
  * the Lease works. Runs until the signal aborts; never rejects.
  */
 export async function runController(options: ControllerOptions, signal: AbortSignal): Promise<void> {
-  const { log, sleep, now } = options;
+  const { log, sleep, clock } = options;
+  const mayWrite = createEventLimit(clock);
   const lease = createLease({ ...options, name: 'trapline-controller' });
   while (!signal.aborted) {
     const held = await lease.hold().catch((error: Error) => {
@@ -52,14 +56,14 @@ export async function runController(options: ControllerOptions, signal: AbortSig
       log.info({ identity: options.identity }, 'leading');
       const stop = new AbortController();
       const leading = AbortSignal.any([signal, stop.signal]);
-      const work = lead(options, leading);
-      let renewed = now();
+      const work = lead({ ...options, mayWrite }, leading);
+      let renewed = clock();
       while (!leading.aborted) {
         await sleep(RENEW_MS, leading);
         const still = await lease.hold().catch(() => undefined);
         if (still === true) {
-          renewed = now();
-        } else if (still === false || now() - renewed > RENEW_DEADLINE_MS) {
+          renewed = clock();
+        } else if (still === false || clock() - renewed > RENEW_DEADLINE_MS) {
           stop.abort();
         }
       }
@@ -72,7 +76,7 @@ export async function runController(options: ControllerOptions, signal: AbortSig
   await lease.release().catch(() => undefined);
 }
 
-async function lead(options: ControllerOptions, signal: AbortSignal): Promise<void> {
+async function lead(options: ControllerOptions & StatusOptions, signal: AbortSignal): Promise<void> {
   const { client, log, sleep } = options;
   const wake = createWake();
   const nodes = createReflector({

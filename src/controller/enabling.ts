@@ -27,6 +27,10 @@ export function nextPhase(
   if (before === undefined || before.uid !== uid || before.generation !== generation) {
     return { uid, generation, phase: 'Accepting', since: now };
   }
+  if (before.since > now) {
+    // The clock was set back.
+    return nextPhase({ ...before, since: now }, { uid, generation }, nodes, { now, limitMs });
+  }
   const all = nodes.length > 0 && nodes.every(({ reached }) => hasReached(reached, before.phase));
   const next = phaseAfter(before.phase);
   return next !== undefined && (all || now - before.since >= limitMs)

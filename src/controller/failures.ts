@@ -14,7 +14,9 @@ export async function announceFailures(
   nodes: Iterable<IPsecNode>,
   announced: Announced,
 ): Promise<void> {
+  const present = new Set<string>();
   for (const { metadata, status } of nodes) {
+    present.add(metadata.name);
     const { name, uid } = metadata;
     const regarding = { ...IPSEC_NODE, name, uid };
     const before = announced.get(name) ?? new Set();
@@ -39,5 +41,8 @@ export async function announceFailures(
         note,
       });
     }
+  }
+  for (const name of [...announced.keys()].filter((each) => !present.has(each))) {
+    announced.delete(name);
   }
 }

@@ -9,6 +9,8 @@ export interface LeaseOptions {
   /** Names this replica: the pod's name. */
   readonly identity: string;
   readonly now: () => number;
+  /** Monotonic, milliseconds. */
+  readonly clock: () => number;
 }
 
 /** A holder that has not renewed for this long has lost the Lease: then another may take it. */
@@ -34,7 +36,7 @@ const leaseSchema = z.object({
 
 type Lease = z.infer<typeof leaseSchema>;
 
-/** Another's Lease as we last saw it change, and when by our own clock: the clocks of nodes differ. */
+/** Another's Lease as we last saw it change, and when by a clock of our own that nobody sets. */
 interface Observed {
   readonly version: string;
   readonly at: number;
@@ -50,7 +52,7 @@ export interface LeaderLease {
   release(): Promise<void>;
 }
 
-export function createLease({ client, namespace, name, identity, now }: LeaseOptions): LeaderLease {
+export function createLease({ client, namespace, name, identity, now, clock }: LeaseOptions): LeaderLease {
   const folder = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
   let observed: Observed | undefined;
 
@@ -81,7 +83,8 @@ export function createLease({ client, namespace, name, identity, now }: LeaseOpt
         leaseDurationSeconds: holder === '' ? 1 : LEASE_SECONDS,
         acquireTime: taken ? time : (lease?.spec?.acquireTime ?? time),
         renewTime: time,
-        leaseTransitions: (lease?.spec?.leaseTransitions ?? 0) + (taken && lease !== undefined ? 1 : 0),
+        leaseTransitions:
+          ((lease?.spec?.leaseTransitions ?? 0) + (taken && lease !== undefined ? 1 : 0)) % 2 ** 31,
       },
     };
     try {
@@ -102,9 +105,9 @@ export function createLease({ client, namespace, name, identity, now }: LeaseOpt
       const holder = lease?.spec?.holderIdentity ?? '';
       if (lease !== undefined && holder !== '' && holder !== identity) {
         if (observed?.version !== lease.metadata.resourceVersion) {
-          observed = { version: lease.metadata.resourceVersion, at: now() };
+          observed = { version: lease.metadata.resourceVersion, at: clock() };
         }
-        if (now() - observed.at < LEASE_SECONDS * 1_000) {
+        if (clock() - observed.at < LEASE_SECONDS * 1_000) {
           return false;
         }
       }

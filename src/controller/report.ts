@@ -22,7 +22,7 @@ export function phasesOf(
     if (status === undefined || isSilent(status.lastHeartbeat, now)) {
       return [];
     }
-    const seen = status.observedPolicies.find((each) => each.name === name && each.uid === uid);
+    const seen = observedOf(status, name, uid);
     return [{ node, reached: seen === undefined || seen.generation < generation ? 'none' : seen.reached }];
   });
 }
@@ -40,7 +40,7 @@ export function notEnforcing(node: string, report: IPsecNode | undefined, { poli
     return [`${node}: its agent has been silent since ${status.lastHeartbeat || 'ever'}`];
   }
   const { name, uid = '', generation = 0 } = policy.metadata;
-  const seen = status.observedPolicies.find((observed) => observed.name === name && observed.uid === uid);
+  const seen = observedOf(status, name, uid);
   if (seen === undefined || seen.generation < generation) {
     return [
       `${node}: enforces ${seen === undefined ? 'nothing of it yet' : `generation ${seen.generation}`}`,
@@ -51,4 +51,20 @@ export function notEnforcing(node: string, report: IPsecNode | undefined, { poli
   }
   const healthy = status.conditions.find(({ type }) => type === 'Healthy');
   return healthy?.status === 'True' ? [] : [`${node}: ${healthy?.message ?? 'not healthy'}`];
+}
+
+type Status = NonNullable<IPsecNode['status']>;
+type Observed = Status['observedPolicies'][number];
+
+/** By status and name. A node says something of each policy, and each policy asks each node. */
+const indexes = new WeakMap<Status, ReadonlyMap<string, Observed>>();
+
+function observedOf(status: Status, name: string, uid: string): Observed | undefined {
+  let index = indexes.get(status);
+  if (index === undefined) {
+    index = new Map(status.observedPolicies.map((each) => [each.name, each]));
+    indexes.set(status, index);
+  }
+  const seen = index.get(name);
+  return seen?.uid === uid ? seen : undefined;
 }

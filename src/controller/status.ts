@@ -45,14 +45,15 @@ export function policyStatuses(
   const resolved = resolveEntries(all.items, objects);
   const { nodes } = parseNodes(objects.nodes, objects);
   const reports = new Map(ipsecNodes.map((report) => [report.metadata.name, report]));
+  const ofPolicy = Map.groupBy(all.items, ({ policy }) => policy);
+  const ofName = Map.groupBy(all.items, ({ name }) => name);
+  const told = Map.groupBy([...all.problems, ...resolved.problems], ({ where }) => where);
   return new Map(
     objects.policies.map((policy) => {
       const name = policy.metadata.name;
       const generation = policy.metadata.generation ?? 0;
-      const problems = [...all.problems, ...resolved.problems]
-        .filter(({ where }) => where === `IPsecPolicy ${name}`)
-        .map(({ message }) => message);
-      const items = all.items.filter(({ policy: owner }) => owner === name);
+      const problems = (told.get(`IPsecPolicy ${name}`) ?? []).map(({ message }) => message);
+      const items = ofPolicy.get(name) ?? [];
       const state = nextPhase(
         enabling.get(name),
         { uid: policy.metadata.uid ?? '', generation },
@@ -63,18 +64,15 @@ export function policyStatuses(
       const missing = nodes.flatMap((node) =>
         notEnforcing(node.name, reports.get(node.name), { policy, now }),
       );
-      const slices = resolved.entries
-        .filter(({ entry }) => covers(items, entry))
-        .flatMap((entry) => entry.slices);
-      const services = new Set(
-        resolved.entries
-          .filter(({ entry }) => covers(items, entry))
-          .map(({ entry }) => `${entry.namespace}/${entry.service}`),
-      );
+      const covered = coveredBy(items);
+      const entries = resolved.entries.filter(({ entry }) => covered(entry));
+      const services = new Set(entries.map(({ entry }) => `${entry.namespace}/${entry.service}`));
       const pods = new Set(
-        slices.flatMap(({ endpoints }) => (endpoints ?? []).flatMap(({ addresses }) => addresses)),
+        entries
+          .flatMap(({ slices }) => slices)
+          .flatMap(({ endpoints }) => (endpoints ?? []).flatMap(({ addresses }) => addresses)),
       );
-      const accepted = acceptedCondition(generation, problems, sharedNames(items, all.items));
+      const accepted = acceptedCondition(generation, problems, sharedNames(items, ofName));
       const enforcing = nodes.length - missing.length;
       return [
         name,
@@ -96,25 +94,24 @@ export function policyStatuses(
   );
 }
 
-/** Whether one of the items names this Service. */
-function covers(
+/** Tells whether one of the items names a Service. */
+function coveredBy(
   items: readonly PolicyItem[],
-  { namespace, service }: { namespace: string; service: string },
-): boolean {
-  return items.some(
-    (item) => item.namespace === namespace && (item.service === service || item.service === '*'),
-  );
+): (entry: { readonly namespace: string; readonly service: string }) => boolean {
+  const named = new Set(items.map(({ namespace, service }) => `${namespace}/${service}`));
+  return ({ namespace, service }) => named.has(`${namespace}/${service}`) || named.has(`${namespace}/*`);
 }
 
 /**
  * Remarks on items that have a name in common with an item for another Service. Item names become names of
  * children, and two Services cannot have children of one name: both items are in force, under longer names.
  */
-function sharedNames(items: readonly PolicyItem[], all: readonly PolicyItem[]): string[] {
+function sharedNames(
+  items: readonly PolicyItem[],
+  ofName: ReadonlyMap<string, readonly PolicyItem[]>,
+): string[] {
   return items.flatMap(({ name, namespace, service }) => {
-    const other = all.find(
-      (each) => each.name === name && (each.namespace !== namespace || each.service !== service),
-    );
+    const other = ofName.get(name)?.find((each) => each.namespace !== namespace || each.service !== service);
     return other === undefined
       ? []
       : [

@@ -3,7 +3,7 @@ import type { IPsecNode } from '../cluster/contract/node-status.ts';
 import { IPSEC_POLICIES_PATH, IPSEC_POLICY } from '../cluster/contract/resources.ts';
 import type { ClusterObjects, IPsecPolicy } from '../cluster/objects.ts';
 import { APPLY_PATCH, type KubeClient } from '../kube/client.ts';
-import { isNotFound } from '../kube/error.ts';
+import { isNotFound, isRefusal } from '../kube/error.ts';
 import type { Reflector } from '../kube/reflector.ts';
 import type { Condition } from './conditions.ts';
 import type { EnablingState } from './enabling.ts';
@@ -53,20 +53,22 @@ export async function update(
     const status = statuses.get(name);
     const former = written.get(name);
     const before = former?.uid === uid ? former : undefined;
-    if (
-      status === undefined ||
-      (before !== undefined && JSON.stringify(before.status) === JSON.stringify(status))
-    ) {
+    const same = before !== undefined && JSON.stringify(before.status) === JSON.stringify(status);
+    if (status === undefined || (same && !isOverwritten(policy, status))) {
       continue;
     }
     const next = withTimes(status, { uid, before, now: options.now() });
     try {
       await write(options.client, policy, next);
     } catch (error) {
-      if (isNotFound(error)) {
-        continue;
+      if (!isRefusal(error)) {
+        throw error;
       }
-      throw error;
+      // It is gone, or this one status is refused: the others must not wait for it.
+      if (!isNotFound(error)) {
+        options.log.warn({ policy: name, problem: (error as Error).message }, 'status refused');
+      }
+      continue;
     }
     written.set(name, next);
     for (const condition of status.conditions) {
@@ -82,21 +84,32 @@ export async function update(
   }
 }
 
+/**
+ * Whether somebody else has written the phase, which agents go by, into the status. What we have read may be
+ * older than what we have written; then the same is written once more, which changes nothing.
+ */
+function isOverwritten({ status }: IPsecPolicy, { phase, observedGeneration }: PolicyStatus): boolean {
+  return status !== undefined && (status.phase !== phase || status.observedGeneration !== observedGeneration);
+}
+
 const policyListSchema = z.object({
   items: z.array(
     z.object({
-      metadata: z.object({ name: z.string(), uid: z.string() }),
+      metadata: z.object({ name: z.string(), uid: z.string(), generation: z.number().default(0) }),
       status: statusSchema.optional().catch(undefined),
     }),
   ),
 });
 
-/** The statuses that an earlier leader wrote, by name of the policy. Throws KubeError. */
+/**
+ * The statuses that an earlier leader wrote, by name of the policy. One of a generation that is still to come
+ * was not written by a leader, and does not count. Throws KubeError.
+ */
 export async function recall(client: KubeClient): Promise<Map<string, Written>> {
   const { items } = policyListSchema.parse(await client.request({ path: IPSEC_POLICIES_PATH }));
   return new Map(
-    items.flatMap(({ metadata: { name, uid }, status }) => {
-      if (status === undefined) {
+    items.flatMap(({ metadata: { name, uid, generation }, status }) => {
+      if (status === undefined || status.observedGeneration > generation) {
         return [];
       }
       const since = new Map(

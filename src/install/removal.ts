@@ -109,7 +109,10 @@ export function createRemoval(client: KubeClient, namespace: string, name: strin
   };
 }
 
-/** Whether a resourceVersion is later than another. They are numbers that grow; what is no number is not later. */
+/**
+ * Whether a resourceVersion is later than another. They are numbers that grow; what is no number is not
+ * later.
+ */
 function isLater(version: string, than: string): boolean {
   return /^\d+$/.test(version) && /^\d+$/.test(than) && BigInt(version) > BigInt(than);
 }

@@ -30,3 +30,10 @@ export function isNotFound(error: unknown): boolean {
 export function isConflict(error: unknown): boolean {
   return error instanceof KubeError && error.status === 409;
 }
+
+/**
+ * The API server will not take this request, however often it comes: it is not overloaded, nor in trouble.
+ */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof KubeError && [400, 404, 413, 422].includes(error.status);
+}

@@ -35,3 +35,9 @@ test('a node that does not take the step holds nobody up for long', (t) => {
   t.is(nextPhase(at('Accepting'), policy, reports, time(LIMIT_MS - 1)).phase, 'Accepting');
   t.deepEqual(nextPhase(at('Accepting'), policy, reports, time(LIMIT_MS)), at('Sending', LIMIT_MS));
 });
+
+test('a clock that was set back does not make a phase last longer than the limit', (t) => {
+  const back = nextPhase(at('Accepting', 86_400_000), policy, nodes('none'), time(5));
+  t.deepEqual(back, at('Accepting', 5));
+  t.is(nextPhase(back, policy, nodes('none'), time(5 + LIMIT_MS)).phase, 'Sending');
+});

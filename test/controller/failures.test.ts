@@ -1,6 +1,7 @@
 import test from 'ava';
 import { pino } from 'pino';
 import { ipsecNodeSchema } from '../../src/cluster/contract/node-status.ts';
+import { createEventLimit } from '../../src/controller/event-limit.ts';
 import { type Announced, announceFailures } from '../../src/controller/failures.ts';
 import type { KubeClient, KubeRequest } from '../../src/kube/client.ts';
 
@@ -15,7 +16,13 @@ test('an Event for each reason that is new, and one when all negotiations succee
   const client = {
     request: async ({ body }: KubeRequest) => void written.push(body as Written),
   } as unknown as KubeClient;
-  const options = { client, identity: 'c', now: () => 0, log: pino({ level: 'silent' }) };
+  const options = {
+    client,
+    identity: 'c',
+    now: () => 0,
+    log: pino({ level: 'silent' }),
+    mayWrite: createEventLimit(() => 0),
+  };
   const announced: Announced = new Map();
   const failing = async (reasons: Readonly<Record<string, string>>): Promise<string[]> => {
     const failures = Object.entries(reasons).map(([peer, reason]) => ({ peer, reason }));

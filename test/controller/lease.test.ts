@@ -41,7 +41,7 @@ test('one holds it, the other waits until it is not renewed for 15 s', async (t)
   const client = fakeServer();
   let now = 0;
   const of = (identity: string) =>
-    createLease({ client, namespace: 'ns', name: 'l', identity, now: () => now });
+    createLease({ client, namespace: 'ns', name: 'l', identity, now: () => 0, clock: () => now });
   const [a, b] = [of('a'), of('b')];
   t.true(await a.hold());
   t.false(await b.hold());
@@ -60,7 +60,7 @@ test('one holds it, the other waits until it is not renewed for 15 s', async (t)
 test('one that is released is taken at once', async (t) => {
   const client = fakeServer();
   const of = (identity: string) =>
-    createLease({ client, namespace: 'ns', name: 'l', identity, now: () => 0 });
+    createLease({ client, namespace: 'ns', name: 'l', identity, now: () => 0, clock: () => 0 });
   const [a, b] = [of('a'), of('b')];
   await a.hold();
   await a.release();
@@ -72,13 +72,49 @@ test('one that is released is taken at once', async (t) => {
 test('of two that take it at the same moment one has it', async (t) => {
   const client = fakeServer();
   const of = (identity: string) =>
-    createLease({ client, namespace: 'ns', name: 'l', identity, now: () => 0 });
+    createLease({ client, namespace: 'ns', name: 'l', identity, now: () => 0, clock: () => 0 });
   t.deepEqual((await Promise.all([of('a').hold(), of('b').hold()])).sort(), [false, true]);
 });
 
 test('an API server that is away is no answer', async (t) => {
   const client = fakeServer();
   client.down = true;
-  const lease = createLease({ client, namespace: 'ns', name: 'l', identity: 'a', now: () => 0 });
+  const lease = createLease({
+    client,
+    namespace: 'ns',
+    name: 'l',
+    identity: 'a',
+    now: () => 0,
+    clock: () => 0,
+  });
   await t.throwsAsync(lease.hold(), { name: 'KubeError' });
+});
+
+test('the Lease of a dead holder is taken, whatever its times say and however our own clock is set', async (t) => {
+  const client = fakeServer();
+  const [clock, wall] = [{ now: 0 }, { now: Date.now() }];
+  const lease = createLease({
+    client,
+    namespace: 'ns',
+    name: 'l',
+    identity: 'b',
+    now: () => wall.now,
+    clock: () => clock.now,
+  });
+  client.lease = {
+    metadata: { resourceVersion: '1' },
+    spec: {
+      holderIdentity: 'dead',
+      leaseDurationSeconds: 2 ** 31 - 1,
+      leaseTransitions: 2 ** 31 - 1,
+      renewTime: '2999-01-01T00:00:00.000000Z',
+    },
+  };
+  t.false(await lease.hold());
+  wall.now += 3_600_000;
+  t.false(await lease.hold(), 'a clock that is set forward takes nothing');
+  wall.now -= 86_400_000;
+  clock.now = 15 * SECOND;
+  t.true(await lease.hold());
+  t.like(client.lease.spec as object, { holderIdentity: 'b', leaseTransitions: 0 });
 });

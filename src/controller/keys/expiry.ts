@@ -14,6 +14,10 @@ export async function announceExpiry(
   reports: readonly IPsecNode[],
   announced: Map<string, string>,
 ): Promise<void> {
+  const present = new Set(reports.map(({ metadata }) => metadata.name));
+  for (const name of [...announced.keys()].filter((each) => !present.has(each))) {
+    announced.delete(name);
+  }
   for (const { metadata, status } of reports) {
     const { name, uid } = metadata;
     const { notBefore = '', notAfter = '' } = status?.certificate ?? {};

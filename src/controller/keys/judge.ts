@@ -60,7 +60,7 @@ export interface Law {
 }
 
 /** Tokens that are bound to a pod name the node of the pod here (KEP-4193). */
-const NODE_NAME = 'authentication.kubernetes.io/node-name';
+export const NODE_NAME = 'authentication.kubernetes.io/node-name';
 const SUBJECT_ALTERNATIVE_NAME = '2.5.29.17';
 const BASIC_CONSTRAINTS = '2.5.29.19';
 

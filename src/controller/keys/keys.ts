@@ -1,9 +1,10 @@
 /**
- * The CA of the cluster, and the certificates of nodes. `authority.ts` keeps the CA and tells nodes whom to
- * trust, `bundle.ts` decides the steps from one CA to the next (`step.ts`: as they are written down),
- * `given-up.ts` names the nodes that they went without, `judge.ts` decides about requests, `sign.ts`
- * answers them, and `expiry.ts` announces certificates that nobody has renewed. The room touches the API
- * server alone. The private key of the CA is read here and nowhere else in the cluster, and never logged.
+ * The CA of the cluster, and the certificates of nodes. `authority.ts` keeps the CA (`secrets.ts`: where it
+ * is) and tells nodes whom to trust, `bundle.ts` decides the steps from one CA to the next (`step.ts`: as
+ * they are written down), `given-up.ts` names the nodes that they went without, `judge.ts` decides about
+ * requests, `sign.ts` answers them, and `expiry.ts` announces certificates that nobody has renewed. The room
+ * touches the API server alone. The private key of the CA is read here and nowhere else in the cluster, and
+ * never logged.
  */
 
 import * as z from 'zod';
@@ -14,12 +15,13 @@ import { PkiError } from '../../pki/error.ts';
 import { SIGNER_NAME } from '../../pki/request.ts';
 import { createWake } from '../../util/wake.ts';
 import type { EventOptions } from '../events.ts';
-import { type AuthorityOptions, keepAuthority } from './authority.ts';
+import { keepAuthority } from './authority.ts';
 import type { NodeTrust } from './bundle.ts';
 import { announceExpiry } from './expiry.ts';
 import { announceGivenUp } from './given-up.ts';
 import { type SigningRequest, signingRequestSchema } from './judge.ts';
-import { answer, isAnswered, SIGNING_REQUESTS_PATH } from './sign.ts';
+import type { AuthorityOptions } from './secrets.ts';
+import { answer, fairShare, isAnswered, SIGNING_REQUESTS_PATH } from './sign.ts';
 
 export interface KeysOptions extends AuthorityOptions, EventOptions {
   /** Name of the agents' ServiceAccount, which is in the namespace of the CA. */
@@ -85,13 +87,17 @@ export async function keepKeys(options: KeysOptions, view: KeysView, signal: Abo
       }
       return;
     }
-    for (const request of open) {
+    const turn = fairShare(open);
+    for (const request of turn) {
       // A request that cannot be answered must not keep the others waiting.
       await answer(options, request, { authority, law: { agent, nodes, days } }).catch((error: Error) =>
         log.warn({ request: request.metadata.name, problem: error.message }, 'request not answered'),
       );
     }
     await announceExpiry(options, reports, expiring);
+    if (turn.length < open.length) {
+      wake.notify();
+    }
   };
 
   const following = requests.run(signal);

@@ -12,8 +12,8 @@ const STATUS = {
   certificate: {
     notBefore: '2026-11-01T00:00:00.000Z',
     notAfter: '2026-12-01T00:00:00.000Z',
-    root: 'f0',
-    trusted: ['f0'],
+    root: 'f0'.repeat(32),
+    trusted: ['f0'.repeat(32)],
   },
   failures: [{ peer: 'b', reason: 'no answer' }],
   conditions: [{ type: 'Healthy', status: 'True', message: '' }],
@@ -57,8 +57,20 @@ test('failures without a reason', bad, { failures: [{ peer: 'b' }] }, { failures
 test(
   'a certificate in part',
   bad,
-  { certificate: { root: 'f0', trusted: 'f0' } },
-  { certificate: { notBefore: '', notAfter: '', root: 'f0', trusted: [] } },
+  { certificate: { root: 'f0'.repeat(32), trusted: 'f0' } },
+  { certificate: { notBefore: '', notAfter: '', root: 'f0'.repeat(32), trusted: [] } },
+);
+test(
+  'a CA that is none, and trust in what is none',
+  bad,
+  { certificate: { ...STATUS.certificate, root: '00', trusted: ['00'] } },
+  { certificate: { ...STATUS.certificate, root: '', trusted: [] } },
+);
+test(
+  'trust in thousands of CAs',
+  bad,
+  { certificate: { ...STATUS.certificate, trusted: Array(5_000).fill('f0'.repeat(32)) } },
+  { certificate: { ...STATUS.certificate, trusted: [] } },
 );
 test(
   'a condition without a message',

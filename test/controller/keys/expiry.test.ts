@@ -1,6 +1,7 @@
 import test from 'ava';
 import { pino } from 'pino';
 import { type IPsecNode, ipsecNodeSchema } from '../../../src/cluster/contract/node-status.ts';
+import { createEventLimit } from '../../../src/controller/event-limit.ts';
 import { announceExpiry } from '../../../src/controller/keys/expiry.ts';
 import type { KubeClient, KubeRequest } from '../../../src/kube/client.ts';
 
@@ -26,7 +27,13 @@ test('an Event at 20 % of the life, once for each certificate', async (t) => {
   const announced = new Map<string, string>();
   const at = (days: number, notAfter: number): Promise<void> =>
     announceExpiry(
-      { client, identity: 'c', now: () => days * DAY_MS, log: pino({ level: 'silent' }) },
+      {
+        client,
+        identity: 'c',
+        now: () => days * DAY_MS,
+        log: pino({ level: 'silent' }),
+        mayWrite: createEventLimit(() => 0),
+      },
       [report(notAfter * DAY_MS)],
       announced,
     );
