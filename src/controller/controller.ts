@@ -12,13 +12,13 @@ import { kubernetesSource } from '../cluster/sources/kubernetes/source.ts';
 import { createReflector } from '../kube/reflector.ts';
 import { createWake } from '../util/wake.ts';
 import type { EnablingState } from './enabling.ts';
-import { createEventLimit } from './event-limit.ts';
+import { createEventLimit, STATUSES } from './event-limit.ts';
 import { type Announced, announceFailures } from './failures.ts';
 import { type KeysOptions, keepKeys } from './keys/keys.ts';
 import { createLease, RENEW_DEADLINE_MS, RENEW_MS } from './lease.ts';
 import { recall, recallEnabling, type StatusOptions, update, type Written } from './write-status.ts';
 
-export interface ControllerOptions extends Omit<StatusOptions, 'mayWrite'> {
+export interface ControllerOptions extends Omit<StatusOptions, 'mayWrite' | 'mayPatch'> {
   /** Monotonic, milliseconds: a clock that is set must not lose or steal the Lease. */
   readonly clock: () => number;
   /** The namespace of the Lease, and of the CA's Secret and ConfigMap. */
@@ -45,7 +45,7 @@ const ENABLING_CHECK_MS = 1_000;
  */
 export async function runController(options: ControllerOptions, signal: AbortSignal): Promise<void> {
   const { log, sleep, clock } = options;
-  const mayWrite = createEventLimit(clock);
+  const limits = { mayWrite: createEventLimit(clock), mayPatch: createEventLimit(clock, STATUSES) };
   const lease = createLease({ ...options, name: 'trapline-controller' });
   while (!signal.aborted) {
     const held = await lease.hold().catch((error: Error) => {
@@ -56,7 +56,7 @@ export async function runController(options: ControllerOptions, signal: AbortSig
       log.info({ identity: options.identity }, 'leading');
       const stop = new AbortController();
       const leading = AbortSignal.any([signal, stop.signal]);
-      const work = lead({ ...options, mayWrite }, leading);
+      const work = lead({ ...options, ...limits }, leading);
       let renewed = clock();
       while (!leading.aborted) {
         await sleep(RENEW_MS, leading);

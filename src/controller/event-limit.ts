@@ -1,7 +1,14 @@
-/** How many Events about one subject and for one reason may come at once. */
-const AT_ONCE = 10;
-/** After those, one Event in this time. */
-const EVERY_MS = 300_000;
+export interface Rate {
+  /** How many about one subject may come at once. */
+  readonly atOnce: number;
+  /** After those, one in this time. */
+  readonly everyMs: number;
+}
+
+/** Of Events about one object and for one reason. */
+const EVENTS: Rate = { atOnce: 10, everyMs: 300_000 };
+/** Of writes of the status of one policy while it stays in its phase. */
+export const STATUSES: Rate = { atOnce: 10, everyMs: 10_000 };
 /** Of how many subjects the controller remembers what it has written; the longest unused are forgotten. */
 const REMEMBERED = 20_000;
 
@@ -12,22 +19,25 @@ interface Quota {
   readonly dropped: number;
 }
 
-/** Whether an Event may be written now. `dropped`: how many like it have been left out since the last one. */
+/** Whether one may be written now. `dropped`: how many like it have been left out since the last one. */
 export interface Grant {
   readonly granted: boolean;
   readonly dropped: number;
 }
 
 /**
- * Holds back Events that come too often: what an agent writes into its IPsecNode, however often it changes
- * it, must not fill the API server. `clock` is monotonic, milliseconds.
+ * Holds back what is written too often, Events by default: what an agent writes into its IPsecNode, however
+ * often it changes it, must not keep the API server busy. `clock` is monotonic, milliseconds.
  */
-export function createEventLimit(clock: () => number): (subject: string) => Grant {
+export function createEventLimit(
+  clock: () => number,
+  { atOnce, everyMs }: Rate = EVENTS,
+): (subject: string) => Grant {
   const quotas = new Map<string, Quota>();
   return (subject) => {
     const now = clock();
-    const before = quotas.get(subject) ?? { left: AT_ONCE, at: now, dropped: 0 };
-    const left = Math.min(AT_ONCE, before.left + (now - before.at) / EVERY_MS);
+    const before = quotas.get(subject) ?? { left: atOnce, at: now, dropped: 0 };
+    const left = Math.min(atOnce, before.left + (now - before.at) / everyMs);
     const granted = left >= 1;
     quotas.delete(subject);
     quotas.set(subject, {

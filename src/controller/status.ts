@@ -45,6 +45,11 @@ export function policyStatuses(
   const resolved = resolveEntries(all.items, objects);
   const { nodes } = parseNodes(objects.nodes, objects);
   const reports = new Map(ipsecNodes.map((report) => [report.metadata.name, report]));
+  // What an item for one Service covers, and one for all of a namespace.
+  const covered = new Map([
+    ...Map.groupBy(resolved.entries, ({ entry }) => coverOf(entry)),
+    ...Map.groupBy(resolved.entries, ({ entry }) => coverOf({ ...entry, service: '*' })),
+  ]);
   const ofPolicy = Map.groupBy(all.items, ({ policy }) => policy);
   const ofName = Map.groupBy(all.items, ({ name }) => name);
   const told = Map.groupBy([...all.problems, ...resolved.problems], ({ where }) => where);
@@ -64,8 +69,7 @@ export function policyStatuses(
       const missing = nodes.flatMap((node) =>
         notEnforcing(node.name, reports.get(node.name), { policy, now }),
       );
-      const covered = coveredBy(items);
-      const entries = resolved.entries.filter(({ entry }) => covered(entry));
+      const entries = [...new Set(items.flatMap((item) => covered.get(coverOf(item)) ?? []))];
       const services = new Set(entries.map(({ entry }) => `${entry.namespace}/${entry.service}`));
       const pods = new Set(
         entries
@@ -94,12 +98,8 @@ export function policyStatuses(
   );
 }
 
-/** Tells whether one of the items names a Service. */
-function coveredBy(
-  items: readonly PolicyItem[],
-): (entry: { readonly namespace: string; readonly service: string }) => boolean {
-  const named = new Set(items.map(({ namespace, service }) => `${namespace}/${service}`));
-  return ({ namespace, service }) => named.has(`${namespace}/${service}`) || named.has(`${namespace}/*`);
+function coverOf({ namespace, service }: { readonly namespace: string; readonly service: string }): string {
+  return `${namespace}/${service}`;
 }
 
 /**

@@ -7,11 +7,14 @@ import { isNotFound, isRefusal } from '../kube/error.ts';
 import type { Reflector } from '../kube/reflector.ts';
 import type { Condition } from './conditions.ts';
 import type { EnablingState } from './enabling.ts';
+import type { Grant } from './event-limit.ts';
 import { type EventOptions, writeEvent } from './events.ts';
 import { type PolicyStatus, policyStatuses, statusSchema } from './status.ts';
 
 export interface StatusOptions extends EventOptions {
   readonly phaseLimitMs: number;
+  /** Whether the status of this policy may be written now, although it stays in its phase (`STATUSES`). */
+  readonly mayPatch: (policy: string) => Grant;
 }
 
 const MANAGER = 'trapline-controller';
@@ -55,6 +58,12 @@ export async function update(
     const before = former?.uid === uid ? former : undefined;
     const same = before !== undefined && JSON.stringify(before.status) === JSON.stringify(status);
     if (status === undefined || (same && !isOverwritten(policy, status))) {
+      continue;
+    }
+    const stays =
+      before?.status.phase === status.phase && before.status.observedGeneration === status.observedGeneration;
+    if (stays && !options.mayPatch(name).granted) {
+      // A node that changes its word all the time. What it says last is written at a later look.
       continue;
     }
     const next = withTimes(status, { uid, before, now: options.now() });

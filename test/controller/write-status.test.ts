@@ -2,7 +2,7 @@ import test from 'ava';
 import { pino } from 'pino';
 import type { IPsecPolicy } from '../../src/cluster/objects.ts';
 import { acceptedCondition, enforcedCondition } from '../../src/controller/conditions.ts';
-import { createEventLimit } from '../../src/controller/event-limit.ts';
+import { createEventLimit, STATUSES } from '../../src/controller/event-limit.ts';
 import { recall, type State, type StatusOptions, update } from '../../src/controller/write-status.ts';
 import type { KubeClient, KubeRequest } from '../../src/kube/client.ts';
 import { KubeError } from '../../src/kube/error.ts';
@@ -32,6 +32,7 @@ function optionsOf(client: KubeClient): StatusOptions {
     now: () => 0,
     phaseLimitMs: 25_000,
     mayWrite: createEventLimit(() => 0),
+    mayPatch: createEventLimit(() => 0),
   };
 }
 
@@ -151,6 +152,7 @@ test('a policy moves on after the limit that the controller was given, and its s
     identity: 'controller',
     log: pino({ level: 'silent' }),
     mayWrite: createEventLimit(() => 0),
+    mayPatch: createEventLimit(() => 0),
     now: () => now,
     phaseLimitMs: 25_000,
   };
@@ -162,4 +164,25 @@ test('a policy moves on after the limit that the controller was given, and its s
     [0, 'Accepting'],
     [25_000, 'Sending'],
   ]);
+});
+
+test('a node that changes its word each second has each policy written a few times, then every 10 s', async (t) => {
+  let [now, written] = [0, 0];
+  const client = {
+    request: async ({ path }: KubeRequest) => {
+      written += path.endsWith('/status') ? 1 : 0;
+    },
+  } as unknown as KubeClient;
+  const state = stateOf([web('p')]);
+  const options = {
+    ...optionsOf(client),
+    phaseLimitMs: 0,
+    mayPatch: createEventLimit(() => now, STATUSES),
+  };
+  for (let second = 0; second < 600; second += 1) {
+    now = 1_000 * second;
+    const services = second % 2 === 0 ? state.objects.services : [];
+    await update(options, { ...state, objects: { ...state.objects, services } });
+  }
+  t.true(written >= 50 && written <= 3 + 10 + 60, `${written} times`);
 });
