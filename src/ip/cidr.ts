@@ -4,17 +4,18 @@ import { numberOf } from './number.ts';
 
 /**
  * A CIDR as the kernel writes it (`10.1.0.0/24`, `fd00:1::/64`), or undefined if the text is none. Host bits
- * are cleared. IPv6 with its last part in dotted form (`::ffff:10.0.0.0/104`) is not accepted.
+ * are cleared. IPv6 with its last part in dotted form (`::ffff:10.0.0.0/104`) is not accepted, nor is a length
+ * with a leading zero, which `ip` reads as octal.
  */
 export function canonicalCidr(text: string): string | undefined {
-  const [, network = '', length = ''] = /^([0-9a-fA-F:]+|[0-9.]+)\/(\d{1,3})$/.exec(text) ?? [];
+  const [, network = '', length = ''] = /^([0-9a-fA-F:]+|[0-9.]+)\/(0|[1-9]\d{0,2})$/.exec(text) ?? [];
   const address = parseAddress(network);
   if (address === undefined) {
     return undefined;
   }
   const { family, value } = address;
   const hostBits = widthOf(family) - Number(length);
-  if (hostBits < 0 || (family === 4 && length.length > 2)) {
+  if (hostBits < 0) {
     return undefined;
   }
   const start = (value >> BigInt(hostBits)) << BigInt(hostBits);

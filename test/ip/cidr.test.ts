@@ -1,6 +1,7 @@
 import { BlockList, isIPv4 } from 'node:net';
 import test from 'ava';
 import fc from 'fast-check';
+import { canonicalAddress } from '../../src/ip/address.ts';
 import { canonicalCidr, overlap } from '../../src/ip/cidr.ts';
 import { hostCidr } from '../../src/ip/family.ts';
 import { rememberedAddress, rememberedCidr } from '../../src/ip/remembered.ts';
@@ -12,6 +13,10 @@ for (const [text, expected] of [
   ['::1/0', '::/0'],
   ['10.1.0.0/33', undefined],
   ['10.1.0.0/024', undefined],
+  ['10.0.0.0/08', undefined],
+  ['10.0.0.0/00', undefined],
+  ['fd00::/064', undefined],
+  ['fe80::%eth0/64', undefined],
   ['10.1.0.0', undefined],
   ['10.1/16', undefined],
   ['010.1.0.0/24', undefined],
@@ -33,6 +38,43 @@ test('blanks around what an object holds are allowed, and an answer is the same 
   }
 });
 
+for (const [text, expected] of [
+  ['10.0.0.0/08', '10.0.0.0/8'],
+  ['010.010.0.0/016', '10.10.0.0/16'],
+  ['fd00::/064', 'fd00::/64'],
+  ['::ffff:a00:0/104', undefined],
+  ['::ffff:10.0.0.0/104', undefined],
+  ['10.0.0.0/33', undefined],
+  ['10.0.0.0/', undefined],
+  ['10.0.0.0/8/8', undefined],
+  ['10.0.0.0/0x8', undefined],
+  ['10.0.0.0/-8', undefined],
+  ['/8', undefined],
+  [`10.0.0.0/${'0'.repeat(100)}8`, undefined],
+] as const) {
+  test(`the CIDR ${JSON.stringify(text.slice(0, 30))} of an object`, (t) => {
+    t.is(rememberedCidr(text), expected);
+    t.is(expected ?? '', canonicalCidr(expected ?? '') ?? '');
+  });
+}
+
+for (const [text, expected] of [
+  ['010.0.0.08', '10.0.0.8'],
+  ['::ffff:10.0.0.1', '10.0.0.1'],
+  ['::FFFF:a00:1', '10.0.0.1'],
+  ['::10.0.0.1', '::a00:1'],
+  ['010.0.0.256', undefined],
+  ['0x0a.0.0.1', undefined],
+  ['167772161', undefined],
+  ['10.1', undefined],
+  ['fe80::1%eth0', undefined],
+  [`${' '.repeat(100)}10.0.0.1`, undefined],
+] as const) {
+  test(`the address ${JSON.stringify(text.trim())} of an object`, (t) => {
+    t.is(rememberedAddress(text), expected);
+  });
+}
+
 test("the canonical form covers the addresses that node's own block list says", (t) => {
   const address = fc.oneof(fc.ipV4(), fc.ipV6());
   const agrees = fc.property(address, address, fc.nat(128), (network, other, bits) => {
@@ -44,7 +86,7 @@ test("the canonical form covers the addresses that node's own block list says", 
     }
     const list = new BlockList();
     list.addSubnet(network, length, family);
-    const canonical = rememberedAddress(other) ?? '';
+    const canonical = canonicalAddress(other) ?? '';
     const covered = isIPv4(other) === (family === 'ipv4') && list.check(other, family);
     return overlap(cidr, hostCidr(canonical)) === covered && canonicalCidr(cidr) === cidr;
   });
