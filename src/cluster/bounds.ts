@@ -11,4 +11,32 @@ export const BOUNDS = {
   podCidrBits: { 4: 16, 6: 48 },
   /** How many CAs an IPsecNode may say that its node trusts. One that says more counts as trusting none. */
   trustedAuthorities: 64,
+  /**
+   * Addresses of an EndpointSlice; Kubernetes allows 1,000 endpoints. What is beyond is treated as unlisted.
+   */
+  addressesPerSlice: 1_000,
+  /** Ports of a Service or of an EndpointSlice that are read. */
+  portsPerObject: 500,
+  /** Items of an IPsecPolicy. */
+  itemsPerPolicy: 5_000,
+  /** Specs between the commas of an item's `serviceports`. */
+  specsPerItem: 256,
+  /** Services that `servicename: "*"` covers in a namespace; the oldest come first. */
+  servicesPerWildcard: 1_000,
+  /**
+   * Target ports of one protocol that are protected one by one at a Service; beyond it the protocol is
+   * protected as a whole.
+   */
+  portsPerService: 256,
+  /** EndpointSlices of a Service; the oldest come first. */
+  slicesPerService: 1_000,
+  /** Addresses of a Service. What is beyond is treated as unlisted. */
+  addressesPerService: 5_000,
+  /** Addresses of a Service times its protected ports: each pair costs policies on every node. */
+  pairsPerService: 20_000,
+  /** A Service, Node or Pod with what Trapline reads of it, as JSON; characters. */
+  charactersPerObject: 128 * 1_024,
+  /** How long a value is shown in a problem, and a problem as a whole; characters. */
+  charactersPerValue: 80,
+  charactersPerProblem: 600,
 } as const;

@@ -1,12 +1,9 @@
 import { rememberedAddress, rememberedCidr } from '../ip/remembered.ts';
 import type { CacheNode } from '../rundir/schema.ts';
+import { ADDRESSES_ANNOTATION, POD_CIDRS_ANNOTATION } from './fields.ts';
 import type { ClusterObjects, Node, ObjectProblem } from './objects.ts';
 
-/**
- * Annotations of a Node that take the place of what the cluster says; several values stand between commas.
- */
-export const POD_CIDRS_ANNOTATION = 'trapline.io/pod-cidrs';
-export const ADDRESSES_ANNOTATION = 'trapline.io/addresses';
+export { ADDRESSES_ANNOTATION, POD_CIDRS_ANNOTATION };
 
 export interface ParsedNodes {
   /** Sorted by name. */

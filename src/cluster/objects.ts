@@ -7,47 +7,49 @@
  */
 
 import * as z from 'zod';
+import { rememberedAddress } from '../ip/remembered.ts';
 import { POLICY_PHASES } from './contract/phases.ts';
 import { IPSEC_POLICY } from './contract/resources.ts';
+import {
+  metadata,
+  nodeMetadata,
+  podMetadata,
+  portNumber,
+  protocolName,
+  SERVICE_NAME_LABEL,
+  sliceMetadata,
+  textByKey,
+} from './fields.ts';
+
+export { SERVICE_NAME_LABEL };
 
 // The parts of Kubernetes objects that Trapline reads, the same for every source. Unknown keys are dropped:
 // these values are only read, never written back.
-const labels = z.record(z.string(), z.string());
-const meta = z.object({
-  name: z.string(),
-  namespace: z.string().optional(),
-  uid: z.string().optional(),
-  labels: labels.optional(),
-  annotations: labels.optional(),
-  generation: z.number().optional(),
-});
 
 export const serviceSchema = z.object({
   kind: z.literal('Service'),
-  metadata: meta,
+  metadata,
   spec: z.object({
-    selector: labels.nullish(),
+    selector: textByKey.nullish(),
     clusterIP: z.string().optional(),
     ipFamilies: z.array(z.enum(['IPv4', 'IPv6'])).nullish(),
     ports: z
       .array(
         z.object({
           name: z.string().optional(),
-          protocol: z.string().optional(),
-          port: z.number(),
-          targetPort: z.union([z.number(), z.string()]).optional(),
+          protocol: protocolName.optional(),
+          port: portNumber,
+          /** 0 and an empty text mean the same as none: that of `port`. */
+          targetPort: z.union([portNumber, z.literal(0), z.string()]).optional(),
         }),
       )
       .nullish(),
   }),
 });
 
-/** Label of an EndpointSlice: the name of its Service, in the same namespace. */
-export const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
-
 export const endpointSliceSchema = z.object({
   kind: z.literal('EndpointSlice'),
-  metadata: meta,
+  metadata: sliceMetadata,
   addressType: z.string(),
   endpoints: z
     .array(
@@ -68,20 +70,27 @@ export const endpointSliceSchema = z.object({
     .array(
       z.object({
         name: z.string().nullish(),
-        protocol: z.string().nullish(),
-        port: z.number().nullish(),
+        protocol: protocolName.nullish(),
+        port: portNumber.nullish(),
       }),
     )
     .nullish(),
 });
 
+/** Only an InternalIP is read. */
+const nodeAddress = z
+  .object({ type: z.string(), address: z.string() })
+  .refine(({ type, address }) => type !== 'InternalIP' || rememberedAddress(address) !== undefined, {
+    error: 'is no address',
+  });
+
 export const nodeSchema = z.object({
   kind: z.literal('Node'),
-  metadata: meta,
+  metadata: nodeMetadata,
   spec: z.object({ podCIDR: z.string().optional(), podCIDRs: z.array(z.string()).optional() }).optional(),
   status: z
     .object({
-      addresses: z.array(z.object({ type: z.string(), address: z.string() })).optional(),
+      addresses: z.array(nodeAddress).optional(),
       nodeInfo: z.object({ bootID: z.string().optional() }).optional(),
     })
     .optional(),
@@ -90,14 +99,18 @@ export const nodeSchema = z.object({
 const container = z.object({
   ports: z
     .array(
-      z.object({ name: z.string().optional(), containerPort: z.number(), protocol: z.string().optional() }),
+      z.object({
+        name: z.string().optional(),
+        containerPort: portNumber,
+        protocol: protocolName.optional(),
+      }),
     )
     .nullish(),
 });
 
 export const podSchema = z.object({
   kind: z.literal('Pod'),
-  metadata: meta,
+  metadata: podMetadata,
   spec: z.object({
     nodeName: z.string().optional(),
     hostNetwork: z.boolean().optional(),
@@ -120,7 +133,7 @@ export const podSchema = z.object({
 export const ipsecPolicySchema = z.object({
   apiVersion: z.literal(IPSEC_POLICY.apiVersion),
   kind: z.literal(IPSEC_POLICY.kind),
-  metadata: meta,
+  metadata,
   spec: z.object({ policies: z.array(z.unknown()).optional() }).optional(),
   status: z
     .object({
@@ -134,7 +147,7 @@ export const ipsecPolicySchema = z.object({
 /** Calico's IPAM: a block of addresses that belongs to a node (crd.projectcalico.org/v1). */
 export const blockAffinitySchema = z.object({
   kind: z.literal('BlockAffinity'),
-  metadata: meta,
+  metadata,
   spec: z.object({
     node: z.string(),
     cidr: z.string(),
@@ -147,7 +160,7 @@ export const blockAffinitySchema = z.object({
 /** Cilium's IPAM in mode cluster-pool or kubernetes (cilium.io/v2). A CiliumNode has the name of its Node. */
 export const ciliumNodeSchema = z.object({
   kind: z.literal('CiliumNode'),
-  metadata: meta,
+  metadata,
   spec: z.object({ ipam: z.object({ podCIDRs: z.array(z.string()).optional() }).optional() }).optional(),
 });
 

@@ -4,8 +4,8 @@ import { numberOf } from './number.ts';
 
 /**
  * A CIDR as the kernel writes it (`10.1.0.0/24`, `fd00:1::/64`), or undefined if the text is none. Host bits
- * are cleared. IPv6 with its last part in dotted form (`::ffff:10.0.0.0/104`) is not accepted, nor is a length
- * with a leading zero, which `ip` reads as octal.
+ * are cleared. IPv6 with its last part in dotted form (`::ffff:10.0.0.0/104`) is not accepted, nor is a
+ * length with a leading zero, which `ip` reads as octal.
  */
 export function canonicalCidr(text: string): string | undefined {
   const [, network = '', length = ''] = /^([0-9a-fA-F:]+|[0-9.]+)\/(0|[1-9]\d{0,2})$/.exec(text) ?? [];

@@ -19,6 +19,8 @@ export interface KubeRequest {
   /** Media type of the body; JSON if absent. */
   readonly contentType?: string;
   readonly signal?: AbortSignal;
+  /** Told how many characters the answer has. */
+  readonly onSize?: (size: number) => void;
 }
 
 /** One line of a watch. */
@@ -123,7 +125,9 @@ export function createKubeClient(config: KubeConfig, { silenceMs = SILENCE_MS } 
         signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
       );
       try {
-        return await response.json();
+        const text = await response.text();
+        request.onSize?.(text.length);
+        return JSON.parse(text) as unknown;
       } catch (error) {
         throw unreachable(request.path, error);
       }
@@ -162,15 +166,20 @@ export function createKubeClient(config: KubeConfig, { silenceMs = SILENCE_MS } 
 
 /**
  * The lines of a stream. It uses the stream's own iterator: unlike that of readline, it rejects when the
- * connection breaks.
+ * connection breaks. What of a line has come is looked at once, however many pieces the line comes in.
  */
 async function* linesOf(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
-  let rest = '';
+  let begun: string[] = [];
   for await (const piece of body) {
-    const lines = (rest + decoder.decode(piece, { stream: true })).split('\n');
-    rest = lines.pop() ?? '';
-    yield* lines.filter((line) => line !== '');
+    const [first = '', ...others] = decoder.decode(piece, { stream: true }).split('\n');
+    begun.push(first);
+    const last = others.pop();
+    if (last !== undefined) {
+      const lines = [begun.join(''), ...others];
+      begun = [last];
+      yield* lines.filter((line) => line !== '');
+    }
   }
 }
 

@@ -1,7 +1,9 @@
+import { messageOf } from '../util/message-of.ts';
+
 /** Objects as `parse` makes them, by key. Those that it does not understand keep their last good form. */
 export interface Kept<T> {
   readonly items: ReadonlyMap<string, T>;
-  /** Why an object was not understood, by key. */
+  /** Why an object was not understood, or not as a whole; by key. */
   readonly problems: ReadonlyMap<string, string>;
   /** Another number whenever anything may have changed. */
   readonly version: number;
@@ -11,17 +13,29 @@ export interface Kept<T> {
   removeAllBut(keys: ReadonlySet<string>): boolean;
 }
 
-/** `parse` returns the value to keep, or a text that says why it does not understand the object. */
-export function createKept<T>(parse: (raw: unknown) => T | string): Kept<T> {
+/**
+ * Returns the value to keep; or a text that says why the object is not understood; or undefined if it is none
+ * of those that are wanted: it then counts as not there. `former` is the value that is kept so far.
+ */
+export type Parse<T> = (raw: unknown, former: T | undefined) => T | string | undefined;
+
+/** `flawOf`: what of a value is not in force as written; empty if all of it is. */
+export function createKept<T>(parse: Parse<T>, flawOf: (value: T) => string = () => ''): Kept<T> {
   const items = new Map<string, T>();
   const problems = new Map<string, string>();
-  const texts = new Map<string, string>();
   let version = 0;
   const remove = (key: string): boolean => {
-    version += 1;
-    items.delete(key);
-    problems.delete(key);
-    return texts.delete(key);
+    const known = items.delete(key);
+    const unread = problems.delete(key);
+    version += known || unread ? 1 : 0;
+    return known || unread;
+  };
+  const understood = (raw: unknown, former: T | undefined): T | string | undefined => {
+    try {
+      return parse(raw, former);
+    } catch (error) {
+      return messageOf(error);
+    }
   };
   return {
     items,
@@ -30,24 +44,31 @@ export function createKept<T>(parse: (raw: unknown) => T | string): Kept<T> {
       return version;
     },
     put(key, raw) {
-      const value = parse(raw);
-      const text = JSON.stringify(value);
-      if (texts.get(key) === text) {
+      const former = items.get(key);
+      const value = understood(raw, former);
+      if (value === undefined) {
+        return remove(key);
+      }
+      const problem = typeof value === 'string' ? value : flawOf(value);
+      const same =
+        (problems.get(key) ?? '') === problem &&
+        (typeof value === 'string' || (items.has(key) && JSON.stringify(former) === JSON.stringify(value)));
+      if (same) {
         return false;
       }
       version += 1;
-      texts.set(key, text);
-      if (typeof value === 'string') {
-        problems.set(key, value);
-      } else {
-        problems.delete(key);
+      problems.delete(key);
+      if (problem !== '') {
+        problems.set(key, problem);
+      }
+      if (typeof value !== 'string') {
         items.set(key, value);
       }
       return true;
     },
     remove,
     removeAllBut: (keys) =>
-      [...texts.keys()]
+      [...new Set([...items.keys(), ...problems.keys()])]
         .filter((key) => !keys.has(key))
         .map(remove)
         .includes(true),

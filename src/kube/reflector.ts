@@ -1,15 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import * as z from 'zod';
 import { messageOf } from '../util/message-of.ts';
 import type { KubeClient, WatchEvent } from './client.ts';
 import { isExpired, isNotFound, isUnreachable } from './error.ts';
-import { createKept } from './kept.ts';
+import { createKept, type Parse } from './kept.ts';
+import { bookmarkSchema, FIRST_PAGE, identityOf, nextLimit, pageSchema } from './page.ts';
 
 /** Follows the objects of one kind on the API server. */
 export interface Reflector<T> {
   /** By `namespace/name`. An object that cannot be parsed any more keeps its last good value here. */
   readonly items: ReadonlyMap<string, T>;
-  /** By `namespace/name`: why an object is not understood. */
+  /** By `namespace/name`: why an object is not understood, or not as a whole. */
   readonly problems: ReadonlyMap<string, string>;
   /** Another number whenever items or problems have changed. */
   readonly version: number;
@@ -27,8 +27,9 @@ export interface ReflectorOptions<T> {
   readonly path: string;
   /** labelSelector, fieldSelector */
   readonly query?: Readonly<Record<string, string>>;
-  /** The value to keep, or why the object is not understood. */
-  readonly parse: (raw: unknown) => T | string;
+  readonly parse: Parse<T>;
+  /** What of a value is not in force as written; empty if all of it is. */
+  readonly flawOf?: (value: T) => string;
   /** Items, problems, `synced` or `error` have changed. */
   readonly onChange: () => void;
   /** Gets each object of which a watch tells that it was deleted. One that a list lacks is not among them. */
@@ -38,7 +39,6 @@ export interface ReflectorOptions<T> {
   readonly random?: () => number;
 }
 
-const PAGE = 500;
 /** How often a resource that does not exist is looked for again. */
 const ABSENT_MS = 60_000;
 const FIRST_BACKOFF_MS = 500;
@@ -55,26 +55,14 @@ const REFUSED_MS = 20_000;
  */
 const WATCH_SECONDS = 600;
 
-const metadata = z.object({
-  name: z.string(),
-  namespace: z.string().optional(),
-  resourceVersion: z.string().default(''),
-});
-const objectSchema = z.object({ metadata });
-const bookmarkSchema = z.object({ metadata: z.object({ resourceVersion: z.string() }) });
-const pageSchema = z.object({
-  items: z.array(z.unknown()).nullish(),
-  metadata: z.object({ resourceVersion: z.string().default(''), continue: z.string().optional() }),
-});
-
 /**
  * Lists the objects, then watches from there. When a watch ends, the next one goes on where it was, thanks to
  * bookmarks; there is another list only if the server has forgotten that point (410). Errors are retried with
  * backoff and jitter, and objects stay as they are meanwhile.
  */
 export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
-  const { client, path, query = {}, parse, onChange, optional = false, random = Math.random } = options;
-  const kept = createKept(parse);
+  const { client, path, query = {}, onChange, optional = false, random = Math.random } = options;
+  const kept = createKept(options.parse, options.flawOf);
   const state = { synced: false, error: '' };
   let version = '';
   let backoff = FIRST_BACKOFF_MS;
@@ -86,19 +74,28 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
     let changed = !state.synced;
     let next: string | undefined;
     let listed = '';
+    let limit = FIRST_PAGE;
     do {
+      let bytes = 0;
       const page = pageSchema.parse(
         await client.request({
           path,
-          query: { ...query, limit: String(PAGE), ...(next === undefined ? {} : { continue: next }) },
+          query: { ...query, limit: String(limit), ...(next === undefined ? {} : { continue: next }) },
+          onSize: (size) => {
+            bytes = size;
+          },
           signal,
         }),
       );
-      for (const raw of page.items ?? []) {
-        const key = keyOf(raw);
-        seen.add(key);
-        changed = kept.put(key, raw) || changed;
+      const items = page.items ?? [];
+      for (const raw of items) {
+        const { key } = identityOf(raw) ?? {};
+        if (key !== undefined) {
+          seen.add(key);
+          changed = kept.put(key, raw) || changed;
+        }
       }
+      limit = nextLimit(items.length, bytes);
       next = page.metadata.continue || undefined;
       listed = page.metadata.resourceVersion;
     } while (next !== undefined);
@@ -130,13 +127,15 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
       version = bookmarkSchema.parse(object).metadata.resourceVersion;
       return false;
     }
-    const key = keyOf(object);
+    const identity = identityOf(object);
+    if (identity === undefined) {
+      return false;
+    }
+    version = identity.resourceVersion === '' ? version : identity.resourceVersion;
     if (type === 'DELETED') {
       options.onDeleted?.(object);
     }
-    const changed = type === 'DELETED' ? kept.remove(key) : kept.put(key, object);
-    version = objectSchema.parse(object).metadata.resourceVersion;
-    return changed;
+    return type === 'DELETED' ? kept.remove(identity.key) : kept.put(identity.key, object);
   };
 
   /** The resource does not exist: there are no objects, which is no error. */
@@ -205,9 +204,4 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
       }
     },
   };
-}
-
-function keyOf(raw: unknown): string {
-  const { name, namespace = '' } = objectSchema.parse(raw).metadata;
-  return `${namespace}/${name}`;
 }

@@ -10,6 +10,7 @@ import type { StreamingIproute2 } from '../../ipsec/xfrm/iproute2.ts';
 import { countPolicies, type EachOptions, eachPolicy } from '../../ipsec/xfrm/kernel.ts';
 import { applyCounted } from '../../ipsec/xfrm/write/apply.ts';
 import { deleteAttachment, writeAttachment } from '../../rundir/attachments.ts';
+import { checkNodeCache } from '../../rundir/check.ts';
 import { type LockOptions, withLock } from '../../rundir/lock.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 import { writeNodeCache } from '../../rundir/write.ts';
@@ -24,7 +25,8 @@ export const LOCK: LockOptions = { timeoutMs: 60_000, sleep, now: Date.now };
 export interface NodeKernel {
   /**
    * Writes the node cache and brings the kernel in step with it, under the lock: an ADD that comes meanwhile
-   * either reads the new cache, or its record is seen here. Throws PlanError, XfrmError, LockError.
+   * either reads the new cache, or its record is seen here. Throws CacheError with nothing
+   * written, PlanError, XfrmError, LockError.
    */
   enforce(cache: NodeCache, options: EnforceOptions): Promise<Enforced>;
   /**
@@ -70,6 +72,7 @@ export function createNodeKernel(runDir: string, iproute2: StreamingIproute2, lo
       withLock(runDir, LOCK, async () => {
         const before = count;
         count = undefined;
+        checkNodeCache(cache);
         writeNodeCache(runDir, cache);
         const enforced = await pass(cache, options);
         const { compared, added, deleted, byPlugin } = enforced;

@@ -1,4 +1,5 @@
 import type { Snapshot } from '../../cluster/objects.ts';
+import { checkNodeCache } from '../../rundir/check.ts';
 import { messageOf } from '../../util/message-of.ts';
 import type { AgentEffects } from '../effects.ts';
 import { nextCache } from '../model/next-cache.ts';
@@ -23,11 +24,13 @@ export function createFollower(effects: AgentEffects, state: AgentState): Follow
     try {
       const { content, problems, phases } = effects.model(snapshot, state.cache);
       state.problems = noteProblems([...snapshot.problems, ...problems]);
-      state.cache = nextCache(state.cache, content, effects.now());
+      const next = nextCache(state.cache, content, effects.now());
+      checkNodeCache(next);
+      state.cache = next;
       state.policies = policyRefs(snapshot, phases);
       return true;
     } catch (error) {
-      // This node may be missing for a moment: what is in force stays in force.
+      // This node may be missing for a moment, or the cache is none: what is in force stays in force.
       state.sourceError = messageOf(error);
       log.error({ err: error }, 'cluster not understood');
       return false;

@@ -1,21 +1,43 @@
 import type { Logger } from 'pino';
+import { BOUNDS } from '../../cluster/bounds.ts';
 import type { ObjectProblem } from '../../cluster/objects.ts';
+import { PROBLEMS_KEPT } from '../../rundir/heartbeat.ts';
+import { printable } from '../../util/printable.ts';
+
+/** Kinds that a cluster administrator writes. Whoever makes many other problems does not hide these. */
+const FIRST = ['IPsecPolicy', 'Node'];
 
 /**
  * Logs a problem once when it appears and once when it is gone. The function that it returns takes all
- * problems that there are now, and gives them back as texts, `<object>: <message>`.
+ * problems that there are now, and gives back those that are told, as texts, `<object>: <message>`: the first
+ * of all, and how many more there are. There are PROBLEMS_KEPT of them at most.
  */
 export function createProblemLog(log: Logger): (found: readonly ObjectProblem[]) => readonly string[] {
-  let logged: readonly string[] = [];
+  let logged: ReadonlySet<string> = new Set();
   return (found) => {
-    const texts = found.map(({ where, message }) => `${where}: ${message}`);
-    for (const problem of texts.filter((text) => !logged.includes(text))) {
+    const told = toldOf(found);
+    const texts = new Set(told);
+    for (const problem of told.filter((text) => !logged.has(text))) {
       log.warn({ problem }, 'not in force as written');
     }
-    for (const problem of logged.filter((text) => !texts.includes(text))) {
+    for (const problem of [...logged].filter((text) => !texts.has(text))) {
       log.info({ problem }, 'no longer a problem');
     }
     logged = texts;
-    return texts;
+    return told;
   };
+}
+
+function toldOf(found: readonly ObjectProblem[]): string[] {
+  const urgent = ({ where }: ObjectProblem): boolean => FIRST.includes(where.split(' ')[0] ?? '');
+  const ordered =
+    found.length <= PROBLEMS_KEPT
+      ? found
+      : [...found.filter(urgent), ...found.filter((problem) => !urgent(problem))];
+  const most = found.length <= PROBLEMS_KEPT ? PROBLEMS_KEPT : PROBLEMS_KEPT - 1;
+  const texts = ordered
+    .slice(0, most)
+    .map(({ where, message }) => printable(`${where}: ${message}`, BOUNDS.charactersPerProblem));
+  const more = found.length - texts.length;
+  return more === 0 ? texts : [...texts, `${more} more objects are not in force as written`];
 }

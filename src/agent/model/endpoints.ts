@@ -7,6 +7,7 @@ import { strongest } from '../../ipsec/plan/phase.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';
 import type { CacheNode, LocalEndpoint, ProtectedPort, RemoteEndpoint } from '../../rundir/schema.ts';
 import { memoized } from '../../util/memo.ts';
+import { shown } from '../../util/printable.ts';
 import { createLocator, type Place } from './locate.ts';
 
 type ChildLookup = Parameters<typeof childFor>[0];
@@ -93,15 +94,12 @@ function placeOne(
   const problems: ObjectProblem[] = [];
   for (const slice of model.slices) {
     const ports = protectedPorts(model, slice, children);
+    const unplaced: string[] = [];
     for (const endpoint of ports.length === 0 ? [] : (slice.endpoints ?? [])) {
       for (const text of endpoint.addresses) {
         const placed = place(text, endpoint, whereabouts);
         if (placed === undefined) {
-          const where = `EndpointSlice ${slice.metadata.namespace ?? 'default'}/${slice.metadata.name}`;
-          problems.push({
-            where,
-            message: `endpoints.addresses: ${JSON.stringify(text)} is on no known node`,
-          });
+          unplaced.push(text);
         } else if (placed.node !== nodeName) {
           join(remote, { address: placed.address, node: placed.node, ports: merge([], ports) });
         } else if (placed.host || model.entry.selector === null || endpoint.targetRef?.kind !== 'Pod') {
@@ -109,8 +107,19 @@ function placeOne(
         }
       }
     }
+    problems.push(...onNoNode(slice, unplaced));
   }
   return { local: [...local.values()], remote: [...remote.values()], problems };
+}
+
+/** One problem for all addresses of a slice: a slice can have any number of them. */
+function onNoNode({ metadata }: EndpointSlice, [first, ...others]: readonly string[]): ObjectProblem[] {
+  if (first === undefined) {
+    return [];
+  }
+  const where = `EndpointSlice ${metadata.namespace ?? 'default'}/${metadata.name}`;
+  const more = others.length === 0 ? 'is' : `and ${others.length} more are`;
+  return [{ where, message: `endpoints.addresses: ${shown(first, 80)} ${more} on no known node` }];
 }
 
 /** Adds an endpoint. Of several endpoints with one address the last counts, but their ports add up. */

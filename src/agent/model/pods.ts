@@ -1,3 +1,4 @@
+import { MIRROR_ANNOTATION, MIRROR_HASH_ANNOTATION } from '../../cluster/fields.ts';
 import type { Pod } from '../../cluster/objects.ts';
 import { protoOf } from '../../cluster/policies/service-ports.ts';
 import { rememberedAddress } from '../../ip/remembered.ts';
@@ -39,6 +40,6 @@ function cachePod({ metadata, spec, status }: Pod): CachePod {
  * of the mirror pod.
  */
 function runtimeUid({ uid, annotations }: Pod['metadata']): string {
-  const mirrored = annotations?.['kubernetes.io/config.mirror'] !== undefined;
-  return (mirrored ? annotations?.['kubernetes.io/config.hash'] : uid) ?? '';
+  const mirrored = annotations?.[MIRROR_ANNOTATION] !== undefined;
+  return (mirrored ? annotations?.[MIRROR_HASH_ANNOTATION] : uid) ?? '';
 }

@@ -8,9 +8,12 @@
 import type { Phase, Protocol } from '../../ipsec/plan/types.ts';
 import type { CacheEntry } from '../../rundir/schema.ts';
 import { memoized, sameElements } from '../../util/memo.ts';
+import { BOUNDS } from '../bounds.ts';
 import { type EndpointSlice, type ObjectProblem, SERVICE_NAME_LABEL, type Service } from '../objects.ts';
+import { boundSlices } from './bounded-slices.ts';
 import type { PolicyItem } from './items.ts';
 import { type PolicySpec, type PortContext, resolvePorts } from './service-ports.ts';
+import { servicesOf, wildcardProblems } from './wildcards.ts';
 
 /**
  * An entry as the cache holds it, with the slices of its Service and those of their ports that are protected.
@@ -103,6 +106,7 @@ export function resolveEntries(
     problems.push(...resolved.problems);
     entries.push(resolved.model);
   }
+  problems.push(...wildcardProblems(items, objects.services));
   const mesh = items.some(({ namespace, service }) => namespace === '*' && service === '*');
   return { entries: entries.sort((a, b) => (a.entry.name < b.entry.name ? -1 : 1)), mesh, problems };
 }
@@ -120,15 +124,25 @@ function resolve(
     return phase;
   };
   const found = resolvePorts(specs, { service, slices, phaseIn });
-  const problems = found.missing.map(({ proto, first }) => ({
-    where: `IPsecPolicy ${policy}`,
-    message: `PortNotFound: ${proto}/${first} is neither a service port nor a target port of ${namespace}/${serviceName}`,
-  }));
+  const within = boundSlices(slices, found.ports.length);
+  const of = `${namespace}/${serviceName}`;
+  const messages = [
+    ...found.missing.map(
+      ({ proto, first }) =>
+        `PortNotFound: ${proto}/${first} is neither a service port nor a target port of ${of}`,
+    ),
+    ...found.coarse.map(
+      (proto) =>
+        `more than ${BOUNDS.portsPerService} ports of ${of} are of ${proto}: all ports of ${proto} are protected there`,
+    ),
+    ...(within.excess === '' ? [] : [`${of}: ${within.excess}`]),
+  ];
+  const problems = messages.map((message) => ({ where: `IPsecPolicy ${policy}`, message }));
   const selector =
     Object.keys(service.spec.selector ?? {}).length > 0 ? (service.spec.selector ?? null) : null;
   const families = familiesOf(service);
   const entry = { name, namespace, service: serviceName, selector, families, ports: found.ports };
-  return { slices, phases, model: { entry, slices, portNames: found.names }, problems };
+  return { slices, phases, model: { entry, slices: within.slices, portNames: found.names }, problems };
 }
 
 const nameOf = ({ name, namespace = 'default' }: Service['metadata']): string => `${namespace}/${name}`;
@@ -189,12 +203,6 @@ function uniqueNames(groups: ReadonlyMap<string, Group>): Group[] {
       taken.add(name);
       return { ...group, name };
     });
-}
-
-function servicesOf(namespace: string, services: readonly Service[]): string[] {
-  return services
-    .filter(({ metadata }) => (metadata.namespace ?? 'default') === namespace)
-    .map(({ metadata }) => metadata.name);
 }
 
 /** The API server fills in `ipFamilies`; a manifest may leave it out, which means both. */

@@ -1,5 +1,6 @@
 import { EVERY_PORT } from '../../ipsec/plan/ports.ts';
 import type { Protocol } from '../../ipsec/plan/types.ts';
+import { BOUNDS } from '../bounds.ts';
 
 /** Ports that an IPsecPolicy names: `first` to `last`, or EVERY_PORT in both. */
 export interface PortSpec {
@@ -19,7 +20,14 @@ export type ParsedPorts =
  */
 export function parsePorts(text: string): ParsedPorts {
   const specs: PortSpec[] = [];
-  for (const item of text.split(',')) {
+  const items = text.split(',');
+  if (items.length > BOUNDS.specsPerItem) {
+    return {
+      kind: 'refused',
+      reason: `has ${items.length} ports, more than ${BOUNDS.specsPerItem}: use ranges, or several items`,
+    };
+  }
+  for (const item of items) {
     const parsed = parseItem(item.trim());
     if (typeof parsed === 'string') {
       return { kind: 'refused', reason: parsed };

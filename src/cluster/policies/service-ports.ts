@@ -2,6 +2,7 @@ import { strongest } from '../../ipsec/plan/phase.ts';
 import { EVERY_PORT, isEveryPort } from '../../ipsec/plan/ports.ts';
 import type { Phase, Protocol } from '../../ipsec/plan/types.ts';
 import type { CacheEntry } from '../../rundir/schema.ts';
+import { BOUNDS } from '../bounds.ts';
 import type { EndpointSlice, Service } from '../objects.ts';
 import type { PortSpec } from './ports.ts';
 
@@ -22,6 +23,8 @@ export interface ResolvedPorts {
   readonly names: ReadonlyMap<string, Phase>;
   /** Specs that mean no port of this Service. */
   readonly missing: readonly PortSpec[];
+  /** Protocols that have too many ports here to protect one by one. All of their ports are protected. */
+  readonly coarse: readonly Protocol[];
 }
 
 /**
@@ -57,7 +60,7 @@ export function resolvePorts(
     for (const port of (service.spec.ports ?? []).filter(
       ({ protocol }) => protoOf(protocol) === spec.proto,
     )) {
-      const target = port.targetPort ?? port.port;
+      const target = port.targetPort || port.port;
       if (within(port.port)) {
         const phase = protect(spec, target);
         const key = `${spec.proto}/${port.name ?? ''}`;
@@ -77,8 +80,33 @@ export function resolvePorts(
       missing.push(spec);
     }
   }
+  const coarse = coarsen(ports, names);
   const sorted = [...ports].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, port]) => port);
-  return { ports: sorted, names, missing };
+  return { ports: sorted, names, missing, coarse };
+}
+
+/**
+ * A range can mean any number of ports, which whoever writes the Service decides. Beyond the bound all ports
+ * of the protocol take the place of the single ones, in the furthest phase of these.
+ */
+function coarsen(ports: Map<string, CacheEntry['ports'][number]>, names: Map<string, Phase>): Protocol[] {
+  const byProto = Map.groupBy(ports, ([, { proto }]) => proto);
+  const coarse = [...byProto].filter(([, found]) => found.length > BOUNDS.portsPerService);
+  for (const [proto, found] of coarse) {
+    const phase = strongest(found.map(([, port]) => port.phase));
+    for (const [key] of found) {
+      ports.delete(key);
+    }
+    for (const key of [...names.keys()].filter((name) => name.startsWith(`${proto}/`))) {
+      names.delete(key);
+    }
+    ports.set(`${proto}/number/${EVERY_PORT}`, {
+      proto,
+      target: EVERY_PORT,
+      ...(phase === 'require' ? {} : { phase }),
+    });
+  }
+  return coarse.map(([proto]) => proto);
 }
 
 /** The numbered ports of slices for one protocol. */

@@ -1,5 +1,6 @@
 import type { ClusterObjects, ObjectProblem, Snapshot } from '../objects.ts';
-import { keyOf, type ParsedFile, type ParsedObject } from './parse-file.ts';
+import type { ParsedFile } from './parse-file.ts';
+import { keyOf, type ParsedObject } from './parse-object.ts';
 
 /** All files as one snapshot. If two files define an object, the file counts whose name sorts first. */
 export function assemble(files: ReadonlyMap<string, ParsedFile>, more: readonly ObjectProblem[]): Snapshot {

@@ -1,25 +1,7 @@
 import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
-import { IPSEC_POLICY } from '../contract/resources.ts';
-import {
-  blockAffinitySchema,
-  type ClusterObjects,
-  ciliumNodeSchema,
-  endpointSliceSchema,
-  ipsecPolicySchema,
-  nodeSchema,
-  type ObjectProblem,
-  podSchema,
-  serviceSchema,
-} from '../objects.ts';
-
-/** An object that Trapline reads, with the list of ClusterObjects that it belongs to. */
-export type ParsedObject = {
-  [List in keyof ClusterObjects]-?: {
-    readonly list: List;
-    readonly object: NonNullable<ClusterObjects[List]>[number];
-  };
-}[keyof ClusterObjects];
+import type { ObjectProblem } from '../objects.ts';
+import { keyOf, type ParsedObject, parseObject } from './parse-object.ts';
 
 export interface ParsedFile {
   /** Differs if the file has changed; empty if it could not be read. */
@@ -28,11 +10,6 @@ export interface ParsedFile {
   readonly problems: readonly ObjectProblem[];
 }
 
-const anyObject = z.object({
-  kind: z.string(),
-  apiVersion: z.string().optional().catch(undefined),
-  metadata: z.object({ name: z.union([z.string(), z.number()]) }).catch({ name: '(no name)' }),
-});
 const listSchema = z.object({
   kind: z.string().endsWith('List'),
   apiVersion: z.string().optional(),
@@ -62,18 +39,20 @@ export function parseFile(
     const message = 'is empty; what it said before stays in force until the file is deleted';
     return { stamp, objects: before.objects, problems: [{ where: name, message }] };
   }
+  const formerly = new Map((before?.objects ?? []).map((each) => [keyOf(each.object), each]));
   const objects: ParsedObject[] = [];
   const problems: ObjectProblem[] = [];
   for (const [index, document] of documents.entries()) {
     for (const raw of expand(document.toJS())) {
       const where = `${name} document ${index + 1}`;
-      const parsed = parseObject(raw);
+      const former = formerly.get(keyOf(raw));
+      const parsed = parseObject(raw, former?.object);
       if (typeof parsed === 'string') {
-        const former = before?.objects.find(({ object }) => keyOf(object) === keyOf(raw));
         objects.push(...(former === undefined ? [] : [former]));
         problems.push({ where, message: parsed });
       } else if (parsed !== undefined) {
         objects.push(parsed);
+        problems.push(...(parsed.flaw === undefined ? [] : [{ where, message: parsed.flaw }]));
       }
     }
   }
@@ -92,56 +71,4 @@ function expand(raw: unknown): unknown[] {
     return items.flatMap((item) => expand(typeof item === 'object' ? { ...typed, ...item } : item));
   }
   return raw === null || raw === undefined ? [] : [raw];
-}
-
-/** By kind. The group has to fit, too: a Knative Service is also of kind Service. */
-const SCHEMAS = {
-  Service: { list: 'services', group: 'v1', schema: serviceSchema },
-  EndpointSlice: { list: 'endpointSlices', group: 'discovery.k8s.io', schema: endpointSliceSchema },
-  Node: { list: 'nodes', group: 'v1', schema: nodeSchema },
-  Pod: { list: 'pods', group: 'v1', schema: podSchema },
-  IPsecPolicy: { list: 'policies', group: groupOf(IPSEC_POLICY.apiVersion), schema: ipsecPolicySchema },
-  BlockAffinity: { list: 'blockAffinities', group: 'crd.projectcalico.org', schema: blockAffinitySchema },
-  CiliumNode: { list: 'ciliumNodes', group: 'cilium.io', schema: ciliumNodeSchema },
-} as const;
-
-/** The object; or why it is refused; or undefined for a kind that Trapline does not read. */
-export function parseObject(raw: unknown): ParsedObject | string | undefined {
-  const any = anyObject.safeParse(raw);
-  if (!any.success) {
-    return 'not a Kubernetes object: it has no kind';
-  }
-  const group = any.data.apiVersion === undefined ? undefined : groupOf(any.data.apiVersion);
-  const match = Object.entries(SCHEMAS).find(
-    ([kind, read]) => kind === any.data.kind && (group === undefined || group === read.group),
-  );
-  if (match === undefined) {
-    return undefined;
-  }
-  const [kind, { list, schema }] = match;
-  const parsed = schema.safeParse(raw);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const path = issue?.path ?? [];
-    const value = path.reduce<unknown>(
-      (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
-      raw,
-    );
-    const shown = JSON.stringify(value) ?? 'nothing';
-    return `${kind} ${any.data.metadata.name}: ${path.join('.')}: ${issue?.message}, got ${shown.slice(0, 80)}`;
-  }
-  return { list, object: parsed.data } as ParsedObject;
-}
-
-/** Identifies an object in the cluster: `<kind> <namespace>/<name>`. */
-export function keyOf(raw: unknown): string {
-  const { kind, metadata } = raw as { kind?: string; metadata?: { namespace?: string; name?: string } };
-  return `${kind} ${metadata?.namespace ?? 'default'}/${metadata?.name ?? ''}`;
-}
-
-/**
- * `starlingx.io` of `starlingx.io/v1`; the core group has no name, so that its version `v1` stands for it.
- */
-function groupOf(apiVersion: string): string | undefined {
-  return apiVersion.split('/')[0];
 }

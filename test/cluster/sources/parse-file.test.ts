@@ -61,8 +61,8 @@ test('a missing field', refuses, 'kind: Service\nmetadata: {name: s}', /^Service
 test(
   'a deep field',
   refuses,
-  'kind: Service\nmetadata: {name: s}\nspec: {ports: [{port: http}]}',
-  /^Service s: spec\.ports\.0\.port: .*expected number.*, got "http"$/,
+  'kind: Service\nmetadata: {name: s}\nspec: {selector: {app: 5}}',
+  /^Service s: spec\.selector\.app: .*expected string.*, got 5$/,
 );
 test(
   'policies that are no list',

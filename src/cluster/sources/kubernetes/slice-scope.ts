@@ -3,8 +3,20 @@ import type { PolicyItem } from '../../policies/items.ts';
 
 /** Which EndpointSlices to watch: those of named Services, or all of a namespace. */
 export interface SliceScope {
-  /** Each a path of the API, with a label selector that is empty if there is none. Sorted by path. */
-  readonly watches: readonly { readonly path: string; readonly labelSelector: string }[];
+  /** Sorted by path. */
+  readonly watches: readonly SliceWatch[];
+}
+
+export interface SliceWatch {
+  /** A path of the API. */
+  readonly path: string;
+  /** Empty if there is none. */
+  readonly labelSelector: string;
+  /**
+   * The Services whose slices are kept, `<namespace>/<name>`, sorted: a selector knows names and no
+   * namespaces. Undefined: those of every Service.
+   */
+  readonly services: readonly string[] | undefined;
 }
 
 const GROUP = '/apis/discovery.k8s.io/v1';
@@ -31,10 +43,13 @@ export function sliceScope(items: readonly PolicyItem[]): SliceScope {
           {
             path: all,
             labelSelector: names.length > MOST_NAMES ? '' : `${SERVICE_NAME_LABEL} in (${names.join(',')})`,
+            services: [...new Set(named.map(({ namespace, service }) => `${namespace}/${service}`))].sort(),
           },
         ];
-  const namespaces = [...whole]
-    .sort()
-    .map((namespace) => ({ path: `${GROUP}/namespaces/${namespace}/endpointslices`, labelSelector: '' }));
+  const namespaces = [...whole].sort().map((namespace) => ({
+    path: `${GROUP}/namespaces/${namespace}/endpointslices`,
+    labelSelector: '',
+    services: undefined,
+  }));
   return { watches: [...selected, ...namespaces] };
 }

@@ -1,10 +1,11 @@
 import type { KubeClient } from '../../../kube/client.ts';
 import { createReflector, type Reflector } from '../../../kube/reflector.ts';
 import { createWake } from '../../../util/wake.ts';
-import { IPSEC_POLICIES_PATH, IPSEC_POLICY } from '../../contract/resources.ts';
+import { IPSEC_POLICIES_PATH } from '../../contract/resources.ts';
 import type { ClusterObjects, ObjectProblem, Snapshot, Source } from '../../objects.ts';
 import { type KnownItems, parseItems } from '../../policies/items.ts';
-import { type ParsedObject, parseObject } from '../parse-file.ts';
+import type { ParsedObject } from '../parse-object.ts';
+import { parserOf, sliceFilter } from './parser.ts';
 import { sliceScope } from './slice-scope.ts';
 
 export interface KubernetesSourceOptions {
@@ -14,17 +15,6 @@ export interface KubernetesSourceOptions {
 }
 
 type List = keyof ClusterObjects;
-type Kind = { readonly kind: string; readonly apiVersion: string };
-
-const KINDS = {
-  services: { kind: 'Service', apiVersion: 'v1' },
-  endpointSlices: { kind: 'EndpointSlice', apiVersion: 'discovery.k8s.io/v1' },
-  nodes: { kind: 'Node', apiVersion: 'v1' },
-  pods: { kind: 'Pod', apiVersion: 'v1' },
-  policies: IPSEC_POLICY,
-  blockAffinities: { kind: 'BlockAffinity', apiVersion: 'crd.projectcalico.org/v1' },
-  ciliumNodes: { kind: 'CiliumNode', apiVersion: 'cilium.io/v2' },
-} as const satisfies Readonly<Record<List, Kind>>;
 
 /** Kinds of primary CNIs: a cluster has one of them, or none. */
 const OPTIONAL: readonly List[] = ['blockAffinities', 'ciliumNodes'];
@@ -55,12 +45,18 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
       const stop = new AbortController();
       const all = AbortSignal.any([signal, stop.signal]);
 
-      const follow = (list: List, path: string, query: Readonly<Record<string, string>> = {}): Followed => {
+      const follow = (
+        list: List,
+        path: string,
+        query: Readonly<Record<string, string>> = {},
+        isWanted: (raw: unknown) => boolean = () => true,
+      ): Followed => {
         const reflector = createReflector({
           client,
           path,
           query,
-          parse: parserOf(list),
+          parse: parserOf(list, isWanted),
+          flawOf: ({ flaw = '' }) => flaw,
           onChange: wake.notify,
           optional: OPTIONAL.includes(list),
         });
@@ -93,10 +89,12 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
         lastGood = parsed.known;
         const wanted = sliceScope(parsed.items).watches;
         const next = new Map(
-          wanted.map(({ path, labelSelector }) => {
-            const key = `${path} ${labelSelector}`;
-            const query = labelSelector === '' ? {} : { labelSelector };
-            return [key, slices.get(key) ?? retired.get(key) ?? follow('endpointSlices', path, query)];
+          wanted.map((watch) => {
+            // What a watch has left out comes in by another list: other Services are another watch.
+            const key = JSON.stringify(watch);
+            const query = watch.labelSelector === '' ? {} : { labelSelector: watch.labelSelector };
+            const fresh = (): Followed => follow('endpointSlices', watch.path, query, sliceFilter(watch));
+            return [key, slices.get(key) ?? retired.get(key) ?? fresh()];
           }),
         );
         for (const [key, followed] of slices) {
@@ -144,12 +142,6 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
       }
     },
   };
-}
-
-function parserOf(list: List): (raw: unknown) => ParsedObject | string {
-  // The API server leaves kind and apiVersion out of the items of a list.
-  return (raw) =>
-    parseObject({ ...(raw as object), ...KINDS[list] }) ?? `not a ${KINDS[list].kind} that Trapline reads`;
 }
 
 /**

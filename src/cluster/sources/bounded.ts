@@ -1,0 +1,86 @@
+import { BOUNDS } from '../bounds.ts';
+import type { ClusterObjects, EndpointSlice, IPsecPolicy, Service } from '../objects.ts';
+import { addressesIn, firstAddresses } from '../policies/bounded-slices.ts';
+
+/** An object with the list of ClusterObjects that it belongs to. */
+export type Listed = {
+  [List in keyof ClusterObjects]-?: {
+    readonly list: List;
+    readonly object: NonNullable<ClusterObjects[List]>[number];
+  };
+}[keyof ClusterObjects];
+
+/** An object as far as the bounds allow, and what of it is left out: empty if nothing is. */
+export interface Bounded<T = Listed['object']> {
+  readonly object: T;
+  readonly excess: string;
+}
+
+/** Undefined if the object is too large as a whole. */
+export function bounded({ list, object }: Listed): Bounded | undefined {
+  switch (list) {
+    case 'services':
+      return fits(object) ? boundedService(object) : undefined;
+    case 'endpointSlices':
+      return boundedSlice(object);
+    case 'policies':
+      return boundedPolicy(object);
+    case 'nodes':
+    case 'pods':
+      return fits(object) ? { object, excess: '' } : undefined;
+    default:
+      return { object, excess: '' };
+  }
+}
+
+function fits(object: object): boolean {
+  return JSON.stringify(object).length <= BOUNDS.charactersPerObject;
+}
+
+function boundedService(object: Service): Bounded<Service> {
+  const { spec } = object;
+  const ports = firstOf(spec.ports, BOUNDS.portsPerObject);
+  return ports === undefined
+    ? { object, excess: '' }
+    : {
+        object: { ...object, spec: { ...spec, ports } },
+        excess: excessOf('spec.ports', spec.ports?.length, BOUNDS.portsPerObject),
+      };
+}
+
+function boundedPolicy(object: IPsecPolicy): Bounded<IPsecPolicy> {
+  const { spec } = object;
+  const policies = firstOf(spec?.policies, BOUNDS.itemsPerPolicy);
+  return policies === undefined
+    ? { object, excess: '' }
+    : {
+        object: { ...object, spec: { ...spec, policies } },
+        excess: excessOf('spec.policies', spec?.policies?.length, BOUNDS.itemsPerPolicy),
+      };
+}
+
+/** Addresses that are left out are protected like those of a slice that nobody has read yet. */
+function boundedSlice(object: EndpointSlice): Bounded<EndpointSlice> {
+  const excess: string[] = [];
+  const ports = firstOf(object.ports, BOUNDS.portsPerObject);
+  if (ports !== undefined) {
+    excess.push(excessOf('ports', object.ports?.length, BOUNDS.portsPerObject));
+  }
+  const count = addressesIn(object);
+  const cut = firstAddresses(object, BOUNDS.addressesPerSlice);
+  if (count > BOUNDS.addressesPerSlice) {
+    excess.push(
+      `${excessOf('endpoints.addresses', count, BOUNDS.addressesPerSlice)}, the others are unlisted endpoints`,
+    );
+  }
+  return { object: ports === undefined ? cut : { ...cut, ports }, excess: excess.join('; ') };
+}
+
+/** Undefined if there are no more than that. */
+function firstOf<T>(list: readonly T[] | null | undefined, most: number): T[] | undefined {
+  return list === null || list === undefined || list.length <= most ? undefined : list.slice(0, most);
+}
+
+function excessOf(field: string, count: number | undefined, most: number): string {
+  return `${field}: ${count} are too many, only the first ${most} count`;
+}
