@@ -19,6 +19,7 @@ async function main(): Promise<void> {
     stdin: () => readFileSync(0, 'utf8'),
     run: runSync,
     now: Date.now,
+    uptime: () => Number(process.hrtime.bigint()) / 1e6,
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     version: VERSION,
   });

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { parseDays } from '../../src/pki/cli.ts';
 import { sleep } from '../../src/util/sleep.ts';
 import { VERSION } from '../../src/version.ts';
+import { logListening } from './observed.ts';
 import { loggerOf, parseSeconds, stopSignal } from './process.ts';
 
 interface Flags {
@@ -76,7 +77,8 @@ async function run(flags: Flags): Promise<void> {
         waiting.set({ node }, 1);
       }
     };
-    await serveHttp({ listen, registry, health: () => '', readiness: () => '' }, signal);
+    const onProblem = (problem: string): void => logListening(log, listen, problem);
+    serveHttp({ listen, registry, health: () => '', readiness: () => '', onProblem, sleep }, signal);
   }
   const client = createKubeClient(loadKubeConfig(kubeconfig));
   log.info({ version: VERSION }, 'started');

@@ -9,6 +9,7 @@ import { rmSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import { LONGEST_LIFETIME } from '../../src/agent/charon/renewal.ts';
 import { cleanup } from '../../src/agent/cleanup.ts';
+import { beSole } from '../../src/agent/sole.ts';
 import { startAgent } from '../../src/agent/start.ts';
 import { run } from '../../src/exec/execa.ts';
 import { createLastingRun } from '../../src/exec/lasting.ts';
@@ -140,8 +141,9 @@ async function runNode(flags: RunFlags): Promise<void> {
   const log = loggerOf(flags.logLevel, { node: flags.nodeName });
   const folders = cniFolders(flags);
   const signal = stopSignal();
+  const release = await beSole(flags.runDir, `pid ${process.pid}, version ${VERSION}`);
   const cluster = await clusterOf(flags, log);
-  const publisher = await observed(flags, { publisher: cluster.publisher, signal });
+  const { publisher, notices } = await observed(flags, { publisher: cluster.publisher, signal, log });
   const after = new AbortController();
   const removing = cluster.removal?.run(after.signal);
   const installing = folders === undefined ? undefined : keepInstalled(folders, log, signal);
@@ -152,6 +154,7 @@ async function runNode(flags: RunFlags): Promise<void> {
       source: cluster.source,
       keys: await keysOf(flags, cluster.client, log),
       publisher,
+      notices,
       profile: flags.proposals,
       rekeyAfter: { seconds: flags.rekeyAfter, packets: flags.rekeyAfterPackets },
       renewalHoldS: flags.renewalHold,
@@ -168,7 +171,9 @@ async function runNode(flags: RunFlags): Promise<void> {
     signal,
   );
   await installing;
+  // No other agent can have written it: we are the only one until we say so.
   rmSync(heartbeatPath(flags.runDir), { force: true });
+  release();
   if (cluster.removal !== undefined && (await isRemoved(cluster.removal))) {
     const paths = folders === undefined ? [] : uninstall(folders);
     const { ip, nft, runDir, vici, sysctlRoot } = flags;

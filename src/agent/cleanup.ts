@@ -5,15 +5,17 @@ import { connectVici } from '../ipsec/vici/session.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { deleteState, listPolicies, listStates, ownPolicies } from '../ipsec/xfrm/kernel.ts';
 import { applyOperations } from '../ipsec/xfrm/write/apply.ts';
-import { HEARTBEAT_STALE_MS } from '../rundir/heartbeat.ts';
+import { HEARTBEAT_STALE_MS, silenceOf } from '../rundir/heartbeat.ts';
 import { withLock } from '../rundir/lock.ts';
-import { attachmentsDir, cachePath, heartbeatPath } from '../rundir/paths.ts';
+import { agentDir, attachmentsDir, cachePath, heartbeatPath, unguardedPath } from '../rundir/paths.ts';
 import { readHeartbeat } from '../rundir/read.ts';
+import { uptime } from '../util/uptime.ts';
 import { removeHairpin } from './host/hairpin.ts';
 import { restoreThresholds } from './host/hash-thresholds.ts';
 import { removeRoutes } from './host/routes.ts';
 import { restoreSysctls } from './host/sysctl.ts';
 import { LOCK } from './kernel/node-kernel.ts';
+import { soleAgent } from './sole.ts';
 
 export interface CleanupOptions {
   readonly runDir: string;
@@ -45,9 +47,9 @@ export class CleanupError extends Error {
  */
 export async function cleanup(options: CleanupOptions): Promise<CleanedUp> {
   const { runDir, iproute2 } = options;
-  const heartbeat = readHeartbeat(runDir);
-  if (heartbeat.kind === 'ok' && Date.now() - heartbeat.value.at < HEARTBEAT_STALE_MS) {
-    throw new CleanupError(`trapline-agent (pid ${heartbeat.value.pid}) is running, stop it first`);
+  const running = (await soleAgent(runDir)) ?? recent(runDir);
+  if (running !== undefined) {
+    throw new CleanupError(`trapline-agent (${running}) is running, stop it first`);
   }
   const charonError = await clearCharon(options.vici);
   const removed = await withLock(runDir, LOCK, async () => {
@@ -65,12 +67,22 @@ export async function cleanup(options: CleanupOptions): Promise<CleanedUp> {
     await restoreThresholds(iproute2, runDir);
     restoreSysctls({ runDir, root: options.sysctlRoot });
     rmSync(attachmentsDir(runDir), { recursive: true, force: true });
+    rmSync(agentDir(runDir), { recursive: true, force: true });
     rmSync(cachePath(runDir), { force: true });
+    rmSync(unguardedPath(runDir), { force: true });
     rmSync(heartbeatPath(runDir), { force: true });
     return { policies: policies.length, states: states.length };
   });
   removeIfEmpty(runDir);
   return { ...removed, charonError };
+}
+
+/** The agent that has written a heartbeat a moment ago: one of a former version has nothing else. */
+function recent(runDir: string): string | undefined {
+  const read = readHeartbeat(runDir);
+  const alive =
+    read.kind === 'ok' && silenceOf(read.value, { now: Date.now(), uptime: uptime() }) < HEARTBEAT_STALE_MS;
+  return alive ? `pid ${read.value.pid}, version ${read.value.version}` : undefined;
 }
 
 /** Unloads every connection of ours and ends its SAs. A charon that is away has nothing to be told. */

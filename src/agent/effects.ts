@@ -34,10 +34,12 @@ export interface AgentEffects extends AcceptanceEffects {
    * cannot.
    */
   readonly keepNetwork: (cache: NodeCache) => Promise<void>;
+  /** What else is not well, although nothing that is protected depends on it: one text each. */
+  readonly notices: () => readonly string[];
   readonly watchAttachments: (signal: AbortSignal) => void;
   /** Tells the cluster what this node enforces. */
   readonly publish: (report: NodeReport) => void;
-  readonly writeHeartbeat: (heartbeat: Omit<Heartbeat, 'pid' | 'version'>) => void;
+  readonly writeHeartbeat: (heartbeat: Omit<Heartbeat, 'pid' | 'version' | 'uptimeMs'>) => void;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly log: Logger;

@@ -10,6 +10,7 @@ import { readNodeCache } from '../rundir/read.ts';
 import type { NodeCacheContent } from '../rundir/schema.ts';
 import { writeFileAtomic } from '../rundir/write.ts';
 import { sleep } from '../util/sleep.ts';
+import { uptime } from '../util/uptime.ts';
 import { createWake } from '../util/wake.ts';
 import { watchFolder } from '../util/watch-folder.ts';
 import { runAgent } from './agent.ts';
@@ -55,6 +56,8 @@ export interface AgentOptions {
   readonly sysctlRoot: string;
   /** Tells the cluster what this node enforces; absent without an API server. */
   readonly publisher?: Publisher;
+  /** What else is to be told as a problem of this node. */
+  readonly notices: () => readonly string[];
   readonly process: Pick<Heartbeat, 'pid' | 'version'>;
   readonly log: Logger;
 }
@@ -101,8 +104,9 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     news,
     charon,
     model: createModeller(options, initial.kind === 'ok'),
-    kernel: createNodeKernel(runDir, iproute2, log),
+    kernel: createNodeKernel(runDir, iproute2, log, initial.kind === 'ok' ? initial.value : null),
     keepNetwork: createNetworkKeeper(options),
+    notices: options.notices,
     publish: (report) => options.publisher?.publish(report),
     warmUp: async (cache) => {
       const bringUp = async (): Promise<void> =>
@@ -111,7 +115,10 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     },
     watchAttachments: (running) => watchFolder(attachmentsDir(runDir), () => wake.notify('change'), running),
     writeHeartbeat: (beat) =>
-      writeFileAtomic(heartbeatPath(runDir), `${JSON.stringify({ ...beat, ...options.process })}\n`),
+      writeFileAtomic(
+        heartbeatPath(runDir),
+        `${JSON.stringify({ ...beat, ...options.process, uptimeMs: uptime() })}\n`,
+      ),
     sleep,
     now: Date.now,
     log,

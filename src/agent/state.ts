@@ -11,6 +11,8 @@ export interface AgentState {
   enforcedGeneration: number;
   sourceError: string;
   reconcileError: string;
+  /** What the kernel refuses, while all else is in force. */
+  refusedError: string;
   /** Why charon is not in step with the plan. */
   charonError: string;
   hairpinError: string;
@@ -35,6 +37,7 @@ export function newState(initial: NodeCache | null): AgentState {
     enforcedGeneration: 0,
     sourceError: 'not read yet',
     reconcileError: '',
+    refusedError: '',
     charonError: '',
     hairpinError: '',
     problems: [],

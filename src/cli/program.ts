@@ -24,6 +24,7 @@ export interface CliDeps {
   /** Path of iproute2's `ip`. */
   readonly ip: string;
   readonly now: () => number;
+  readonly uptime: () => number;
   readonly sleep: (ms: number) => Promise<void>;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
@@ -48,7 +49,7 @@ export async function runCli(argv: readonly string[], deps: CliDeps): Promise<nu
   const act = async (options: Options, answer: (view: NodeView) => Answer): Promise<void> => {
     const iproute2 = { run: deps.run, ip: options.ip };
     const { text, json, healthy } = answer(
-      await readView({ runDir: options.runDir, iproute2, now: deps.now }),
+      await readView({ runDir: options.runDir, iproute2, now: deps.now, uptime: deps.uptime }),
     );
     deps.stdout(options.output === 'json' ? `${JSON.stringify(json, null, 2)}\n` : text);
     exitCode = healthy ? 0 : 1;

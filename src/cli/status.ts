@@ -1,6 +1,6 @@
 import type { Direction } from '../ipsec/plan/types.ts';
 import { ownPolicies } from '../ipsec/xfrm/kernel-policy.ts';
-import { HEARTBEAT_STALE_MS } from '../rundir/heartbeat.ts';
+import { HEARTBEAT_STALE_MS, silenceOf } from '../rundir/heartbeat.ts';
 import type { NodeCache } from '../rundir/schema.ts';
 import { type Comparison, comparePlan, inStep } from './compare.ts';
 import type { NodeView } from './view.ts';
@@ -48,13 +48,13 @@ export function statusOf(view: NodeView): Status {
   };
 }
 
-function agentParts({ heartbeat, cache, now }: NodeView): Part[] {
+function agentParts({ heartbeat, cache, now, uptime }: NodeView): Part[] {
   if (heartbeat.kind !== 'ok') {
     return [{ name: 'agent', facts: 'not alive', problem: heartbeat.message }];
   }
-  const { at, pid, version, charonError, sourceError, reconcileError, enforcedGeneration } = heartbeat.value;
+  const { pid, version, charonError, sourceError, reconcileError, enforcedGeneration } = heartbeat.value;
   const { hairpinError, problems, failures = [] } = heartbeat.value;
-  const silence = now - at;
+  const silence = silenceOf(heartbeat.value, { now, uptime });
   if (silence > HEARTBEAT_STALE_MS) {
     return [{ name: 'agent', facts: 'not alive', problem: `pid ${pid} silent for ${seconds(silence)}` }];
   }

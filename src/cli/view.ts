@@ -17,6 +17,8 @@ export type KernelRead =
 export interface NodeView {
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** Milliseconds since the machine booted (CLOCK_MONOTONIC). */
+  readonly uptime: number;
   readonly cache: ReadResult<NodeCache>;
   readonly heartbeat: ReadResult<Heartbeat>;
   readonly attachments: Attachments;
@@ -27,16 +29,18 @@ export interface ViewOptions {
   readonly runDir: string;
   readonly iproute2: Iproute2;
   readonly now: () => number;
+  readonly uptime: () => number;
 }
 
 /** Reads the node without changing anything and without the lock. What cannot be read is part of the view. */
-export async function readView({ runDir, iproute2, now }: ViewOptions): Promise<NodeView> {
+export async function readView({ runDir, iproute2, now, uptime }: ViewOptions): Promise<NodeView> {
   return {
     cache: readNodeCache(runDir),
     heartbeat: readHeartbeat(runDir),
     attachments: recordsIn(runDir),
     kernel: await readKernel(iproute2),
     now: now(),
+    uptime: uptime(),
   };
 }
 

@@ -39,4 +39,9 @@ export const BOUNDS = {
   /** How long a value is shown in a problem, and a problem as a whole; characters. */
   charactersPerValue: 80,
   charactersPerProblem: 600,
+  /**
+   * What a node tells of itself (heartbeat, IPsecNode): elements of each list, and characters of a name, of
+   * an element and of what sums up several.
+   */
+  told: { elements: 50, name: 253, text: 512, summary: 2_048 },
 } as const;

@@ -10,6 +10,8 @@ export interface PluginDeps {
   readonly run: Run;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Milliseconds since the machine booted, which nobody can set (CLOCK_MONOTONIC): waits and ages. */
+  readonly uptime: () => number;
   readonly sleep: (ms: number) => Promise<void>;
   readonly version: string;
 }

@@ -23,8 +23,8 @@ export function iproute2Of({ config, deps }: Call): Iproute2 {
  * time.
  */
 export function locked<T>({ config, deps }: Call, action: () => Promise<T>): Promise<T> {
-  const { now, sleep } = deps;
-  return withLock(config.runDir, { timeoutMs: config.lockWaitMs, now, sleep }, action);
+  const { uptime, sleep } = deps;
+  return withLock(config.runDir, { timeoutMs: config.lockWaitMs, uptime, sleep }, action);
 }
 
 /**

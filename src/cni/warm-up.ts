@@ -3,6 +3,7 @@ import { runSync } from '../exec/sync.ts';
 import type { Run } from '../exec/types.ts';
 import { IPAM_NAME } from '../ipam/name.ts';
 import { callIpam } from '../ipam/plugin.ts';
+import { bootIdOf } from '../rundir/gate.ts';
 import type { Heartbeat } from '../rundir/heartbeat.ts';
 import { attachmentsDir, cachePath, heartbeatPath } from '../rundir/paths.ts';
 import { CACHE_SCHEMA, type NodeCache } from '../rundir/schema.ts';
@@ -80,8 +81,11 @@ export async function warmUp(): Promise<void> {
   const runDir = mkdtempSync('/tmp/trapline-warm-up-');
   try {
     mkdirSync(attachmentsDir(runDir));
-    writeFileSync(cachePath(runDir), JSON.stringify({ ...CACHE, writtenAt: Date.now() }));
-    writeFileSync(heartbeatPath(runDir), JSON.stringify({ ...HEARTBEAT, at: Date.now() }));
+    writeFileSync(cachePath(runDir), JSON.stringify({ ...CACHE, writtenAt: Date.now(), bootId: bootIdOf() }));
+    writeFileSync(
+      heartbeatPath(runDir),
+      JSON.stringify({ ...HEARTBEAT, at: Date.now(), uptimeMs: performance.now() }),
+    );
     const trapline = { type: 'trapline', runDir, ip: '/ip' };
     const ipam = { type: IPAM_NAME, dataDir: runDir, ranges: [[{ subnet: '10.1.0.0/24' }]] };
     const run = rehearsedIp();
@@ -107,6 +111,7 @@ async function rehearse(
     stdin: () => JSON.stringify({ cniVersion: CNI_VERSION, name: 'n', ...config }),
     run,
     now: Date.now,
+    uptime: () => performance.now(),
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     version: '',
   });

@@ -52,11 +52,13 @@ export async function callIpam(deps: PluginDeps): Promise<Outcome> {
  * is not free in time.
  */
 function locked<T>(
-  { now, sleep }: PluginDeps,
+  { uptime, sleep }: PluginDeps,
   { folder, lockWaitMs }: StoreConfig,
   action: (store: Store) => Promise<T>,
 ): Promise<T> {
-  return withLock(lockFolder(folder), { timeoutMs: lockWaitMs, now, sleep }, () => action(openStore(folder)));
+  return withLock(lockFolder(folder), { timeoutMs: lockWaitMs, uptime, sleep }, () =>
+    action(openStore(folder)),
+  );
 }
 
 async function add(

@@ -19,15 +19,35 @@ export const heartbeatSchema = z.object({
    * they are lost then, never sent in the clear.
    */
   hairpinError: z.string(),
-  /** What the source or the cluster model refused, `<object>: <message>`: the first PROBLEMS_KEPT of all. */
+  /** What the source or the cluster model refused, `<object>: <message>`, bounded (BOUNDS.told). */
   problems: z.array(z.string()),
   /** Negotiations that fail, as `<peer>: <reason>`. */
   failures: z.array(z.string()).optional(),
+  /** `at` by the clock that nobody can set: milliseconds since the machine booted (CLOCK_MONOTONIC). */
+  uptimeMs: z.number().optional(),
 });
 
 export type Heartbeat = z.infer<typeof heartbeatSchema>;
 
-export const PROBLEMS_KEPT = 50;
 export const HEARTBEAT_MS = 5_000;
 /** An agent that has not written for this long is not alive. */
 export const HEARTBEAT_STALE_MS = 20_000;
+
+/** Both clocks of the reader: milliseconds since the epoch, and since the machine booted. */
+export interface Clocks {
+  readonly now: number;
+  readonly uptime: number;
+}
+
+/**
+ * For how many milliseconds the agent has not written. Goes by the clock that nobody can set; by the wall
+ * clock only where an agent of a former version wrote. A heartbeat from the time before a boot is infinitely
+ * old.
+ */
+export function silenceOf({ at, uptimeMs }: Pick<Heartbeat, 'at' | 'uptimeMs'>, clocks: Clocks): number {
+  if (uptimeMs === undefined) {
+    return clocks.now - at;
+  }
+  const silence = clocks.uptime - uptimeMs;
+  return silence < 0 ? Number.POSITIVE_INFINITY : silence;
+}

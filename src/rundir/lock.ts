@@ -1,21 +1,16 @@
-import {
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, linkSync, mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { type Ages, bootTimeOf, createAges, holderOf, pidNamespace, startTime, token } from './holder.ts';
 import { lockPath } from './paths.ts';
 
 export interface LockOptions {
   /** Milliseconds to wait for the lock. */
   readonly timeoutMs: number;
   readonly sleep: (ms: number) => Promise<void>;
-  readonly now: () => number;
+  /**
+   * Milliseconds of a clock that nobody can set and that all processes of the machine share
+   * (CLOCK_MONOTONIC).
+   */
+  readonly uptime: () => number;
   /** Ends the wait for the lock. An action that already runs under the lock is not disturbed. */
   readonly signal?: AbortSignal;
 }
@@ -52,15 +47,17 @@ export async function withLock<T>(
   options: LockOptions,
   action: () => Promise<T>,
 ): Promise<T> {
+  const { uptime } = options;
   const path = lockPath(runDir);
   mkdirSync(runDir, { recursive: true, mode: 0o700 });
-  const deadline = options.now() + options.timeoutMs;
-  for (let turn = 0; !tryCreate(path); ) {
+  const ageOf = createAges(uptime);
+  const deadline = uptime() + options.timeoutMs;
+  let taken = tryCreate(path, uptime);
+  for (let turn = 0; taken === undefined; taken = tryCreate(path, uptime)) {
     options.signal?.throwIfAborted();
-    const now = options.now();
-    if (turn % TURNS_PER_LOOK === 0 && isAbandoned(path, now)) {
-      takeOver(path, now);
-    } else if (now >= deadline) {
+    if (turn % TURNS_PER_LOOK === 0 && isAbandoned(path, ageOf)) {
+      takeOver(path, uptime, ageOf);
+    } else if (uptime() >= deadline) {
       throw new LockError(
         `${path}: still held by ${holderOf(path) ?? 'somebody'} after ${options.timeoutMs} ms`,
       );
@@ -69,12 +66,13 @@ export async function withLock<T>(
       turn += 1;
     }
   }
-  const refresh = setInterval(() => touch(path), REFRESH_MS);
+  const own = taken;
+  const refresh = setInterval(() => touch(path, own, uptime()), REFRESH_MS);
   try {
     return await action();
   } finally {
     clearInterval(refresh);
-    release(path);
+    release(path, own);
   }
 }
 
@@ -82,18 +80,21 @@ export async function withLock<T>(
  * A process in another pid namespace may have believed us dead and taken the lock over: then it is not ours
  * to remove.
  */
-function release(path: string): void {
-  if (holderOf(path) === token()) {
+function release(path: string, own: string): void {
+  if (holderOf(path) === own) {
     rmSync(path, { force: true });
   }
 }
 
-/** Renews the time of the lock file: an action that lasts long shows that its process lives. */
-function touch(path: string): void {
+/**
+ * Renews the time of the lock file: an action that lasts long shows that its process lives. The time is that
+ * of the wall clock as it would be had nobody set it since the lock was taken.
+ */
+function touch(path: string, own: string, uptime: number): void {
   try {
-    if (holderOf(path) === token()) {
-      const now = new Date();
-      utimesSync(path, now, now);
+    if (holderOf(path) === own) {
+      const at = (bootTimeOf(own) + uptime) / 1_000;
+      utimesSync(path, at, at);
     }
   } catch {
     // Somebody takes the lock over at this very moment: release() will find out.
@@ -101,26 +102,26 @@ function touch(path: string): void {
 }
 
 /**
- * Creates the lock file with its content in one step, by a link; false if it exists. A file without a
- * holder's name in it could not be told from one whose maker has died.
+ * Creates the lock file with its content in one step, by a link. Returns what it wrote; undefined if
+ * the file exists. A file without a holder's name in it could not be told from one whose maker has died.
  */
-function tryCreate(path: string): boolean {
+function tryCreate(path: string, uptime: () => number): string | undefined {
   if (existsSync(path)) {
-    return false;
+    return undefined;
   }
-  const holder = token();
-  const own = `${path}.${holder.replace(/\D+/g, '-')}`;
+  const holder = token(uptime());
+  const temporary = `${path}.${holder.replace(/\D+/g, '-')}`;
   try {
-    writeFileSync(own, holder, { mode: 0o600 });
-    linkSync(own, path);
-    return true;
+    writeFileSync(temporary, holder, { mode: 0o600 });
+    linkSync(temporary, path);
+    return holder;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
-      return false;
+      return undefined;
     }
     throw error;
   } finally {
-    rmSync(own, { force: true });
+    rmSync(temporary, { force: true });
   }
 }
 
@@ -128,68 +129,29 @@ function tryCreate(path: string): boolean {
  * Removes an abandoned lock. Only one process at a time, the one with the guard file, looks and removes, so
  * nobody removes the lock of a new holder.
  */
-function takeOver(path: string, now: number): void {
+function takeOver(path: string, uptime: () => number, ageOf: Ages): void {
   const guard = `${path}.takeover`;
-  if (tryCreate(guard)) {
+  if (tryCreate(guard, uptime) !== undefined) {
     try {
-      if (isAbandoned(path, now)) {
+      if (isAbandoned(path, ageOf)) {
         rmSync(path, { force: true });
       }
     } finally {
       rmSync(guard, { force: true });
     }
-  } else if (ageOf(guard, now) > GUARD_STALE_MS) {
+  } else if (ageOf(guard) > GUARD_STALE_MS) {
     rmSync(guard, { force: true });
   }
 }
 
-function isAbandoned(path: string, now: number): boolean {
+function isAbandoned(path: string, ageOf: Ages): boolean {
   const holder = holderOf(path);
   if (holder === undefined) {
     return false;
   }
   const [pid, start, namespace] = holder.split(' ');
   if (start === undefined || namespace === undefined || namespace !== pidNamespace()) {
-    return ageOf(path, now) > FOREIGN_STALE_MS;
+    return ageOf(path) > FOREIGN_STALE_MS;
   }
   return startTime(pid ?? '') !== start;
-}
-
-function holderOf(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
-function ageOf(path: string, now: number): number {
-  try {
-    return now - statSync(path).mtimeMs;
-  } catch {
-    return 0;
-  }
-}
-
-/**
- * The start time of a process: field 22 of its `stat` (proc(5)), counted after the command name, which may
- * hold any character. Empty if there is no such process.
- */
-function startTime(pid: string): string {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
-  } catch {
-    return '';
-  }
-}
-
-/** How this process names itself in the lock file: `<pid> <start time> <pid namespace>`. */
-function token(): string {
-  const pid = readlinkSync('/proc/self');
-  return `${pid} ${startTime(pid)} ${pidNamespace()}`;
-}
-
-function pidNamespace(): string {
-  return readlinkSync('/proc/self/ns/pid');
 }

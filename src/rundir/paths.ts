@@ -11,6 +11,8 @@ export const cachePath = (runDir: string): string => `${runDir}/node.json`;
 export const heartbeatPath = (runDir: string): string => `${runDir}/agent.json`;
 /** While this file exists, the agent is asked to renew the certificate of the node. */
 export const rotationPath = (runDir: string): string => `${runDir}/rotate`;
+/** A folder of the agent's own: the socket on which it listens as long as it lives, and the lock for that. */
+export const agentDir = (runDir: string): string => `${runDir}/agent`;
 export const lockPath = (runDir: string): string => `${runDir}/lock`;
 export const attachmentsDir = (runDir: string): string => `${runDir}/attachments`;
 /**

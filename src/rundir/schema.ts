@@ -124,6 +124,11 @@ export const nodeCacheSchema = z.object({
    * (docs/design.md, Unlisted and departed).
    */
   unlisted: z.array(protectedPort).optional(),
+  /**
+   * The boot of the machine (`bootIdOf`) in which the kernel was brought in step with this cache or an
+   * earlier one. Of another boot, or absent: nobody can say that the kernel has any policy of ours.
+   */
+  bootId: z.string().optional(),
 });
 
 export type NodeCache = z.infer<typeof nodeCacheSchema>;
@@ -135,5 +140,7 @@ export type CachePod = z.infer<typeof pod>;
 export type ProtectedPort = z.infer<typeof protectedPort>;
 export type LocalEndpoint = z.infer<typeof localEndpoint>;
 export type RemoteEndpoint = z.infer<typeof endpoint>;
-/** What the cluster model computes. The writer adds schema, generation and time. */
-export type NodeCacheContent = Omit<NodeCache, 'schema' | 'generation' | 'writtenAt'>;
+/** What the writer adds to what the model computes. */
+export type OfWriter = 'schema' | 'generation' | 'writtenAt' | 'bootId';
+/** What the cluster model computes. */
+export type NodeCacheContent = Omit<NodeCache, OfWriter>;

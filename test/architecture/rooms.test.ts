@@ -69,7 +69,14 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   'src/agent/enabling': ['src/agent/report', 'src/cluster', 'src/ipsec/plan', 'src/ipsec/xfrm', 'src/rundir'],
   'src/agent/host': ['src/exec', 'src/ip', 'src/ipsec/hairpin', 'src/ipsec/xfrm', 'src/rundir', 'src/util'],
-  'src/agent/kernel': ['src/ipsec/charon', 'src/ipsec/plan', 'src/ipsec/xfrm', 'src/rundir', 'src/util'],
+  'src/agent/kernel': [
+    'src/ip',
+    'src/ipsec/charon',
+    'src/ipsec/plan',
+    'src/ipsec/xfrm',
+    'src/rundir',
+    'src/util',
+  ],
   'src/agent/keys': ['src/cluster', 'src/kube', 'src/pki', 'src/rundir', 'src/util'],
   'src/agent/loop': [
     'src/agent',
@@ -96,7 +103,6 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'src/cluster',
     'src/ipsec/plan',
     'src/kube',
-    'src/rundir',
     'src/util',
   ],
   'src/controller': ['src/cluster', 'src/kube', 'src/pki', 'src/util'],

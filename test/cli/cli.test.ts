@@ -16,6 +16,7 @@ import { createFakeKernel, type FakeKernel } from '../helpers/unit/fake-kernel.t
 import { golden } from '../helpers/unit/root.ts';
 
 const NOW = 1_700_000_003_000;
+const UPTIME = 5_000_000;
 const record: Attachment = {
   schema: 1,
   containerId: 'c1',
@@ -65,6 +66,7 @@ async function ctl({ runDir, kernel }: Node, ...argv: string[]) {
     run: kernel.run,
     ip: '/ip',
     now: () => NOW,
+    uptime: () => UPTIME,
     sleep: async () => undefined,
     stdout: (text) => {
       stdout += text;

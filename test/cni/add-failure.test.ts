@@ -88,7 +88,7 @@ test('a CNI_NETNS of the node itself is refused, unless CNI_NETNS_OVERRIDE says 
 
 test('the lock is held by a live process: code 11 after lockWaitMs', async (t) => {
   const node = createNode(t);
-  const options = { timeoutMs: 0, now: Date.now, sleep: async () => {} };
+  const options = { timeoutMs: 0, uptime: Date.now, sleep: async () => {} };
   await withLock(node.runDir, options, async () => {
     const error = errorOf(t, await node.call('ADD', { config: { lockWaitMs: 100 } }));
     t.is(error.code, 11);

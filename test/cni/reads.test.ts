@@ -35,6 +35,10 @@ for (const [title, args] of [
       reads.filter((path) => path.startsWith(node.runDir) && !path.endsWith('/lock')),
       [cachePath(node.runDir)],
     );
+    t.deepEqual(
+      reads.filter((path) => path.startsWith('/proc/sys/')),
+      ['/proc/sys/kernel/random/boot_id'],
+    );
     t.is(node.kernel.commands.length, args === undefined ? 1 : 0);
   });
 }

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import test from 'ava';
 import { HEARTBEAT_STALE_MS, type Heartbeat } from '../../src/rundir/heartbeat.ts';
-import { cachePath, heartbeatPath } from '../../src/rundir/paths.ts';
+import { cachePath, heartbeatPath, unguardedPath } from '../../src/rundir/paths.ts';
+import { writeNodeCache } from '../../src/rundir/write.ts';
 import { seedCache } from '../helpers/unit/cache.ts';
 import { createNode, errorOf, type FakeNode, START } from '../helpers/unit/plugin.ts';
 
@@ -34,6 +35,12 @@ test('STATUS says nothing when ADD would work', async (t) => {
   t.deepEqual(node.kernel.commands, []);
 });
 
+test('a wall clock that was set does not silence the agent', async (t) => {
+  const node = createNode(t, seedCache({ writtenAt: START }));
+  beat(node, { at: START - 3_600_000, uptimeMs: START - 1_000 });
+  t.deepEqual(await status(node), { stdout: '', stderr: '', exitCode: 0 });
+});
+
 interface Case {
   readonly says: RegExp;
   readonly prepare: (node: FakeNode) => void;
@@ -41,6 +48,36 @@ interface Case {
 }
 
 const cases: Record<string, Case> = {
+  'the kernel never had the cache': {
+    says: /nothing has been enforced on this node since it booted/,
+    prepare: (node) => {
+      const { bootId: _, ...cache } = seedCache({ writtenAt: START });
+      writeNodeCache(node.runDir, cache);
+      beat(node);
+    },
+  },
+  'the cache is of another boot': {
+    says: /is of another boot/,
+    prepare: (node) => {
+      writeNodeCache(node.runDir, seedCache({ writtenAt: START, bootId: 'other' }));
+      beat(node);
+    },
+  },
+  'the nft table is missing': {
+    says: /nft table of this node is missing .*: no such table/,
+    prepare: (node) => {
+      writeFileSync(unguardedPath(node.runDir), 'no such table');
+      beat(node);
+    },
+  },
+  'the agent is silent by the clock that nobody can set': {
+    says: /not alive: silent for 21 s/,
+    prepare: (node) => beat(node, { at: START + 3_600_000, uptimeMs: START - 21_000 }),
+  },
+  'the heartbeat is of another boot': {
+    says: /not alive: silent for Infinity s/,
+    prepare: (node) => beat(node, { uptimeMs: START + 1 }),
+  },
   'the cache is broken': {
     says: /node\.json: not JSON/,
     prepare: (node) => writeFileSync(cachePath(node.runDir), '{'),

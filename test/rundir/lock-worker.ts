@@ -2,13 +2,14 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withLock } from '../../src/rundir/lock.ts';
 import { lockPath } from '../../src/rundir/paths.ts';
+import { uptime } from '../../src/util/uptime.ts';
 
 /**
  * A process that contends for the lock of `runDir`: `count <n>` adds n times one to a number in a file; `crash <n>` does the
  * same and each time leaves the lock as a process that died would; `hold` takes the lock, says so on stdout, and never lets go.
  */
 const [runDir = '', what, times = '0'] = process.argv.slice(2);
-const options = { timeoutMs: 120_000, now: Date.now, sleep: (ms: number) => sleep(ms) };
+const options = { timeoutMs: 120_000, uptime, sleep: (ms: number) => sleep(ms) };
 
 if (what === 'hold') {
   await withLock(runDir, options, async () => {

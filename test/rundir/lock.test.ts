@@ -6,6 +6,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -16,9 +17,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { LockError, type LockOptions, withLock } from '../../src/rundir/lock.ts';
 import { lockPath } from '../../src/rundir/paths.ts';
+import { uptime } from '../../src/util/uptime.ts';
 
 const WORKER = join(import.meta.dirname, 'lock-worker.ts');
-const quick: LockOptions = { timeoutMs: 100, now: Date.now, sleep: (ms) => sleep(ms) };
+const quick: LockOptions = { timeoutMs: 100, uptime, sleep: (ms) => sleep(ms) };
 const patient: LockOptions = { ...quick, timeoutMs: 60_000 };
 
 function folder(t: ExecutionContext): string {
@@ -90,32 +92,85 @@ test('a pid that belongs to another process now is no holder', async (t) => {
   await withLock(runDir, quick, async () => {
     own = readFileSync(lockPath(runDir), 'utf8');
   });
-  const [pid, start, namespace] = own.split(' ');
-  writeFileSync(lockPath(runDir), `${pid} ${Number(start) - 1} ${namespace}`);
+  const [pid, start, namespace, boot] = own.split(' ');
+  writeFileSync(lockPath(runDir), `${pid} ${Number(start) - 1} ${namespace} ${boot}`);
   t.is(await withLock(runDir, quick, async () => 'done'), 'done');
 });
 
-for (const content of ['1 1 pid:[1]', '', 'nonsense']) {
-  test(`a holder that cannot be seen (${content || 'empty file'}) is believed for a minute`, async (t) => {
+/** A clock that moves on by what a waiter sleeps, and by nothing else. */
+function jumping(timeoutMs: number): LockOptions {
+  let now = 1_000_000;
+  return {
+    timeoutMs,
+    uptime: () => now,
+    sleep: async (ms) => {
+      now += ms;
+    },
+  };
+}
+
+for (const content of ['1 1 pid:[1]', '', 'nonsense', '1 1 pid:[1] soon']) {
+  test(`a holder of whom nothing can be told (${content || 'empty file'}) is believed for a minute of watching`, async (t) => {
     const runDir = folder(t);
     writeFileSync(lockPath(runDir), content);
+    const past = new Date(Date.now() - 3_600_000);
+    utimesSync(lockPath(runDir), past, past);
+    await t.throwsAsync(
+      withLock(runDir, jumping(59_000), async () => undefined),
+      { instanceOf: LockError },
+    );
+    t.is(await withLock(runDir, jumping(62_000), async () => 'done'), 'done');
+    t.deepEqual(readdirSync(runDir), []);
+  });
+}
+
+/** A lock of another pid namespace that was touched `ageMs` ago, while the wall clock was off by `offMs`. */
+function foreign(path: string, ageMs: number, offMs: number): void {
+  writeFileSync(path, `1 1 pid:[1] ${Math.floor(Date.now() + offMs - uptime())}`);
+  const at = (Date.now() + offMs - ageMs) / 1_000;
+  utimesSync(path, at, at);
+}
+
+for (const offMs of [0, -61_000, 61_000, -86_400_000, 86_400_000]) {
+  test(`a holder in another pid namespace is believed for a minute, with the wall clock set by ${-offMs / 1_000} s since`, async (t) => {
+    const runDir = folder(t);
+    foreign(lockPath(runDir), 50_000, offMs);
     await t.throwsAsync(
       withLock(runDir, quick, async () => undefined),
       { instanceOf: LockError },
     );
-    const past = new Date(Date.now() - 61_000);
-    utimesSync(lockPath(runDir), past, past);
+    foreign(lockPath(runDir), 61_000, offMs);
     t.is(await withLock(runDir, quick, async () => 'done'), 'done');
     t.deepEqual(readdirSync(runDir), []);
   });
 }
 
+test('a live holder goes on by the clock that it began with', async (t) => {
+  const runDir = folder(t);
+  const clock = { at: uptime() };
+  const timers: (() => void)[] = [];
+  const original = globalThis.setInterval;
+  globalThis.setInterval = ((action: () => void) => {
+    timers.push(action);
+    return original(() => undefined, 1_000_000);
+  }) as typeof setInterval;
+  const holding = withLock(runDir, { ...quick, uptime: () => clock.at }, async () => {
+    const before = statSync(lockPath(runDir)).mtimeMs;
+    clock.at += 15_000;
+    for (const touch of timers) {
+      touch();
+    }
+    return statSync(lockPath(runDir)).mtimeMs - before;
+  });
+  globalThis.setInterval = original;
+  const moved = await holding;
+  t.true(Math.abs(moved - 15_000) < 100, `${moved}`);
+});
+
 test('a guard that a crash left does not block for ever', async (t) => {
   const runDir = folder(t);
-  const past = new Date(Date.now() - 61_000);
   for (const path of [lockPath(runDir), `${lockPath(runDir)}.takeover`]) {
-    writeFileSync(path, '1 1 pid:[1]');
-    utimesSync(path, past, past);
+    foreign(path, 61_000, 3_600_000);
   }
   t.is(await withLock(runDir, quick, async () => 'done'), 'done');
   t.deepEqual(readdirSync(runDir), []);

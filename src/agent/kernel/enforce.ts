@@ -6,10 +6,12 @@ import { createDiffer } from '../../ipsec/xfrm/compare/diff.ts';
 import { XfrmError } from '../../ipsec/xfrm/error.ts';
 import { type KernelPolicy, ownPolicy } from '../../ipsec/xfrm/kernel-policy.ts';
 import { inOrder, type Operation } from '../../ipsec/xfrm/operation.ts';
+import type { Isolation, Refusal } from '../../ipsec/xfrm/write/apply.ts';
 import type { Attachment } from '../../rundir/attachment.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 import { changeOf, type InForce, type Wanted, wholePlan } from './in-force.ts';
 import { digestOf, type RememberedRecord, sameDigest } from './records.ts';
+import { createRefused } from './refused.ts';
 
 /** The kernel and the attachment records, as the enforcer reaches them. */
 export interface EnforceEffects {
@@ -19,8 +21,12 @@ export interface EnforceEffects {
   eachPolicy(take: (policy: KernelPolicy) => void, pace?: 'at leisure'): Promise<void>;
   /** Waits as long as a step may take that was under way. */
   grace(): Promise<void>;
-  /** Applies all operations or none. */
-  apply(operations: readonly Operation[]): Promise<void>;
+  /**
+   * Applies all operations or none, except for those that are refused and that `isolation` lets be left out.
+   */
+  apply(operations: readonly Operation[], isolation?: Isolation): Promise<readonly Refusal[]>;
+  /** Milliseconds of a clock that nobody can set. */
+  uptime(): number;
   /**
    * A record that has not changed is the same object. `complete` is false if one could not be read: nobody
    * can tell what it protects, so nothing may be deleted.
@@ -37,6 +43,8 @@ export interface Enforced {
   readonly deleted: number;
   /** Keys of planned policies whose place in the kernel is taken by a policy that is not ours. */
   readonly conflicts: readonly string[];
+  /** What the kernel does not take, as `ip` was told, and what it said. All else is in force. */
+  readonly refused: readonly string[];
   /** Whether the kernel was compared with the plan as a whole. */
   readonly compared: boolean;
   /** Policies that ADD has laid since the last step, less those that DEL has removed. */
@@ -69,6 +77,7 @@ const READINGS = 5;
 /** It remembers what it laid: a change of a few of 100,000 policies costs no look at the others. */
 export function createEnforcer(effects: EnforceEffects): Enforcer {
   let inForce: InForce | undefined;
+  const refused = createRefused(effects.uptime);
   const checked = new WeakMap<RememberedRecord, { readonly cache: NodeCache; readonly addresses: string }>();
 
   const change = async (wanted: Wanted): Promise<Enforced | undefined> => {
@@ -90,6 +99,7 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
       planned: inForce.keys.size,
       ...count(found.operations),
       conflicts: [],
+      refused: [],
       compared: false,
       byPlugin: found.byPlugin,
     };
@@ -101,13 +111,16 @@ export function createEnforcer(effects: EnforceEffects): Enforcer {
     const differ = createDiffer(next.policies);
     await effects.eachPolicy(differ.see);
     const { operations: all, conflicts } = differ.result();
-    const operations = inOrder(complete ? all : all.filter(({ op }) => op !== 'delete'));
-    await effects.apply(operations);
-    inForce = complete && conflicts.length === 0 ? next.inForce : undefined;
+    const whole = inOrder(complete ? all : all.filter(({ op }) => op !== 'delete'));
+    const { operations, isolation } = refused.sift(whole);
+    const refusals = await effects.apply(operations, isolation).catch(refused.fail);
+    const { done, texts } = refused.note({ whole, operations, refusals, planned: next.policies });
+    inForce = complete && conflicts.length === 0 && texts.length === 0 ? next.inForce : undefined;
     return {
       planned: next.policies.size,
-      ...count(operations),
+      ...count(done),
       conflicts: conflicts.map((conflict) => policyKey(conflict.desired)),
+      refused: texts,
       compared: true,
       byPlugin: 0,
     };

@@ -5,28 +5,35 @@
  * reads what ADD did, inspect.ts looks now and then. It imports ipsec and rundir, and nothing of the agent's
  * other rooms.
  */
+
 import type { Logger } from 'pino';
 import type { StreamingIproute2 } from '../../ipsec/xfrm/iproute2.ts';
 import { countPolicies, type EachOptions, eachPolicy } from '../../ipsec/xfrm/kernel.ts';
 import { applyCounted } from '../../ipsec/xfrm/write/apply.ts';
 import { deleteAttachment, writeAttachment } from '../../rundir/attachments.ts';
 import { checkNodeCache } from '../../rundir/check.ts';
+import { bootIdOf } from '../../rundir/gate.ts';
 import { type LockOptions, withLock } from '../../rundir/lock.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 import { writeNodeCache } from '../../rundir/write.ts';
 import { sleep } from '../../util/sleep.ts';
+import { uptime } from '../../util/uptime.ts';
 import { createEnforcer, type Enforced, type EnforceOptions } from './enforce.ts';
 import { createRecordReader, type RememberedRecord, type RememberedRecords } from './records.ts';
 
-/** ADD and DEL hold the lock for milliseconds; a batch of 100,000 policies holds it for seconds. */
-export const LOCK: LockOptions = { timeoutMs: 60_000, sleep, now: Date.now };
+/**
+ * ADD and DEL hold the lock for milliseconds; a batch of 100,000 policies holds it for seconds. A lock that
+ * another program left is taken over after a minute in which it has been watched.
+ */
+export const LOCK: LockOptions = { timeoutMs: 90_000, sleep, uptime };
 
 /** The kernel's policies of this node, and all that is remembered of them. */
 export interface NodeKernel {
   /**
    * Writes the node cache and brings the kernel in step with it, under the lock: an ADD that comes meanwhile
-   * either reads the new cache, or its record is seen here. Throws CacheError with nothing
-   * written, PlanError, XfrmError, LockError.
+   * either reads the new cache, or its record is seen here. The first cache since the machine booted is
+   * written once the kernel has it: until then ADD attaches nothing. Throws CacheError with
+   * nothing written, PlanError, XfrmError, LockError.
    */
   enforce(cache: NodeCache, options: EnforceOptions): Promise<Enforced>;
   /**
@@ -46,14 +53,26 @@ const LEISURE: EachOptions = { pause: (tookMs) => sleep(3 * tookMs), timeoutMs: 
  */
 const GRACE_MS = 2_000;
 
-export function createNodeKernel(runDir: string, iproute2: StreamingIproute2, log: Logger): NodeKernel {
+/** `initial`: the cache that an agent before this one has left. */
+export function createNodeKernel(
+  runDir: string,
+  iproute2: StreamingIproute2,
+  log: Logger,
+  initial: NodeCache | null = null,
+): NodeKernel {
+  const bootId = bootIdOf();
+  /** Whether the kernel was brought in step with any cache since the machine booted. */
+  let open = initial?.bootId === bootId;
   const read = createRecordReader(runDir);
   const enforcer = createEnforcer({
     eachPolicy: (take, pace) => eachPolicy(iproute2, take, pace === undefined ? {} : LEISURE),
     grace: () => sleep(GRACE_MS),
-    apply: async (operations) => {
-      counted = (await applyCounted(iproute2, operations)).count;
+    apply: async (operations, isolation) => {
+      const applied = await applyCounted(iproute2, operations, isolation);
+      counted = applied.count;
+      return applied.refused;
     },
+    uptime,
     readAttachments: () => currentRecords(runDir, read(), log),
     writeAttachment: (attachment) => writeAttachment(runDir, attachment),
   });
@@ -73,8 +92,14 @@ export function createNodeKernel(runDir: string, iproute2: StreamingIproute2, lo
         const before = count;
         count = undefined;
         checkNodeCache(cache);
-        writeNodeCache(runDir, cache);
+        if (open) {
+          writeNodeCache(runDir, { ...cache, bootId });
+        }
         const enforced = await pass(cache, options);
+        if (!open) {
+          writeNodeCache(runDir, { ...cache, bootId });
+          open = true;
+        }
         const { compared, added, deleted, byPlugin } = enforced;
         const expected = before === undefined ? undefined : before + added - deleted + byPlugin;
         return compared || (expected !== undefined && count === expected)

@@ -21,6 +21,8 @@ import { createStepper } from './step.ts';
 /** How often the kernel's policies are counted, if nothing else happens. */
 const VERIFY_MS = 10_000;
 const RETRY_MS = 2_000;
+/** How many refused policies a line of the log names. */
+const REFUSED_LOGGED = 20;
 
 export interface ReconcileOptions {
   readonly effects: AgentEffects;
@@ -78,8 +80,26 @@ export async function reconcile(options: ReconcileOptions, signal: AbortSignal):
       done.conflicts.length === 0
         ? ''
         : `policies of somebody else are in the way: ${done.conflicts.join('; ')}`;
+    noteRefused(done.refused);
     if (done.added + done.updated + done.deleted > 0 || state.reconcileError !== '') {
       log.info({ ...done, ...step }, 'reconciled');
+    }
+  };
+
+  /** Each is tried again by itself, more and more rarely: no step follows for their sake. */
+  const noteRefused = (refused: readonly string[]): void => {
+    const said =
+      refused.length === 0
+        ? ''
+        : `${refused.length} policies are not in force, the kernel refuses them: ${refused.join('; ')}`;
+    if (said !== state.refusedError) {
+      state.refusedError = said;
+      if (said === '') {
+        log.info('the kernel refuses no policy any more');
+      } else {
+        log.error({ refused: refused.slice(0, REFUSED_LOGGED) }, 'refused by the kernel');
+      }
+      news.notify();
     }
   };
 

@@ -1,4 +1,4 @@
-import { CACHE_SCHEMA, type NodeCache, type NodeCacheContent } from '../../rundir/schema.ts';
+import { CACHE_SCHEMA, type NodeCache, type NodeCacheContent, type OfWriter } from '../../rundir/schema.ts';
 import { textOf } from '../../util/text.ts';
 
 /**
@@ -14,7 +14,7 @@ export function nextCache(current: NodeCache | null, content: NodeCacheContent, 
   return { schema: CACHE_SCHEMA, generation, writtenAt: now, ...kept };
 }
 
-const OF_WRITER: ReadonlySet<string> = new Set(['schema', 'generation', 'writtenAt']);
+const OF_WRITER: ReadonlySet<string> = new Set<OfWriter>(['schema', 'generation', 'writtenAt', 'bootId']);
 
 /** The model sorts contents, so equal contents have equal text. */
 function keepEqual(current: NodeCache, content: NodeCacheContent): NodeCacheContent {

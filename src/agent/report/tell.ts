@@ -1,31 +1,42 @@
+import { BOUNDS } from '../../cluster/bounds.ts';
 import { CONNECTION_PREFIX } from '../../ipsec/plan/connections.ts';
-import { PROBLEMS_KEPT } from '../../rundir/heartbeat.ts';
+import { clip, clipList } from '../../util/clip.ts';
 import { NO_CHARON } from '../charon/link.ts';
 import type { AgentEffects } from '../effects.ts';
 import type { AgentState } from '../state.ts';
 import type { NodeReport } from './node-report.ts';
 
-/** Writes the heartbeat, and hands a report to the publisher. `policies`: as the cluster may know them. */
+/**
+ * Writes the heartbeat, and hands a report to the publisher. `policies`: as the cluster may know them.
+ * Whatever is told has a bound: names of peers and texts of others come in here, and go on to files and to
+ * the API server.
+ */
 export async function tell(
-  { charon, writeHeartbeat, publish, now }: AgentEffects,
+  { charon, writeHeartbeat, publish, now, notices }: AgentEffects,
   state: AgentState,
   policies: NodeReport['policies'],
 ): Promise<void> {
   const { failures: failed, ...sas } = await charon.report().catch(() => NO_CHARON);
-  const failures = failed.map(({ connection, reason }) => ({
-    peer: connection.slice(CONNECTION_PREFIX.length),
-    reason,
+  const { elements, name, text } = BOUNDS.told;
+  const failures = failed.slice(0, elements).map(({ connection, reason }) => ({
+    peer: clip(connection.slice(CONNECTION_PREFIX.length), name),
+    reason: clip(reason, text),
   }));
-  const { sourceError, hairpinError, enforcedGeneration } = state;
-  const reconcileError = [state.reconcileError, state.charonError].filter((error) => error !== '').join('; ');
-  const problems = state.problems.slice(0, PROBLEMS_KEPT);
+  const untold = failed.length - failures.length;
+  const more = untold === 0 ? [] : [`negotiations: ${untold} more fail than the ${elements} that are told`];
+  const problems = clipList([...more, ...notices(), ...state.problems], elements).map((each) =>
+    clip(each, text),
+  );
+  const charonError = summary(charon.error());
+  const sourceError = summary(state.sourceError);
+  const reconcileError = summary(state.reconcileError, state.refusedError, state.charonError);
   writeHeartbeat({
     at: now(),
-    charonError: charon.error(),
+    charonError,
     sourceError,
-    enforcedGeneration,
+    enforcedGeneration: state.enforcedGeneration,
     reconcileError,
-    hairpinError,
+    hairpinError: summary(state.hairpinError),
     problems,
     failures: failures.map(({ peer, reason }) => `${peer}: ${reason}`),
   });
@@ -37,6 +48,11 @@ export async function tell(
     policies,
     xfrmPolicies: state.planned,
     problems,
-    error: [charon.error(), reconcileError, sourceError].filter((error) => error !== '').join('; '),
+    error: summary(charonError, reconcileError, sourceError),
   });
+}
+
+/** What is not empty of some errors, as one text. */
+function summary(...errors: readonly string[]): string {
+  return clip(errors.filter((error) => error !== '').join('; '), BOUNDS.told.summary);
 }

@@ -5,6 +5,7 @@
 import { planAttachment } from '../../ipsec/plan/plan.ts';
 import type { XfrmPolicy } from '../../ipsec/plan/types.ts';
 import type { Attachment } from '../../rundir/attachment.ts';
+import { isUnguarded, notEnforced, whyUnguarded } from '../../rundir/gate.ts';
 import { cachePath } from '../../rundir/paths.ts';
 import { readNodeCache } from '../../rundir/read.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
@@ -56,58 +57,72 @@ function podName(args: ReadonlyMap<string, string>): PodName | null {
 }
 
 /**
- * Waits until the pod is in the cache, without the lock, then lays what the plan says. Throws CniError 11 if
- * it does not appear in time.
+ * Waits, without the lock, until this node enforces and the pod is in the cache, then lays what the plan
+ * says. Throws CniError 11 if that is not so in time. `onCacheMiss: pass` is for a pod that the cache lacks
+ * alone: what such a pod sends meets the policies of whole pod CIDRs. Where nothing is enforced there are
+ * none, so nothing passes.
  */
 async function attach(call: Call, record: Attachment, pod: PodName): Promise<void> {
   const { config, deps } = call;
-  const deadline = deps.now() + config.cacheWaitMs;
+  const deadline = deps.uptime() + config.cacheWaitMs;
   for (;;) {
     const path = cachePath(config.runDir);
     const seen = stampOf(path);
-    const last = deps.now() >= deadline;
+    const last = deps.uptime() >= deadline;
     // Many calls may run at once. Each decides by itself, without the lock, and under the lock only checks
     // that the cache is still the same.
     const early = decide(config.runDir, pod, record.addresses);
-    const miss = await locked(call, async () => {
+    const unguarded = isUnguarded(config.runDir);
+    const wait = await locked(call, async () => {
       const decision = stampOf(path) === seen ? early : decide(config.runDir, pod, record.addresses);
+      if (decision.kind === 'closed') {
+        return decision.why;
+      }
+      if (isUnguarded(config.runDir)) {
+        return whyUnguarded(config.runDir);
+      }
       if (decision.kind === 'miss' && !(last && config.onCacheMiss === 'pass')) {
         return decision.why;
       }
       // A pod that is let pass still leaves a record: the agent lays its policies once the cache has the pod.
-      await lay(call, { ...record, policies: decision.kind === 'miss' ? [] : decision.policies });
+      await lay(call, { ...record, policies: decision.kind === 'policies' ? decision.policies : [] });
       return undefined;
     });
-    if (miss === undefined) {
+    if (wait === undefined) {
       return;
     }
     if (last) {
       throw new CniError(
         CODE.tryAgainLater,
-        `${miss} after ${config.cacheWaitMs} ms; is trapline-agent running and its source in sync?`,
+        `${wait} after ${config.cacheWaitMs} ms; is trapline-agent running and its source in sync?`,
       );
     }
     do {
       await deps.sleep(POLL_MS);
-    } while (deps.now() < deadline && stampOf(path) === seen);
+    } while (deps.uptime() < deadline && stampOf(path) === seen && isUnguarded(config.runDir) === unguarded);
   }
 }
 
+/** `miss`: the cache lacks the pod. `closed`: nothing is enforced on this node. */
 type Decision =
   | { readonly kind: 'policies'; readonly policies: XfrmPolicy[] }
-  | { readonly kind: 'miss'; readonly why: string };
+  | { readonly kind: 'miss' | 'closed'; readonly why: string };
 
 /** What the plan makes of the cache for a pod. Throws CniError 5, 6, and PlanError. */
 function decide(runDir: string, pod: PodName, addresses: string[]): Decision {
   const read = readNodeCache(runDir);
   switch (read.kind) {
     case 'missing':
-      return { kind: 'miss', why: `node cache: ${read.message}` };
+      return { kind: 'closed', why: `node cache: ${read.message}` };
     case 'unreadable':
       throw new CniError(CODE.io, `node cache: ${read.message}`);
     case 'invalid':
       throw new CniError(CODE.decode, `node cache: ${read.message}`);
     case 'ok':
+  }
+  const why = notEnforced(runDir, read.value);
+  if (why !== '') {
+    return { kind: 'closed', why };
   }
   if (!knowsPod(read.value, pod)) {
     return { kind: 'miss', why: `pod ${pod.namespace}/${pod.name} is not in ${cachePath(runDir)}` };

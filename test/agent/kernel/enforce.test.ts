@@ -32,7 +32,11 @@ function node(
   const effects: EnforceEffects = {
     eachPolicy: async (take) => policies.map(listed).forEach(take),
     grace: async () => undefined,
-    apply: async (operations) => void applied.push(...operations),
+    apply: async (operations) => {
+      applied.push(...operations);
+      return [];
+    },
+    uptime: () => 0,
     readAttachments: () => ({ records: records.map(remembered), complete }),
     writeAttachment: (record) => void written.push(record),
   };

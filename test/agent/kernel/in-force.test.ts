@@ -28,7 +28,11 @@ function createNode() {
   const enforcer = createEnforcer({
     eachPolicy,
     grace: async () => undefined,
-    apply,
+    apply: async (operations) => {
+      await apply(operations);
+      return [];
+    },
+    uptime: () => 0,
     readAttachments: () => ({ records: records.map(remember), complete: true }),
     writeAttachment: (record) => {
       records = records.map((one) => (one.containerId === record.containerId ? record : one));
@@ -187,7 +191,9 @@ test('a kernel that is not what was trusted is compared as a whole', async (t) =
         throw new XfrmError({ reason: 'command-failed', said: 'no' }, 'no');
       }
       kernel.push(...operations.map(({ policy }) => policy));
+      return [];
     },
+    uptime: () => 0,
     readAttachments: () => ({ records: [], complete: true }),
     writeAttachment: () => undefined,
   });
@@ -212,7 +218,8 @@ test('a record with policies that no cache plans is compared as a whole, whether
   const enforcer = createEnforcer({
     eachPolicy: async () => undefined,
     grace: async () => undefined,
-    apply: async () => undefined,
+    apply: async () => [],
+    uptime: () => 0,
     readAttachments: () => ({ records, complete: true }),
     writeAttachment: () => undefined,
   });
@@ -229,7 +236,8 @@ test('nobody is trusted before the first comparison, and none after a record tha
   const enforcer = createEnforcer({
     eachPolicy: async () => undefined,
     grace: async () => undefined,
-    apply: async () => undefined,
+    apply: async () => [],
+    uptime: () => 0,
     readAttachments: () => ({ records: [], complete }),
     writeAttachment: () => undefined,
   });

@@ -68,6 +68,7 @@ export function harness(overrides: Partial<AgentEffects> = {}): Harness {
     keepNetwork: async () => undefined,
     warmUp: async () => undefined,
     watchAttachments: () => undefined,
+    notices: () => [],
     publish: () => undefined,
     writeHeartbeat: (beat) => void beats.push(beat),
     sleep: (ms, signal) =>

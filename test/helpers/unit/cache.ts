@@ -1,3 +1,4 @@
+import { bootIdOf } from '../../../src/rundir/gate.ts';
 import type { NodeCache, NodeCacheContent } from '../../../src/rundir/schema.ts';
 import { CACHE_SCHEMA } from '../../../src/rundir/schema.ts';
 
@@ -12,6 +13,7 @@ export function seedCache(overrides: Partial<NodeCache> = {}): NodeCache {
     schema: CACHE_SCHEMA,
     generation: 1,
     writtenAt: 1_700_000_000_000,
+    bootId: bootIdOf(),
     ...seedContent(),
     ...overrides,
   };

@@ -7,6 +7,7 @@ export const IN_STEP: Enforced = {
   updated: 0,
   deleted: 0,
   conflicts: [],
+  refused: [],
   compared: true,
   byPlugin: 0,
 };

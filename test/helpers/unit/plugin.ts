@@ -80,6 +80,7 @@ export function createNode(t: ExecutionContext, cache: NodeCache | null = seedCa
           typeof config === 'string' ? config : JSON.stringify({ ...goodConfig(runDir), ...config }),
         run: (command) => kernel.run(command),
         now: () => clock.now,
+        uptime: () => clock.now,
         sleep: async (ms) => {
           clock.now += ms;
           clock.onSleep?.();

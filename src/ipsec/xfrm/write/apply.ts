@@ -16,9 +16,26 @@ const MAX_ROUNDS = 4;
 /** The operations that took effect, in order, and the error that ended them, if there is one. */
 interface Outcome {
   readonly done: readonly Operation[];
+  readonly refused: readonly Refusal[];
   readonly error?: XfrmError;
   readonly count?: number;
 }
+
+/** An operation that the kernel, or `ip` itself, does not take, and what `ip` said. */
+export interface Refusal {
+  readonly operation: Operation;
+  readonly said: string;
+}
+
+/** How operations that are refused are left out, so that the others take effect. */
+export interface Isolation {
+  /** With one more than so many, all operations are undone: then it is not for them that they are refused. */
+  readonly most: number;
+  /** Whether an operation must not take effect without the one that was refused: then it is left out, too. */
+  readonly needs: (later: Operation, refused: Operation) => boolean;
+}
+
+const NO_ISOLATION: Isolation = { most: 0, needs: () => false };
 
 /**
  * The operations that took effect, in order, and how many policies the kernel has then, whoever wrote them.
@@ -26,6 +43,8 @@ interface Outcome {
  */
 export interface Applied {
   readonly done: readonly Operation[];
+  /** Empty without `Isolation`. */
+  readonly refused: readonly Refusal[];
   readonly count?: number;
 }
 
@@ -45,14 +64,21 @@ export async function applyOperations(
   return (await applyCounted(iproute2, operations)).done;
 }
 
-/** As `applyOperations`, and counts the policies that the kernel has afterwards. */
-export async function applyCounted(iproute2: Iproute2, operations: readonly Operation[]): Promise<Applied> {
-  const { error, ...applied } = await applyAll(iproute2, operations);
+/**
+ * As `applyOperations`, and counts the policies that the kernel has afterwards. With `isolation`, operations
+ * that are refused are no error.
+ */
+export async function applyCounted(
+  iproute2: Iproute2,
+  operations: readonly Operation[],
+  isolation: Isolation = NO_ISOLATION,
+): Promise<Applied> {
+  const { error, ...applied } = await applyAll(iproute2, operations, isolation);
   const { done } = applied;
   if (error === undefined) {
     return applied;
   }
-  const undo = await applyAll(iproute2, inverseAll(done));
+  const undo = await applyAll(iproute2, inverseAll(done), NO_ISOLATION);
   if (undo.error !== undefined) {
     const left = done.slice(0, done.length - undo.done.length);
     const message = `${error.message}; undoing it failed too: ${undo.error.message}`;
@@ -72,30 +98,45 @@ export async function addPolicies(
   );
 }
 
-async function applyAll(iproute2: Iproute2, operations: readonly Operation[]): Promise<Outcome> {
+async function applyAll(
+  iproute2: Iproute2,
+  operations: readonly Operation[],
+  { most, needs }: Isolation,
+): Promise<Outcome> {
   const done: Operation[] = [];
+  const refused: Refusal[] = [];
   let pending = operations;
+  let rounds = 0;
   try {
-    for (let round = 1; ; round += 1) {
+    for (;;) {
       const batch = await runBatch(iproute2, pending);
       done.push(...pending.slice(0, batch.done));
       const failed = pending[batch.done];
       if (batch.said === undefined || failed === undefined) {
-        return { done, ...(batch.count === undefined ? {} : { count: batch.count }) };
+        return { done, refused, ...(batch.count === undefined ? {} : { count: batch.count }) };
       }
-      if (round === MAX_ROUNDS || !canBeFitted(failed, batch.said)) {
-        return { done, error: refusedError(failed, batch.said) };
+      if (!canBeFitted(failed, batch.said)) {
+        if (refused.length === most) {
+          return { done, refused, error: refusedError(failed, batch.said) };
+        }
+        refused.push({ operation: failed, said: batch.said });
+        pending = pending.slice(batch.done + 1).filter((later) => !needs(later, failed));
+        continue;
+      }
+      rounds += 1;
+      if (rounds === MAX_ROUNDS) {
+        return { done, refused, error: refusedError(failed, batch.said) };
       }
       const table = byKey(await listPolicies(iproute2));
       const fitted = fitToKernel(pending.slice(batch.done), table);
       if (fitted.conflicts.length > 0) {
-        return { done, error: conflictError(fitted.conflicts) };
+        return { done, refused, error: conflictError(fitted.conflicts) };
       }
       pending = fitted.operations;
     }
   } catch (error) {
     if (error instanceof XfrmError) {
-      return { done, error };
+      return { done, refused, error };
     }
     throw error;
   }

@@ -36,8 +36,9 @@ export const KERNEL: readonly Mutation[] = [
     edits: [
       {
         file: `${SRC}/agent/kernel/enforce.js`,
-        from: 'await effects.apply(operations);',
-        to: `const added = operations.filter(({ op }) => op === 'add');
+        from: 'const refusals = await effects.apply(operations, isolation).catch(refused.fail);',
+        to: `const refusals = [];
+    const added = operations.filter(({ op }) => op === 'add');
     for (const weight of new Set(added.map(({ policy }) => policy.priority).reverse())) {
       await effects.apply(added.filter(({ policy }) => policy.priority === weight));
       await new Promise((done) => setTimeout(done, 3_000));
@@ -67,8 +68,9 @@ export const KERNEL: readonly Mutation[] = [
     edits: [
       {
         file: `${SRC}/agent/kernel/enforce.js`,
-        from: 'await effects.apply(operations);',
-        to: `await effects.apply(operations.flatMap((one) => one.op === 'update' ? [{ op: 'delete', policy: one.previous }] : one.op === 'delete' ? [one] : []));
+        from: 'const refusals = await effects.apply(operations, isolation).catch(refused.fail);',
+        to: `const refusals = [];
+    await effects.apply(operations.flatMap((one) => one.op === 'update' ? [{ op: 'delete', policy: one.previous }] : one.op === 'delete' ? [one] : []));
     await new Promise((done) => setTimeout(done, 1_000));
     await effects.apply(operations.flatMap((one) => one.op === 'update' ? [{ op: 'add', policy: one.policy }] : one.op === 'add' ? [one] : []));`,
       },
