@@ -8,8 +8,12 @@ import { createRecordReader } from '../../../src/agent/kernel/records.ts';
 import { planAttachment, planPolicies } from '../../../src/ipsec/plan/plan.ts';
 import { applyOperations } from '../../../src/ipsec/xfrm/write/apply.ts';
 import { writeAttachment } from '../../../src/rundir/attachments.ts';
+import { bootIdOf } from '../../../src/rundir/gate.ts';
+import { readNodeCache } from '../../../src/rundir/read.ts';
+import { writeNodeCache } from '../../../src/rundir/write.ts';
 import { corednsAttachment, seedCache } from '../../helpers/unit/cache.ts';
 import { createFakeKernel } from '../../helpers/unit/fake-kernel.ts';
+import { COREDNS_ADDRESS, clientArgs, createNode, errorOf } from '../../helpers/unit/plugin.ts';
 
 function folder(t: ExecutionContext): string {
   const path = mkdtempSync(join(tmpdir(), 'trapline-node-'));
@@ -117,4 +121,49 @@ test('a record that was not written anew is the same object', (t) => {
   const after = read().records;
   t.is(after[0], before[0]);
   t.is(after[1]?.createdAt, 2);
+});
+
+test('the cache is written once the kernel has it, the first time in a boot, and before the kernel from then on', async (t) => {
+  const runDir = folder(t);
+  const { bootId: _, ...cache } = seedCache();
+  const former = seedCache({ generation: 7, bootId: 'of another boot' });
+  writeNodeCache(runDir, former);
+  const kernel = createFakeKernel();
+  const log = pino({ level: 'silent' });
+  const found = (): unknown => {
+    const read = readNodeCache(runDir);
+    return read.kind === 'ok' ? [read.value.generation, read.value.bootId] : read.kind;
+  };
+  const node = createNodeKernel(runDir, { ...kernel, ip: '/ip' }, log, former);
+  kernel.refuses = () => true;
+  await t.throwsAsync(node.enforce(cache, {}));
+  t.deepEqual(found(), [7, 'of another boot'], 'a kernel that refuses all has nothing');
+  let during: unknown;
+  kernel.refuses = () => {
+    during = found();
+    return false;
+  };
+  await node.enforce(cache, {});
+  t.deepEqual(during, [7, 'of another boot']);
+  t.deepEqual(found(), [1, bootIdOf()]);
+  await node.enforce({ ...cache, generation: 2, endpoints: [] }, {});
+  t.deepEqual(during, [2, bootIdOf()]);
+
+  const next = createNodeKernel(runDir, { ...kernel, ip: '/ip' }, log, { ...cache, bootId: bootIdOf() });
+  await next.enforce({ ...cache, generation: 3 }, {});
+  t.deepEqual(during, [3, bootIdOf()], 'another agent in the same boot');
+});
+
+test('where the kernel refuses some policies ADD may attach, and fails for a pod that needs one of them', async (t) => {
+  const fake = createNode(t, null);
+  const log = pino({ level: 'silent' });
+  const node = createNodeKernel(fake.runDir, { ...fake.kernel, ip: '/ip' }, log);
+  t.is(errorOf(t, await fake.call('ADD', { config: { cacheWaitMs: 0 } })).code, 11);
+  fake.kernel.refuses = (line) =>
+    line.includes(`src ${COREDNS_ADDRESS}/32 dst 172.16.43.0/26`) ||
+    /out .* dst 172.16.192.115\/32 .*dport 53 /.test(line);
+  const { refused } = await node.enforce(seedCache(), {});
+  t.true(refused.length > 0);
+  t.is(errorOf(t, await fake.call('ADD')).code, 100);
+  t.is((await fake.call('ADD', { env: { CNI_ARGS: clientArgs() } })).exitCode, 0);
 });

@@ -36,6 +36,50 @@ test('a step that fails is retried, and said in the heartbeat until it succeeds'
   t.is(beats.at(-1)?.reconcileError, '');
 });
 
+test('a policy that the kernel refuses makes the node unhealthy, and no step follows for its sake', async (t) => {
+  const { effects, abort, beats, until } = harness();
+  const reports: string[] = [];
+  const refused = ['ip xfrm policy add dir out src 10.1.0.0/24: Invalid argument'];
+  let steps = 0;
+  let waits = 0;
+  const running = runAgent(
+    {
+      ...effects,
+      wake: {
+        notify: () => undefined,
+        wait: async (ms) => {
+          waits += 1;
+          t.true(waits < 3 || ms === 10_000, `${ms}`);
+          await new Promise((next) => setTimeout(next, 1));
+          return waits === 1 ? 'all' : undefined;
+        },
+      },
+      publish: ({ error }) => void reports.push(error),
+      kernel: {
+        ...effects.kernel,
+        enforce: async (cache) => {
+          steps += 1;
+          await effects.kernel.enforce(cache, {});
+          return { ...IN_STEP, refused };
+        },
+      },
+    },
+    seedCache(),
+    abort.signal,
+  );
+  await until(1);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  abort.abort();
+  await running;
+  t.regex(
+    beats.at(-1)?.reconcileError ?? '',
+    /^1 policies are not in force, the kernel refuses them: ip xfrm policy add dir out/,
+  );
+  t.regex(reports.at(-1) ?? '', /Invalid argument/);
+  t.true(waits > 5);
+  t.is(steps, 1);
+});
+
 test('a policy of somebody else in the way is an error that names it', async (t) => {
   const key = 'out 10.1.0.3/32 10.2.0.0/24 udp 53 0';
   const { effects, abort, beats } = harness();

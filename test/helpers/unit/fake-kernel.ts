@@ -18,6 +18,8 @@ export interface FakeKernel {
   readonly policies: () => XfrmPolicy[];
   /** The next batch fails at this line (counted from 0), with what `ip` says. */
   failAt: { readonly line: number; readonly said: string } | undefined;
+  /** Lines that are refused, each time. */
+  refuses: (line: string) => boolean;
   /** The next command throws this. */
   throws: Error | undefined;
 }
@@ -34,6 +36,7 @@ export function createFakeKernel(): FakeKernel {
     table: new Map(),
     policies: () => sorted(ownPolicies(parsePolicies(list(kernel).stdout))),
     failAt: undefined,
+    refuses: () => false,
     throws: undefined,
     run: async (command) => {
       kernel.commands.push(command);
@@ -69,7 +72,8 @@ function batch(kernel: FakeKernel, input: string): RunResult {
       stdout += count(table);
       continue;
     }
-    const said = number === failAt?.line ? failAt.said : apply(table, line);
+    const said =
+      number === failAt?.line ? failAt.said : kernel.refuses(line) ? 'Invalid argument' : apply(table, line);
     number += 1;
     if (said !== undefined) {
       return { exitCode: 2, stdout, stderr: `RTNETLINK answers: ${said}\nCommand failed -:${number}\n` };
