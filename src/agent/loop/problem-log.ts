@@ -1,7 +1,6 @@
 import type { Logger } from 'pino';
 import { BOUNDS } from '../../cluster/bounds.ts';
 import type { ObjectProblem } from '../../cluster/objects.ts';
-import { PROBLEMS_KEPT } from '../../rundir/heartbeat.ts';
 import { printable } from '../../util/printable.ts';
 
 /** Kinds that a cluster administrator writes. Whoever makes many other problems does not hide these. */
@@ -10,7 +9,7 @@ const FIRST = ['IPsecPolicy', 'Node'];
 /**
  * Logs a problem once when it appears and once when it is gone. The function that it returns takes all
  * problems that there are now, and gives back those that are told, as texts, `<object>: <message>`: the first
- * of all, and how many more there are. There are PROBLEMS_KEPT of them at most.
+ * of all, and how many more there are. There are BOUNDS.told.elements of them at most.
  */
 export function createProblemLog(log: Logger): (found: readonly ObjectProblem[]) => readonly string[] {
   let logged: ReadonlySet<string> = new Set();
@@ -31,10 +30,10 @@ export function createProblemLog(log: Logger): (found: readonly ObjectProblem[])
 function toldOf(found: readonly ObjectProblem[]): string[] {
   const urgent = ({ where }: ObjectProblem): boolean => FIRST.includes(where.split(' ')[0] ?? '');
   const ordered =
-    found.length <= PROBLEMS_KEPT
+    found.length <= BOUNDS.told.elements
       ? found
       : [...found.filter(urgent), ...found.filter((problem) => !urgent(problem))];
-  const most = found.length <= PROBLEMS_KEPT ? PROBLEMS_KEPT : PROBLEMS_KEPT - 1;
+  const most = found.length <= BOUNDS.told.elements ? BOUNDS.told.elements : BOUNDS.told.elements - 1;
   const texts = ordered
     .slice(0, most)
     .map(({ where, message }) => printable(`${where}: ${message}`, BOUNDS.charactersPerProblem));
