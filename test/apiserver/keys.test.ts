@@ -137,6 +137,13 @@ labTest('what is not a node asking for itself is denied, with a reason', async (
   );
 });
 
+let recant: () => Promise<void> = async () => undefined;
+
+labTest('nodes whose agents say nonsense of their certificates begin to lie', async (t, lab) => {
+  recant = await liars(lab, (await certificateOf(lab, nodeOf(lab, 'node-a')))?.root ?? '');
+  t.pass();
+});
+
 labTest('a node that is told to rotate has another key and another certificate', async (t, lab) => {
   const node = nodeOf(lab, 'node-a');
   const before = (await certificateOf(lab, node))?.notBefore;
@@ -151,6 +158,7 @@ labTest('a node that is told to rotate has another key and another certificate',
   t.not(readFileSync(join(node.pki, 'node.key'), 'utf8'), file, 'the key is new as well');
   t.deepEqual(readdirSync(node.pki).sort(), ['ca.crt', 'node.crt', 'node.key']);
   await negotiate(nodeOf(lab, 'node-b'), 'node-a');
+  await recant();
 });
 
 labTest('a new CA rolls over every node, and for a while both are trusted', async (t, lab) => {
@@ -236,3 +244,28 @@ labTest('the certificate of a Node that was deleted is refused', async (t, lab) 
   });
   t.is(reason, 'UnknownNode');
 });
+
+/** Nodes whose agents say nonsense of their certificates. Resolves to what takes them away again. */
+async function liars({ server }: KubeLab, root: string): Promise<() => Promise<void>> {
+  const words = {
+    'liar-zero': { root: '00', trusted: ['00'] },
+    'liar-unknown': { root: 'f'.repeat(64), trusted: [] },
+    'liar-distrust': { root, trusted: [] },
+  };
+  for (const [name, certificate] of Object.entries(words)) {
+    const node = { apiVersion: 'trapline.io/v1alpha1', kind: 'IPsecNode', metadata: { name } };
+    const objects = [{ apiVersion: 'v1', kind: 'Node', metadata: { name } }, node];
+    for (const object of objects) {
+      await server.kubectl(['create', '-f', '-'], JSON.stringify(object));
+    }
+    const lastHeartbeat = new Date().toISOString();
+    const patch = JSON.stringify({ status: { certificate, lastHeartbeat } });
+    await server.kubectl(['patch', 'ipsecnode', name, '--subresource=status', '--type=merge', '-p', patch]);
+  }
+  return async () => {
+    for (const name of Object.keys(words)) {
+      await server.kubectl(['delete', 'node', name]);
+      await server.kubectl(['delete', 'ipsecnode', name]);
+    }
+  };
+}

@@ -8,8 +8,8 @@ interface Server {
   forbidden?: boolean;
   /** Of a list. */
   version?: number;
-  /** Whether the DaemonSet can be asked for by its name; by default as it is listed. */
-  byName?: boolean;
+  /** Whether the DaemonSet is found by its name, or an error; by default as it is listed. */
+  byName?: boolean | number;
 }
 
 /** An API server with a DaemonSet and a namespace, whose watches the test feeds. */
@@ -29,7 +29,11 @@ function fakeServer(server: Server) {
         throw new KubeError(403, 'Forbidden', 'forbidden');
       }
       if (path.endsWith('/daemonsets/trapline')) {
-        if (server.byName ?? server.daemonSet) {
+        const found = server.byName ?? server.daemonSet;
+        if (typeof found === 'number') {
+          throw new KubeError(found, '', 'no answer');
+        }
+        if (found) {
           return object('trapline');
         }
         throw new KubeError(404, 'NotFound', 'not there');
@@ -135,6 +139,9 @@ test('a list without the DaemonSet counts only if it is not found by name either
 test('an empty list is no removal: the DaemonSet is there, nobody may ask, or a backup was restored', async (t) => {
   const cases = [
     { version: 9, byName: true },
+    { version: 9, byName: 403 },
+    { version: 9, byName: 0 },
+    { version: 9, byName: 500 },
     { version: 9, forbidden: true },
     { version: 4 },
     { version: 5 },

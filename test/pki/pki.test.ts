@@ -4,6 +4,7 @@ import { initCa, issueNode } from '../../src/pki/ca.ts';
 import { x509 } from '../../src/pki/crypto.ts';
 import { PkiError } from '../../src/pki/error.ts';
 import { readIdentity } from '../../src/pki/identity.ts';
+import { operatorsCa } from '../helpers/unit/operators-ca.ts';
 import { type PkiFolder, pkiFolder } from '../helpers/unit/pki-folder.ts';
 
 const NOW = new Date('2026-01-02T03:04:05Z');
@@ -33,6 +34,19 @@ test('what the certificate says', async (t) => {
   t.is(certificate.getExtension(x509.BasicConstraintsExtension)?.ca, false);
   const constraints = authority.getExtension(x509.BasicConstraintsExtension);
   t.deepEqual([constraints?.ca, constraints?.pathLength], [true, 0]);
+});
+
+test("a node trusts the CA that issues, not an operator's root above it", async (t) => {
+  const { ca, node } = await pkiFolder(t, NOW);
+  const { root, below } = await operatorsCa('ecdsa-p256', NOW);
+  writeFileSync(`${ca}/ca.crt`, `${below.certificate}${root}`);
+  writeFileSync(`${ca}/ca.key`, below.key);
+  const life = { keyType: 'ecdsa-p256', days: 2, now: NOW } as const;
+  await issueNode({ caFolder: ca, node: 'worker-0', outFolder: node, ...life });
+  const trusted = new x509.X509Certificate(readFileSync(`${node}/ca.crt`, 'utf8'));
+  t.is(trusted.subject, 'CN=operators-intermediate');
+  t.true(await trusted.isSelfSigned());
+  t.is((await readIdentity(node, 'worker-0', NOW)).trusted.length, 1);
 });
 
 test('keys are readable by their owner alone, and nothing else is left', async (t) => {
