@@ -6,7 +6,7 @@ import * as z from 'zod';
  */
 export const FIRST_PAGE = 20;
 const LARGEST_PAGE = 500;
-const PAGE_BYTES = 1_024 * 1_024;
+const PAGE_BYTES = 512 * 1_024;
 
 const metadata = z.object({
   name: z.string(),

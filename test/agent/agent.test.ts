@@ -44,6 +44,27 @@ test('a source that cannot be read at the start ends the agent with its message'
   await t.throwsAsync(runAgent(effects, null, abort.signal), { message: /no such directory/ });
 });
 
+test('a content that nobody could read is neither enforced nor taken, and what is in force stays', async (t) => {
+  const { schema: _s, generation: _g, writtenAt: _w, ...content } = seedCache();
+  const { effects, abort, beats, enforced, until } = harness({
+    model: () => ({
+      content: { ...content, unlisted: [{ proto: 'tcp', port: 70_000, child: 'x' }] },
+      problems: [],
+      phases: new Map(),
+    }),
+  });
+  const running = runAgent(effects, seedCache({ generation: 7 }), abort.signal);
+  await until(1);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  abort.abort();
+  await running;
+  t.deepEqual(
+    enforced.map(({ generation, unlisted }) => [generation, unlisted]),
+    enforced.map(() => [7, undefined]),
+  );
+  t.regex(beats.at(-1)?.sourceError ?? '', /^node cache: unlisted\.0\.port: /);
+});
+
 test('a cluster that cannot be understood is said, and what is in force stays', async (t) => {
   const { effects, abort, beats, enforced, until } = harness({
     model: () => {

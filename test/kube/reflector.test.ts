@@ -49,3 +49,51 @@ test('a list that breaks off is begun again: no watch starts from half of it', a
   t.deepEqual([...reflector.items.keys()], ['/a', '/b']);
   t.is(client.asked.length, 4);
 });
+
+test('pages go by their size: the larger the objects, the fewer to a page', async (t) => {
+  const MIB = 1_024 * 1_024;
+  const sizes = [5 * MIB, 0.1 * MIB, 1_000];
+  const limits: (string | undefined)[] = [];
+  const client: KubeClient = {
+    watch: async function* (): AsyncGenerator<WatchEvent> {
+      yield* [];
+    },
+    async request({ query, onSize }) {
+      const index = limits.push(query?.limit) - 1;
+      onSize?.(sizes[index] ?? 0);
+      const items = Array.from({ length: Number(query?.limit) }, (_, number) => object(`${index}-${number}`));
+      const more = index < sizes.length ? { continue: 'next' } : {};
+      return { items, metadata: { resourceVersion: '5', ...more } };
+    },
+  };
+  const abort = new AbortController();
+  const reflector = createReflector({ client, path: '/x', parse: String, onChange: () => abort.abort() });
+  await reflector.run(abort.signal);
+  t.deepEqual(limits, ['20', '2', '10', '500']);
+});
+
+test('an object without a name ends neither a list nor a watch', async (t) => {
+  const abort = new AbortController();
+  const client: KubeClient = {
+    ...scripted(),
+    request: async () => ({
+      items: [null, 7, { metadata: { name: 5 } }, object('a')],
+      metadata: { resourceVersion: '5' },
+    }),
+    async *watch(_, onOpen): AsyncGenerator<WatchEvent> {
+      onOpen();
+      yield { type: 'ADDED', object: { metadata: null } };
+      yield { type: 'DELETED', object: 'x' };
+      yield { type: 'ADDED', object: { metadata: { name: 'b', resourceVersion: 6 } } };
+      abort.abort();
+    },
+  };
+  const reflector = createReflector({
+    client,
+    path: '/x',
+    parse: (raw) => raw as object,
+    onChange: () => undefined,
+  });
+  await reflector.run(abort.signal);
+  t.deepEqual([[...reflector.items.keys()], reflector.error], [['/a', '/b'], '']);
+});

@@ -3,8 +3,11 @@ import { BOUNDS } from '../../cluster/bounds.ts';
 import type { ObjectProblem } from '../../cluster/objects.ts';
 import { printable } from '../../util/printable.ts';
 
-/** Kinds that a cluster administrator writes. Whoever makes many other problems does not hide these. */
-const FIRST = ['IPsecPolicy', 'Node'];
+/**
+ * Objects of kinds that a cluster administrator writes. Whoever makes many other problems does not hide
+ * these.
+ */
+const FIRST = /^(IPsecPolicy|Node) /;
 
 /**
  * Logs a problem once when it appears and once when it is gone. The function that it returns takes all
@@ -28,7 +31,7 @@ export function createProblemLog(log: Logger): (found: readonly ObjectProblem[])
 }
 
 function toldOf(found: readonly ObjectProblem[]): string[] {
-  const urgent = ({ where }: ObjectProblem): boolean => FIRST.includes(where.split(' ')[0] ?? '');
+  const urgent = ({ where, message }: ObjectProblem): boolean => FIRST.test(where) || FIRST.test(message);
   const ordered =
     found.length <= BOUNDS.told.elements
       ? found

@@ -63,6 +63,16 @@ test(
   'EndpointSlice ns/web-1: endpoints.addresses: "web.example" is on no known node',
 );
 
+test('a slice of unknown addresses is one problem, with the first of them and their number', (t) => {
+  const unknown = Array.from({ length: 1_000 }, (_, index) => `192.0.${index >> 8}.${index & 255}`);
+  const endpointSlices = [slice('web', ['10.1.2.5', ...unknown], PORTS, {})];
+  const model = build({ ...web, endpointSlices });
+  t.is(model.content.endpoints.length, 1);
+  t.deepEqual(messages(model), [
+    'EndpointSlice ns/web-1: endpoints.addresses: "192.0.0.0" and 999 more are on no known node',
+  ]);
+});
+
 test('endpoints count whether ready or not', (t) => {
   const base = slice('web', ['10.1.2.5'], PORTS);
   const conditions = { ready: false, serving: false, terminating: true };
