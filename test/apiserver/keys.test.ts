@@ -6,7 +6,15 @@ import { connectVici } from '../../src/ipsec/vici/session.ts';
 import { generateKeys, importPrivateKey, x509 } from '../../src/pki/crypto.ts';
 import { createRequest } from '../../src/pki/request.ts';
 import { rotationPath } from '../../src/rundir/paths.ts';
-import { ask, certificateOf, negotiate, nodeOf, request, rolledOver } from '../helpers/kube/certificates.ts';
+import {
+  ask,
+  certificateOf,
+  liars,
+  negotiate,
+  nodeOf,
+  request,
+  rolledOver,
+} from '../helpers/kube/certificates.ts';
 import { testsOverOneLab } from '../helpers/kube/lab-test.ts';
 import { namespace, service, slice } from '../helpers/kube/objects.ts';
 import { operatorsCa } from '../helpers/unit/operators-ca.ts';
@@ -244,28 +252,3 @@ labTest('the certificate of a Node that was deleted is refused', async (t, lab) 
   });
   t.is(reason, 'UnknownNode');
 });
-
-/** Nodes whose agents say nonsense of their certificates. Resolves to what takes them away again. */
-async function liars({ server }: KubeLab, root: string): Promise<() => Promise<void>> {
-  const words = {
-    'liar-zero': { root: '00', trusted: ['00'] },
-    'liar-unknown': { root: 'f'.repeat(64), trusted: [] },
-    'liar-distrust': { root, trusted: [] },
-  };
-  for (const [name, certificate] of Object.entries(words)) {
-    const node = { apiVersion: 'trapline.io/v1alpha1', kind: 'IPsecNode', metadata: { name } };
-    const objects = [{ apiVersion: 'v1', kind: 'Node', metadata: { name } }, node];
-    for (const object of objects) {
-      await server.kubectl(['create', '-f', '-'], JSON.stringify(object));
-    }
-    const lastHeartbeat = new Date().toISOString();
-    const patch = JSON.stringify({ status: { certificate, lastHeartbeat } });
-    await server.kubectl(['patch', 'ipsecnode', name, '--subresource=status', '--type=merge', '-p', patch]);
-  }
-  return async () => {
-    for (const name of Object.keys(words)) {
-      await server.kubectl(['delete', 'node', name]);
-      await server.kubectl(['delete', 'ipsecnode', name]);
-    }
-  };
-}

@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { Logger } from 'pino';
 import { createProblemLog } from '../../../src/agent/loop/problem-log.ts';
-import { PROBLEMS_KEPT } from '../../../src/rundir/heartbeat.ts';
+import { BOUNDS } from '../../../src/cluster/bounds.ts';
 
 function logging() {
   const lines: string[] = [];
@@ -30,14 +30,14 @@ test('of any number of problems the first are told, those of policies and Nodes 
   const told = note([...many, problem('IPsecPolicy p'), { where: 'a', message: 'Node a: is wrong' }]);
   note([...many, problem('IPsecPolicy p')]);
   t.true(performance.now() - started < 1_000);
-  t.is(told.length, PROBLEMS_KEPT);
+  t.is(told.length, BOUNDS.told.elements);
   t.deepEqual(told.slice(0, 3), [
     'IPsecPolicy p: is wrong',
     'a: Node a: is wrong',
     'EndpointSlice ns/0: is wrong',
   ]);
-  t.is(told.at(-1), `${40_002 - PROBLEMS_KEPT + 1} more objects are not in force as written`);
-  t.true(lines.length <= 2 * PROBLEMS_KEPT);
+  t.is(told.at(-1), `${40_002 - BOUNDS.told.elements + 1} more objects are not in force as written`);
+  t.true(lines.length <= 2 * BOUNDS.told.elements);
 });
 
 test('what ends in a log or on a terminal has no control characters, and an end', (t) => {

@@ -130,3 +130,28 @@ export async function rolledOver(
   t.log(`CA rolled over on three nodes in ${Date.now() - started} ms`);
   return trusted;
 }
+
+/** Nodes whose agents say nonsense of their certificates. Resolves to what takes them away again. */
+export async function liars({ server }: KubeLab, root: string): Promise<() => Promise<void>> {
+  const words = {
+    'liar-zero': { root: '00', trusted: ['00'] },
+    'liar-unknown': { root: 'f'.repeat(64), trusted: [] },
+    'liar-distrust': { root, trusted: [] },
+  };
+  for (const [name, certificate] of Object.entries(words)) {
+    const node = { apiVersion: 'trapline.io/v1alpha1', kind: 'IPsecNode', metadata: { name } };
+    const objects = [{ apiVersion: 'v1', kind: 'Node', metadata: { name } }, node];
+    for (const object of objects) {
+      await server.kubectl(['create', '-f', '-'], JSON.stringify(object));
+    }
+    const lastHeartbeat = new Date().toISOString();
+    const patch = JSON.stringify({ status: { certificate, lastHeartbeat } });
+    await server.kubectl(['patch', 'ipsecnode', name, '--subresource=status', '--type=merge', '-p', patch]);
+  }
+  return async () => {
+    for (const name of Object.keys(words)) {
+      await server.kubectl(['delete', 'node', name]);
+      await server.kubectl(['delete', 'ipsecnode', name]);
+    }
+  };
+}
