@@ -44,4 +44,8 @@ export const BOUNDS = {
    * an element and of what sums up several.
    */
   told: { elements: 50, name: 253, text: 512, summary: 2_048 },
+  /** Pod CIDRs that a node may have: policies grow with the product of two nodes' numbers. */
+  podCidrsPerNode: 256,
+  /** Addresses outside of its node's pod CIDRs that an agent confirms (`status.addressesOutside`). */
+  addressesOutside: 256,
 } as const;

@@ -8,9 +8,11 @@
 
 import * as z from 'zod';
 import { rememberedAddress } from '../ip/remembered.ts';
+import type { ConfirmingNode } from './contract/confirming-node.ts';
 import { POLICY_PHASES } from './contract/phases.ts';
 import { IPSEC_POLICY } from './contract/resources.ts';
 import {
+  MANAGED_BY_LABEL,
   metadata,
   nodeMetadata,
   podMetadata,
@@ -21,7 +23,7 @@ import {
   textByKey,
 } from './fields.ts';
 
-export { SERVICE_NAME_LABEL };
+export { MANAGED_BY_LABEL, SERVICE_NAME_LABEL };
 
 // The parts of Kubernetes objects that Trapline reads, the same for every source. Unknown keys are dropped:
 // these values are only read, never written back.
@@ -46,6 +48,12 @@ export const serviceSchema = z.object({
       .nullish(),
   }),
 });
+
+/**
+ * Value of the label MANAGED_BY_LABEL where Kubernetes makes the slice from the pods of a Service. An
+ * admission policy guards it.
+ */
+export const SLICE_CONTROLLER = 'endpointslice-controller.k8s.io';
 
 export const endpointSliceSchema = z.object({
   kind: z.literal('EndpointSlice'),
@@ -182,6 +190,8 @@ export interface ClusterObjects {
   /** Present where the primary CNI keeps the pod CIDRs of nodes in objects of its own. */
   readonly blockAffinities?: readonly BlockAffinity[];
   readonly ciliumNodes?: readonly CiliumNode[];
+  /** Those of nodes that have pods with addresses outside of their pod CIDRs (docs/design.md, Places). */
+  readonly ipsecNodes?: readonly ConfirmingNode[];
 }
 
 /** A problem with one object, in words with which a user can mend it. */

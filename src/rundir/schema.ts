@@ -85,10 +85,18 @@ const localEndpoint = z.object({
    */
   host: z.boolean(),
   ports: z.array(protectedPort),
+  /** The namespace whose services have the address. */
+  namespace: z.string().optional(),
 });
 
 /** A protected address on another node. */
-const endpoint = z.object({ address: z.string(), node: z.string(), ports: z.array(protectedPort) });
+const endpoint = z.object({
+  address: z.string(),
+  node: z.string(),
+  ports: z.array(protectedPort),
+  /** The namespace whose services have the address. */
+  namespace: z.string().optional(),
+});
 
 /**
  * The node cache, `<runDir>/node.json`: all that this node needs to know of the cluster, and nothing else.

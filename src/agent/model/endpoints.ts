@@ -1,14 +1,24 @@
 import type { EndpointSlice, ObjectProblem } from '../../cluster/objects.ts';
 import type { ModelEntry } from '../../cluster/policies/entries.ts';
 import { protoOf } from '../../cluster/policies/service-ports.ts';
-import { rememberedAddress } from '../../ip/remembered.ts';
 import { childFor } from '../../ipsec/plan/child.ts';
 import { strongest } from '../../ipsec/plan/phase.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';
-import type { CacheNode, LocalEndpoint, ProtectedPort, RemoteEndpoint } from '../../rundir/schema.ts';
+import type {
+  CacheNode,
+  CachePod,
+  LocalEndpoint,
+  NodeCacheContent,
+  ProtectedPort,
+  RemoteEndpoint,
+} from '../../rundir/schema.ts';
 import { memoized } from '../../util/memo.ts';
-import { shown } from '../../util/printable.ts';
-import { createLocator, type Place } from './locate.ts';
+import { createLocator } from './locate.ts';
+import type { Claim } from './places/claim.ts';
+import { type Complaint, problemsOf } from './places/complaints.ts';
+import { createJudge, decide, type Judge } from './places/contest.ts';
+import { place, type Whereabouts } from './places/place.ts';
+import { isManaged, namespaceOf } from './places/slices.ts';
 
 type ChildLookup = Parameters<typeof childFor>[0];
 
@@ -22,116 +32,130 @@ export interface EndpointContext {
   readonly nodes: readonly CacheNode[];
   readonly nodeName: string;
   readonly children: ChildLookup;
-}
-
-type Endpoint = NonNullable<EndpointSlice['endpoints']>[number];
-
-interface Whereabouts {
-  readonly locate: ReturnType<typeof createLocator>;
-  /** The names of all nodes. */
-  readonly names: ReadonlySet<string>;
+  /** By node: the addresses that its agent confirms to be pods of its own. */
+  readonly confirmed: Whereabouts['confirmed'];
+  /** The pods of this node. */
+  readonly pods: readonly CachePod[];
+  /** The endpoints that were placed before. */
+  readonly previous: Partial<Pick<NodeCacheContent, 'endpoints' | 'localEndpoints'>> | null;
 }
 
 const whereaboutsOf = memoized(
-  (nodes: readonly CacheNode[]): Whereabouts => ({
+  (nodes: readonly CacheNode[], confirmed: Whereabouts['confirmed']): Whereabouts => ({
     locate: createLocator(nodes),
     names: new Set(nodes.map(({ name }) => name)),
+    confirmed,
   }),
 );
 
-/** The placed endpoints of one entry, and what they were made from. */
-interface Placed extends PlacedEndpoints {
+/** What one entry claims, and what that was made from. */
+interface Claimed {
   readonly whereabouts: Whereabouts;
-  readonly nodeName: string;
   readonly children: ChildLookup;
+  readonly claims: readonly Claim[];
+  readonly complaints: readonly Complaint[];
 }
 
-const remembered = new WeakMap<ModelEntry, Placed>();
+const remembered = new WeakMap<ModelEntry, Claimed>();
 
 /**
  * The protected addresses, by where they live. Endpoints count whether they are ready or not. The pods of
- * this node are left out: their labels tell what they serve, before any slice lists them.
+ * this node are left out: their labels tell what they serve, before any slice lists them. An address belongs
+ * to one namespace; the entries of that namespace add up there.
  */
 export function placeEndpoints(entries: readonly ModelEntry[], context: EndpointContext): PlacedEndpoints {
-  const local = new Map<string, LocalEndpoint>();
-  const remote = new Map<string, RemoteEndpoint>();
-  const problems: ObjectProblem[] = [];
+  const whereabouts = whereaboutsOf(context.nodes, context.confirmed);
+  const judge = createJudge(context.pods, entries, context.previous);
+  const byAddress = new Map<string, Claim[]>();
+  const complaints: Complaint[] = [];
   for (const model of entries) {
-    const placed = placedOf(model, context);
-    problems.push(...placed.problems);
-    for (const endpoint of placed.local) {
-      join(local, endpoint);
-    }
-    for (const endpoint of placed.remote) {
-      join(remote, endpoint);
-    }
-  }
-  return { local: sorted(local), remote: sorted(remote), problems };
-}
-
-/** The endpoints of one entry, remembered, since an event leaves nearly all of them as they were. */
-function placedOf(model: ModelEntry, { nodes, nodeName, children }: EndpointContext): Placed {
-  const whereabouts = whereaboutsOf(nodes);
-  const before = remembered.get(model);
-  const same =
-    before?.whereabouts === whereabouts &&
-    before.nodeName === nodeName &&
-    before.children.childSaScope === children.childSaScope &&
-    before.children.children === children.children;
-  const placed = same
-    ? before
-    : { whereabouts, nodeName, children, ...placeOne(model, { whereabouts, nodeName, children }) };
-  remembered.set(model, placed);
-  return placed;
-}
-
-function placeOne(
-  model: ModelEntry,
-  { whereabouts, nodeName, children }: Pick<Placed, 'whereabouts' | 'nodeName' | 'children'>,
-): PlacedEndpoints {
-  const local = new Map<string, LocalEndpoint>();
-  const remote = new Map<string, RemoteEndpoint>();
-  const problems: ObjectProblem[] = [];
-  for (const slice of model.slices) {
-    const ports = protectedPorts(model, slice, children);
-    const unplaced: string[] = [];
-    for (const endpoint of ports.length === 0 ? [] : (slice.endpoints ?? [])) {
-      for (const text of endpoint.addresses) {
-        const placed = place(text, endpoint, whereabouts);
-        if (placed === undefined) {
-          unplaced.push(text);
-        } else if (placed.node !== nodeName) {
-          join(remote, { address: placed.address, node: placed.node, ports: merge([], ports) });
-        } else if (placed.host || model.entry.selector === null || endpoint.targetRef?.kind !== 'Pod') {
-          join(local, { address: placed.address, host: placed.host, ports: merge([], ports) });
-        }
+    const claimed = claimedBy(model, whereabouts, context.children);
+    complaints.push(...claimed.complaints);
+    for (const claim of claimed.claims) {
+      const all = byAddress.get(claim.address);
+      if (all === undefined) {
+        byAddress.set(claim.address, [claim]);
+      } else {
+        all.push(claim);
       }
     }
-    problems.push(...onNoNode(slice, unplaced));
   }
-  return { local: [...local.values()], remote: [...remote.values()], problems };
+  const local: LocalEndpoint[] = [];
+  const remote: RemoteEndpoint[] = [];
+  for (const [address, claims] of byAddress) {
+    const { winners, losers, namespace } = decide(address, claims, judge);
+    const why = `belongs to a service of namespace ${namespace}: nothing of this slice counts there`;
+    complaints.push(...losers.map(({ slice }) => ({ slice, address, why })));
+    const [first] = winners;
+    if (first !== undefined && first.node !== context.nodeName) {
+      remote.push(remoteOf(winners));
+    } else if (first !== undefined) {
+      const laid = winners.filter((claim) => !isKnownByLabels(claim, judge));
+      local.push(...(laid.length === 0 ? [] : [localOf(laid)]));
+    }
+  }
+  return { local: sorted(local), remote: sorted(remote), problems: problemsOf(complaints) };
 }
 
-/** One problem for all addresses of a slice: a slice can have any number of them. */
-function onNoNode({ metadata }: EndpointSlice, [first, ...others]: readonly string[]): ObjectProblem[] {
-  if (first === undefined) {
-    return [];
-  }
-  const where = `EndpointSlice ${metadata.namespace ?? 'default'}/${metadata.name}`;
-  const more = others.length === 0 ? 'is' : `and ${others.length} more are`;
-  return [{ where, message: `endpoints.addresses: ${shown(first, 80)} ${more} on no known node` }];
+/**
+ * Whether labels tell what a pod of this node serves. They do not if it is no pod of the entry's namespace.
+ */
+function isKnownByLabels({ podRef, managed, namespace, address }: Claim, judge: Judge): boolean {
+  return podRef && (managed || (judge.pod(address)?.namespace ?? namespace) === namespace);
 }
 
-/** Adds an endpoint. Of several endpoints with one address the last counts, but their ports add up. */
-function join<T extends { readonly address: string; readonly ports: readonly ProtectedPort[] }>(
-  all: Map<string, T>,
-  endpoint: T,
-): void {
-  const before = all.get(endpoint.address);
-  all.set(
-    endpoint.address,
-    before === undefined ? endpoint : { ...endpoint, ports: merge(before.ports, endpoint.ports) },
-  );
+const remotes = new WeakMap<Claim, RemoteEndpoint>();
+
+/** Of one claim alone always the same object. The strongest claim says where the address lives. */
+function remoteOf(claims: readonly Claim[]): RemoteEndpoint {
+  const [{ address, node, namespace }] = claims as readonly [Claim];
+  const [alone] = claims.length === 1 ? claims : [];
+  const before = alone === undefined ? undefined : remotes.get(alone);
+  const endpoint = before ?? { address, node, ports: portsOf(claims), namespace };
+  if (alone !== undefined) {
+    remotes.set(alone, endpoint);
+  }
+  return endpoint;
+}
+
+function localOf(claims: readonly Claim[]): LocalEndpoint {
+  const [{ address, host, namespace }] = claims as readonly [Claim];
+  return { address, host, ports: portsOf(claims), namespace };
+}
+
+function portsOf(claims: readonly Claim[]): ProtectedPort[] {
+  return claims.reduce<ProtectedPort[]>((ports, claim) => merge(ports, claim.ports), []);
+}
+
+/** The claims of one entry, remembered, since an event leaves nearly all of them as they were. */
+function claimedBy(model: ModelEntry, whereabouts: Whereabouts, children: ChildLookup): Claimed {
+  const before = remembered.get(model);
+  if (
+    before?.whereabouts === whereabouts &&
+    before.children.childSaScope === children.childSaScope &&
+    before.children.children === children.children
+  ) {
+    return before;
+  }
+  const claims: Claim[] = [];
+  const complaints: Complaint[] = [];
+  for (const slice of model.slices) {
+    const ports = protectedPorts(model, slice, children);
+    const ofSlice = { slice, namespace: namespaceOf(slice), managed: isManaged(slice), ports };
+    for (const endpoint of ports.length === 0 ? [] : (slice.endpoints ?? [])) {
+      const podRef = model.entry.selector !== null && endpoint.targetRef?.kind === 'Pod';
+      for (const address of endpoint.addresses) {
+        const { place: placed, why } = place(address, slice, endpoint, whereabouts);
+        claims.push(
+          ...(placed === undefined ? [] : [{ ...placed, ...ofSlice, podRef: podRef && !placed.host }]),
+        );
+        complaints.push(...(why === undefined ? [] : [{ slice, address, why }]));
+      }
+    }
+  }
+  const claimed = { whereabouts, children, claims, complaints };
+  remembered.set(model, claimed);
+  return claimed;
 }
 
 /**
@@ -159,23 +183,6 @@ function protectedPorts(model: ModelEntry, slice: EndpointSlice, children: Child
   return [...numbered, ...named];
 }
 
-function place(
-  text: string,
-  endpoint: Endpoint,
-  { locate, names }: Whereabouts,
-): (Place & { readonly address: string }) | undefined {
-  const address = rememberedAddress(text);
-  if (address === undefined) {
-    return undefined;
-  }
-  const found = locate(address);
-  // The node that Kubernetes names comes first: a primary CNI may lend addresses of one node's block to
-  // another.
-  const named = endpoint.nodeName ?? '';
-  const node = names.has(named) ? named : found?.node;
-  return node === undefined ? undefined : { address, node, host: found?.host ?? false };
-}
-
 /**
  * Joins two lists of ports, without repetitions and in a fixed order. A port in both gets the further phase.
  */
@@ -190,6 +197,6 @@ function merge(a: readonly ProtectedPort[], b: readonly ProtectedPort[]): Protec
   return [...byKey].sort(([x], [y]) => (x < y ? -1 : 1)).map(([, port]) => port);
 }
 
-function sorted<T extends { readonly address: string }>(map: ReadonlyMap<string, T>): T[] {
-  return [...map.values()].sort((a, b) => (a.address < b.address ? -1 : 1));
+function sorted<T extends { readonly address: string }>(endpoints: readonly T[]): T[] {
+  return [...endpoints].sort((a, b) => (a.address < b.address ? -1 : 1));
 }

@@ -5,10 +5,13 @@
  * src/ip and the cache's types; the agent's loop calls it and writes the cache.
  */
 
+import { BOUNDS } from '../../cluster/bounds.ts';
 import { parseNodes } from '../../cluster/nodes.ts';
 import type { ClusterObjects, ObjectProblem } from '../../cluster/objects.ts';
+import { addressesOutside, confirmedBy } from '../../cluster/outside.ts';
 import { resolveEntries } from '../../cluster/policies/entries.ts';
 import { parseItems } from '../../cluster/policies/items.ts';
+import { rememberedAddress } from '../../ip/remembered.ts';
 import { configNames, PODS_CHILD } from '../../ipsec/plan/child.ts';
 import { tunnelEnds } from '../../ipsec/plan/ends.ts';
 import type { CacheChild, CacheNode, CachePeer, NodeCacheContent } from '../../rundir/schema.ts';
@@ -40,12 +43,24 @@ const unreachableFrom = memoized((node: CacheNode, peers: readonly CachePeer[]):
       message: `no address family in common with ${node.name} (${peer.addresses.join(', ')}): no tunnel, its traffic is not protected`,
     })),
 );
+const sameNodes = steady<readonly CacheNode[]>();
+const sameAddresses = steady<readonly string[]>();
+const sameOutside = steady<readonly string[]>();
+const addressesOf = memoized((services: ClusterObjects['services']) =>
+  sameAddresses(services.flatMap(({ spec }) => rememberedAddress(spec.clusterIP ?? '') ?? []).sort()),
+);
 const nodesOf = memoized(
   (
     nodes: ClusterObjects['nodes'],
+    reader: string,
+    serviceAddresses: readonly string[],
     blockAffinities: ClusterObjects['blockAffinities'] = [],
     ciliumNodes: ClusterObjects['ciliumNodes'] = [],
-  ) => parseNodes(nodes, { blockAffinities, ciliumNodes }),
+    ...known: readonly CacheNode[]
+  ) => {
+    const parsed = parseNodes(nodes, { blockAffinities, ciliumNodes, reader, serviceAddresses, known });
+    return { ...parsed, nodes: sameNodes(parsed.nodes) };
+  },
 );
 
 /**
@@ -79,10 +94,14 @@ const EVERYTHING: CacheChild = { name: PODS_CHILD, proto: 'any', ports: [] };
  */
 export function buildNodeCache(input: ModelInput): Model {
   const { objects, nodeName, childSaScope } = input;
+  const { previous } = input;
   const { nodes, problems: nodeProblems } = nodesOf(
     objects.nodes,
+    nodeName,
+    addressesOf(objects.services),
     objects.blockAffinities,
     objects.ciliumNodes,
+    ...(previous === null ? [] : [previous.node, ...previous.peers]),
   );
   const node = nodes.find(({ name }) => name === nodeName);
   if (node === undefined) {
@@ -99,13 +118,16 @@ export function buildNodeCache(input: ModelInput): Model {
   const children = sameChildren(
     childrenOf(childSaScope, mesh, buildChildren(entries, clusterPods(objects.pods))),
   );
+  const outside = sameOutside(addressesOutside(pods, node, nodes));
   const placed = placeEndpoints(mesh ? [] : entries, {
     nodes,
     nodeName,
     children: { childSaScope, children },
+    confirmed: confirmedBy(objects.ipsecNodes, nodeName, outside),
+    pods,
+    previous,
   });
   const configs = children.flatMap(({ name }) => configNames(name)).sort();
-  const { previous } = input;
   const peers = peersOf(nodes, nodeName, configs.join(' '), previous?.peers, previous?.departed);
   const names = namesOf(peers);
   const meshPhase = mesh ? phaseOfMesh(parsed.items, input) : 'require';
@@ -133,12 +155,19 @@ export function buildNodeCache(input: ModelInput): Model {
   };
   const problems = [
     ...unreachableFrom(node, peers),
+    ...unconfirmed(nodeName, outside.length),
     ...nodeProblems,
     ...parsed.problems,
     ...entryProblems,
     ...placed.problems,
   ];
   return { content, knownItems: parsed.known, problems };
+}
+
+/** Other nodes do not learn of these. */
+function unconfirmed(nodeName: string, outside: number): ObjectProblem[] {
+  const message = `${outside} pods have addresses outside of its pod CIDRs: all but ${BOUNDS.addressesOutside} are not protected on other nodes until trapline.io/pod-cidrs names their CIDR`;
+  return outside > BOUNDS.addressesOutside ? [{ where: `Node ${nodeName}`, message }] : [];
 }
 
 function childrenOf(

@@ -18,12 +18,13 @@ export interface ModelInput {
    */
   readonly phases?: ReadonlyMap<string, Phase>;
   /**
-   * The content that was computed before. It keeps reqids stable, and what was required once stays required.
+   * The content that was computed before. It keeps reqids stable, what was required once stays required, and
+   * who had an address or a CIDR keeps it.
    */
-  readonly previous: Pick<
-    NodeCacheContent,
-    'peers' | 'departed' | 'node' | 'entries' | 'mesh' | 'meshPhase'
-  > | null;
+  readonly previous:
+    | (Pick<NodeCacheContent, 'peers' | 'departed' | 'node' | 'entries' | 'mesh' | 'meshPhase'> &
+        Partial<Pick<NodeCacheContent, 'endpoints' | 'localEndpoints'>>)
+    | null;
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** The items that were accepted before. An item stays in force if an edit breaks it. */

@@ -14,6 +14,8 @@ export interface PolicyRef {
 export interface NodeReport {
   readonly addresses: readonly string[];
   readonly podCidrs: readonly string[];
+  /** Addresses of the node's pods that lie in none of its pod CIDRs, sorted. */
+  readonly addressesOutside: readonly string[];
   /** What the node enforces, as the others may know it. */
   readonly policies: readonly ObservedPolicy[];
   readonly xfrmPolicies: number;

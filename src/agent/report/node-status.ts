@@ -60,6 +60,7 @@ export function renderStatus(
   return {
     addresses: report.addresses,
     podCIDRs: report.podCidrs,
+    ...(report.addressesOutside.length === 0 ? {} : { addressesOutside: report.addressesOutside }),
     bootID: bootId,
     agentVersion: version,
     observedPolicies: report.policies.map(writtenPolicyOf),

@@ -9,7 +9,7 @@ import type { Logger } from 'pino';
 import * as z from 'zod';
 import { NODE_HEARTBEAT_MS } from '../../cluster/contract/heartbeat.ts';
 import { formerNodeSchema, type NodeStatus } from '../../cluster/contract/node-status.ts';
-import { IPSEC_NODE, IPSEC_NODES_PATH } from '../../cluster/contract/resources.ts';
+import { IPSEC_NODE, IPSEC_NODES_PATH, LENDS_LABEL } from '../../cluster/contract/resources.ts';
 import { APPLY_PATCH, type KubeClient } from '../../kube/client.ts';
 import { isNotFound } from '../../kube/error.ts';
 import { messageOf } from '../../util/message-of.ts';
@@ -59,6 +59,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
   let transition: Transition | undefined;
   /** A node has its certificate while charon is away, too. */
   let certificate: NodeStatus['certificate'];
+  /** Whether the IPsecNode has the label by which other agents watch it. */
+  let labelled = false;
 
   const path = `${IPSEC_NODES_PATH}/${nodeName}`;
   const apply = (at: string, body: object): Promise<unknown> =>
@@ -74,10 +76,13 @@ export function createPublisher(options: PublisherOptions): Publisher {
    * The IPsecNode is deleted with its Node: the owner's uid ties it to this Node, not to a later one of that
    * name.
    */
-  const create = async (): Promise<void> => {
+  const applyMetadata = async (lends: boolean): Promise<void> => {
     const { metadata } = nodeSchema.parse(await client.request({ path: `/api/v1/nodes/${nodeName}` }));
     const owner = { apiVersion: 'v1', kind: 'Node', name: nodeName, uid: metadata.uid };
-    await apply(path, { metadata: { name: nodeName, ownerReferences: [owner] } });
+    // What an apply leaves out that the same manager had applied before is removed.
+    const labels = lends ? { labels: { [LENDS_LABEL]: 'true' } } : {};
+    await apply(path, { metadata: { name: nodeName, ownerReferences: [owner], ...labels } });
+    labelled = lends;
   };
 
   const write = async (given: NodeReport): Promise<void> => {
@@ -88,20 +93,25 @@ export function createPublisher(options: PublisherOptions): Publisher {
     certificate = given.certificate === null ? certificate : renderCertificate(given.certificate);
     const status = renderStatus(given, options, { transition, certificate, now: now() });
     const body = { metadata: { name: nodeName }, status };
+    const lends = given.addressesOutside.length > 0;
     try {
       await apply(`${path}/status`, body);
     } catch (error) {
       if (!isNotFound(error)) {
         throw error;
       }
-      await create();
+      await applyMetadata(lends);
       await apply(`${path}/status`, body);
+    }
+    if (labelled !== lends) {
+      await applyMetadata(lends);
     }
   };
 
   /** The time of the last change of health outlives the agent. */
   const recall = async (): Promise<void> => {
-    const { status } = formerNodeSchema.parse(await client.request({ path }));
+    const { metadata, status } = formerNodeSchema.parse(await client.request({ path }));
+    labelled = metadata?.labels?.[LENDS_LABEL] === 'true';
     const [condition] = status?.conditions ?? [];
     certificate = status?.certificate;
     if (condition !== undefined) {

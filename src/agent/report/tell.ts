@@ -1,5 +1,7 @@
 import { BOUNDS } from '../../cluster/bounds.ts';
+import { addressesOutside } from '../../cluster/outside.ts';
 import { CONNECTION_PREFIX } from '../../ipsec/plan/connections.ts';
+import type { NodeCache } from '../../rundir/schema.ts';
 import { clip, clipList } from '../../util/clip.ts';
 import { NO_CHARON } from '../charon/link.ts';
 import type { AgentEffects } from '../effects.ts';
@@ -45,6 +47,7 @@ export async function tell(
     failures,
     addresses: state.cache?.node.addresses ?? [],
     podCidrs: state.cache?.node.podCidrs ?? [],
+    addressesOutside: outsideOf(state.cache),
     policies,
     xfrmPolicies: state.planned,
     problems,
@@ -55,4 +58,10 @@ export async function tell(
 /** What is not empty of some errors, as one text. */
 function summary(...errors: readonly string[]): string {
   return clip(errors.filter((error) => error !== '').join('; '), BOUNDS.told.summary);
+}
+
+function outsideOf(cache: NodeCache | null): readonly string[] {
+  return cache === null
+    ? []
+    : addressesOutside(cache.pods, cache.node, cache.peers).slice(0, BOUNDS.addressesOutside);
 }

@@ -48,6 +48,8 @@ export const nodeStatusSchema = z.object({
   /** Ends of the node's tunnels, one per family. */
   addresses: z.array(z.string()),
   podCIDRs: z.array(z.string()),
+  /** Addresses of its pods that lie in none of its pod CIDRs, sorted; absent if there are none. */
+  addressesOutside: z.array(z.string()).max(BOUNDS.addressesOutside).optional(),
   /** Changes when the node boots. */
   bootID: z.string(),
   agentVersion: z.string(),
@@ -140,6 +142,10 @@ export type IPsecNode = z.infer<typeof ipsecNodeSchema>;
  * know stay.
  */
 export const formerNodeSchema = z.object({
+  metadata: z
+    .object({ labels: z.record(z.string(), z.string()).optional() })
+    .optional()
+    .catch(undefined),
   status: z
     .object({
       conditions: z.array(conditionSchema.pick({ status: true, lastTransitionTime: true })).optional(),

@@ -9,6 +9,11 @@
 /** Written by agents, each its own; defined in conf/crds/ipsecnodes.trapline.io.yaml. Cluster-scoped. */
 export const IPSEC_NODE = { apiVersion: 'trapline.io/v1alpha1', kind: 'IPsecNode' } as const;
 export const IPSEC_NODES_PATH = `/apis/${IPSEC_NODE.apiVersion}/ipsecnodes`;
+/**
+ * Label of the IPsecNodes that have `addressesOutside`; its value is `true`. Agents watch these alone: a
+ * thousand nodes must not watch one another's heartbeats.
+ */
+export const LENDS_LABEL = 'trapline.io/lends';
 
 /**
  * Written by users, its status by the controller; defined in conf/crds/ipsecpolicies.starlingx.io.yaml.

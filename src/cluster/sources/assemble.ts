@@ -31,6 +31,7 @@ function select(kept: readonly ParsedObject[]): ClusterObjects {
     pods: kept.flatMap((parsed) => (parsed.list === 'pods' ? [parsed.object] : [])),
     policies: kept.flatMap((parsed) => (parsed.list === 'policies' ? [parsed.object] : [])),
     blockAffinities: kept.flatMap((parsed) => (parsed.list === 'blockAffinities' ? [parsed.object] : [])),
+    ipsecNodes: kept.flatMap((parsed) => (parsed.list === 'ipsecNodes' ? [parsed.object] : [])),
     ciliumNodes: kept.flatMap((parsed) => (parsed.list === 'ciliumNodes' ? [parsed.object] : [])),
   };
 }

@@ -2,7 +2,8 @@ import * as z from 'zod';
 import { messageOf } from '../../util/message-of.ts';
 import { printable, shown } from '../../util/printable.ts';
 import { BOUNDS } from '../bounds.ts';
-import { IPSEC_POLICY } from '../contract/resources.ts';
+import { confirmingNodeSchema } from '../contract/confirming-node.ts';
+import { IPSEC_NODE, IPSEC_POLICY } from '../contract/resources.ts';
 import {
   blockAffinitySchema,
   type ClusterObjects,
@@ -81,6 +82,12 @@ const SCHEMAS = {
     parts: [],
   },
   CiliumNode: { list: 'ciliumNodes', group: 'cilium.io', schema: ciliumNodeSchema, parts: [] },
+  IPsecNode: {
+    list: 'ipsecNodes',
+    group: groupOf(IPSEC_NODE.apiVersion),
+    schema: confirmingNodeSchema,
+    parts: [],
+  },
 } as const satisfies Readonly<
   Record<string, { list: keyof ClusterObjects; group: string; schema: z.ZodType; parts: readonly Part[] }>
 >;

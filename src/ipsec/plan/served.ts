@@ -39,7 +39,14 @@ export function localAddresses(
       append(ports, address, podPorts(cache, pod, address));
     }
   }
-  for (const endpoint of cache.localEndpoints) {
+  const owners = new Map(
+    attachments.flatMap(({ pod, addresses }) =>
+      addresses
+        .filter((address) => ports.get(address)?.length !== 0)
+        .map((address) => [address, pod] as const),
+    ),
+  );
+  for (const endpoint of cache.localEndpoints.filter((each) => isOf(each, owners.get(each.address)))) {
     append(ports, endpoint.address, endpoint.ports);
   }
   const host = new Set(
@@ -101,18 +108,25 @@ export function resolvePorts(pod: CachePod, proto: string, target: number | stri
   return typeof target === 'number' ? [target] : named === undefined ? [] : [named.port];
 }
 
-function endpointPorts(cache: NodeCache, address: string): ProtectedPort[] {
-  return cache.localEndpoints
-    .filter((endpoint) => endpoint.address === address)
-    .flatMap(({ ports }) => ports);
+/**
+ * Whether an endpoint may add to what is protected at its address. Where a protected pod has the address, the
+ * endpoints of other namespaces add nothing.
+ */
+function isOf(
+  { namespace }: NodeCache['localEndpoints'][number],
+  protectedPod: PlannedAttachment['pod'] | undefined,
+): boolean {
+  return protectedPod == null || namespace === undefined || namespace === protectedPod.namespace;
 }
 
 /** The served addresses of one attachment, as ADD plans them. */
 export function attachedAddresses(cache: NodeCache, attachment: PlannedAttachment): ServedAddress[] {
   const pod = findPod(cache.pods, attachment);
-  return attachment.addresses.map((address) => ({
-    address,
-    ports: [...(pod === undefined ? [] : podPorts(cache, pod, address)), ...endpointPorts(cache, address)],
-    host: false,
-  }));
+  return attachment.addresses.map((address) => {
+    const own = pod === undefined ? [] : podPorts(cache, pod, address);
+    const others = cache.localEndpoints.filter(
+      (endpoint) => endpoint.address === address && isOf(endpoint, own.length > 0 ? attachment.pod : null),
+    );
+    return { address, ports: [...own, ...others.flatMap(({ ports }) => ports)], host: false };
+  });
 }

@@ -23,18 +23,18 @@ const placed = test.macro(
 );
 test('a pod on a peer', placed, '10.1.2.5', POD, 'remote 10.1.2.5 b');
 test(
-  'an address lent from the block of another node is where its pod is',
+  'nodeName alone does not take an address out of the pod CIDR of another node',
   placed,
   '10.1.2.5',
   { nodeName: 'c', ...POD },
-  'remote 10.1.2.5 c',
+  'remote 10.1.2.5 b; EndpointSlice ns/web-1: endpoints.addresses: "10.1.2.5" lives on b: the agent of c, which nodeName says, does not confirm it',
 );
 test(
-  'outside all pod CIDRs the name tells it',
+  'outside all pod CIDRs nodeName alone tells nothing',
   placed,
   '10.7.7.7',
   { nodeName: 'c', ...POD },
-  'remote 10.7.7.7 c',
+  'EndpointSlice ns/web-1: endpoints.addresses: "10.7.7.7" is on no known node, and the agent of c does not confirm it',
 );
 test(
   'a name that is no node: the pod CIDR tells',
@@ -60,7 +60,7 @@ test(
   placed,
   'web.example',
   { nodeName: 'b' },
-  'EndpointSlice ns/web-1: endpoints.addresses: "web.example" is on no known node',
+  'EndpointSlice ns/web-1: endpoints.addresses: "web.example" is no address',
 );
 
 test('a slice of unknown addresses is one problem, with the first of them and their number', (t) => {
@@ -119,6 +119,7 @@ test('an address behind two services has the ports of both, once each and sorted
         { proto: 'tcp', port: 9, child: 'tcp_api' },
         { proto: 'tcp', port: 80, child: 'tcp_api' },
       ],
+      namespace: 'ns',
     },
   ]);
 });

@@ -5,6 +5,7 @@ import type { NodeReport } from '../../../src/agent/report/node-report.ts';
 const REPORT: NodeReport = {
   addresses: [],
   podCidrs: [],
+  addressesOutside: [],
   policies: [],
   xfrmPolicies: 12,
   ikeSas: 1,

@@ -8,6 +8,7 @@ import type { KubeClient, KubeRequest } from '../../../src/kube/client.ts';
 const REPORT: NodeReport = {
   addresses: ['192.0.2.11'],
   podCidrs: ['10.244.1.0/24'],
+  addressesOutside: [],
   policies: [{ name: 'p', uid: 'u', generation: 1, reached: 'require' }],
   xfrmPolicies: 12,
   ikeSas: 1,
@@ -106,4 +107,35 @@ test('the time of the last change of health and the certificate outlive the agen
   const { status } = JSON.parse(body);
   t.is(status.conditions[0].lastTransitionTime, '2026-11-21T12:00:00.000Z');
   t.deepEqual(status.certificate, certificate);
+});
+
+test('addresses outside of the pod CIDRs are told, with the label by which other agents watch', async (t) => {
+  const outside = ['10.244.9.7'];
+  const stored = { metadata: { uid: 'u', labels: {} } };
+  const bodies = await bodiesOf([REPORT, { ...REPORT, addressesOutside: outside }, REPORT], stored);
+  const said = bodies
+    .map((body) => JSON.parse(body))
+    .map(({ metadata, status }) => [
+      metadata.labels?.['trapline.io/lends'] ?? null,
+      status?.addressesOutside ?? null,
+    ]);
+  // Status; status and label; status, and no label any more. What gets the label keeps its owner.
+  t.deepEqual(said, [
+    [null, null],
+    [null, outside],
+    ['true', null],
+    [null, null],
+    [null, null],
+  ]);
+  const owners = bodies.filter((body) =>
+    body.includes('"ownerReferences":[{"apiVersion":"v1","kind":"Node"'),
+  );
+  t.is(owners.length, 2);
+});
+
+test('a label that an agent before has set is taken away when nothing is lent any more', async (t) => {
+  const stored = { metadata: { uid: 'u', labels: { 'trapline.io/lends': 'true' } } };
+  const bodies = await bodiesOf([REPORT], stored);
+  t.is(bodies.length, 2);
+  t.deepEqual(Object.keys(JSON.parse(bodies[1] ?? '').metadata), ['name', 'ownerReferences']);
 });

@@ -37,7 +37,10 @@ export function service(name: string, ports: ServicePorts, spec: Partial<Service
   };
 }
 
-/** The slice `<of>-1` of the service `of`, of the addresses' family; each address is one endpoint, a pod's. */
+/**
+ * The slice `<of>-1` of the service `of`, of the addresses' family; each address is one endpoint, a pod's. A slice of pods is
+ * Kubernetes' own.
+ */
 export function slice(
   of: string,
   addresses: readonly string[],
@@ -47,7 +50,16 @@ export function slice(
 ): EndpointSlice {
   return {
     kind: 'EndpointSlice',
-    metadata: { name, namespace: 'ns', labels: { 'kubernetes.io/service-name': of } },
+    metadata: {
+      name,
+      namespace: 'ns',
+      labels: {
+        'kubernetes.io/service-name': of,
+        ...(endpoint.targetRef?.kind === 'Pod'
+          ? { 'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io' }
+          : {}),
+      },
+    },
     addressType: addresses[0]?.includes(':') === true ? 'IPv6' : 'IPv4',
     endpoints: addresses.map((address) => ({ addresses: [address], ...endpoint })),
     ports,

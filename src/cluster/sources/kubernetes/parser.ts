@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { IPSEC_POLICY } from '../../contract/resources.ts';
+import { IPSEC_NODE, IPSEC_POLICY } from '../../contract/resources.ts';
 import { type ClusterObjects, SERVICE_NAME_LABEL } from '../../objects.ts';
 import { type ParsedObject, parseObject } from '../parse-object.ts';
 import type { SliceWatch } from './slice-scope.ts';
@@ -14,6 +14,7 @@ const KINDS = {
   policies: IPSEC_POLICY,
   blockAffinities: { kind: 'BlockAffinity', apiVersion: 'crd.projectcalico.org/v1' },
   ciliumNodes: { kind: 'CiliumNode', apiVersion: 'cilium.io/v2' },
+  ipsecNodes: IPSEC_NODE,
 } as const satisfies Readonly<Record<keyof ClusterObjects, Kind>>;
 
 /** Reads the objects of a list. Those that are not wanted count as not there. */

@@ -1,7 +1,7 @@
 import type { KubeClient } from '../../../kube/client.ts';
 import { createReflector, type Reflector } from '../../../kube/reflector.ts';
 import { createWake } from '../../../util/wake.ts';
-import { IPSEC_POLICIES_PATH } from '../../contract/resources.ts';
+import * as contract from '../../contract/resources.ts';
 import type { ClusterObjects, ObjectProblem, Snapshot, Source } from '../../objects.ts';
 import { type KnownItems, parseItems } from '../../policies/items.ts';
 import type { ParsedObject } from '../parse-object.ts';
@@ -16,8 +16,8 @@ export interface KubernetesSourceOptions {
 
 type List = keyof ClusterObjects;
 
-/** Kinds of primary CNIs: a cluster has one of them, or none. */
-const OPTIONAL: readonly List[] = ['blockAffinities', 'ciliumNodes'];
+/** A cluster has one primary CNI or none, and may lack our own CRDs for a moment. */
+const OPTIONAL: readonly List[] = ['blockAffinities', 'ciliumNodes', 'ipsecNodes'];
 
 /** A burst of events becomes one snapshot: events of this time after the first one are waited for. */
 const BURST_MS = 50;
@@ -65,7 +65,7 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
         return { list, reflector, stop: () => own.abort() };
       };
 
-      const policies = follow('policies', IPSEC_POLICIES_PATH);
+      const policies = follow('policies', contract.IPSEC_POLICIES_PATH);
       const fixed = [
         policies,
         follow('nodes', '/api/v1/nodes'),
@@ -74,7 +74,12 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
         follow('ciliumNodes', '/apis/cilium.io/v2/ciliumnodes'),
         ...(nodeName === null
           ? []
-          : [follow('pods', '/api/v1/pods', { fieldSelector: `spec.nodeName=${nodeName}` })]),
+          : [
+              follow('pods', '/api/v1/pods', { fieldSelector: `spec.nodeName=${nodeName}` }),
+              follow('ipsecNodes', contract.IPSEC_NODES_PATH, {
+                labelSelector: `${contract.LENDS_LABEL}=true`,
+              }),
+            ]),
       ];
       let slices = new Map<string, Followed>();
       let retired = new Map<string, Followed>();
@@ -185,6 +190,7 @@ function objectsOf(followed: readonly Followed[], listed: ReturnType<typeof crea
     policies: of('policies'),
     blockAffinities: of('blockAffinities'),
     ciliumNodes: of('ciliumNodes'),
+    ipsecNodes: of('ipsecNodes'),
   };
 }
 

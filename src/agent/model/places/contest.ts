@@ -1,0 +1,76 @@
+import { familyOf } from '../../../ip/family.ts';
+import { selects } from '../../../ipsec/plan/served.ts';
+import type { CacheEntry, CachePod, NodeCacheContent } from '../../../rundir/schema.ts';
+import type { Claim } from './claim.ts';
+
+/** What decides between namespaces, beside the claims themselves. */
+export interface Judge {
+  /** The pod of this node that has an address. */
+  readonly pod: (address: string) => CachePod | undefined;
+  /** Whether an entry of the pod's own namespace protects it at the address. */
+  readonly isProtected: (pod: CachePod, address: string) => boolean;
+  /** The namespace that had an address in the cache before. */
+  readonly before: (address: string) => string | undefined;
+}
+
+export interface Verdict {
+  /** All of one namespace, the strongest first; empty if another namespace's pod has the address. */
+  readonly winners: readonly Claim[];
+  readonly losers: readonly Claim[];
+  /** The namespace that has the address. */
+  readonly namespace: string;
+}
+
+/** Pods and entries are searched only where there is something to decide. */
+export function createJudge(
+  pods: readonly CachePod[],
+  entries: readonly { readonly entry: CacheEntry }[],
+  previous: Partial<Pick<NodeCacheContent, 'endpoints' | 'localEndpoints'>> | null,
+): Judge {
+  const byAddress = new Map(pods.flatMap((pod) => pod.addresses.map((address) => [address, pod] as const)));
+  let had: ReadonlyMap<string, string | undefined> | undefined;
+  return {
+    pod: (address) => byAddress.get(address),
+    isProtected: (pod, address) =>
+      entries.some(({ entry }) => entry.families.includes(familyOf(address)) && selects(entry, pod)),
+    before(address) {
+      had ??= new Map(
+        [...(previous?.endpoints ?? []), ...(previous?.localEndpoints ?? [])].map((endpoint) => [
+          endpoint.address,
+          endpoint.namespace,
+        ]),
+      );
+      return had.get(address);
+    },
+  };
+}
+
+/**
+ * Decides which namespace an address belongs to, so that what one namespace says of another's address adds
+ * nothing there. On its own node the protected pod that has it decides. Elsewhere a slice that Kubernetes
+ * made comes before one that somebody wrote, then the namespace that had the address before, then the older
+ * slice; the name is the last resort, so that all nodes choose alike.
+ */
+export function decide(address: string, claims: readonly Claim[], judge: Judge): Verdict {
+  const pod = judge.pod(address);
+  const [only] = claims;
+  if (claims.length === 1 && only !== undefined && (pod?.namespace ?? only.namespace) === only.namespace) {
+    return { winners: claims, losers: [], namespace: only.namespace };
+  }
+  const isForeign = pod !== undefined && claims.some(({ namespace }) => namespace !== pod.namespace);
+  const owner = isForeign && judge.isProtected(pod, address) ? pod.namespace : undefined;
+  const isContested = claims.some(({ namespace }) => namespace !== only?.namespace);
+  const before = isContested ? judge.before(address) : undefined;
+  const rank = ({ managed, namespace, slice: { metadata } }: Claim): string =>
+    `${managed ? 0 : 1}${namespace === before ? 0 : 1}${metadata.creationTimestamp ?? '~'} ${namespace}/${metadata.name}`;
+  const ranked = claims
+    .map((claim) => ({ claim, rank: rank(claim) }))
+    .sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0))
+    .map(({ claim }) => claim);
+  const namespace = owner ?? ranked[0]?.namespace ?? '';
+  return {
+    winners: ranked.filter((claim) => claim.namespace === namespace),
+    losers: ranked.filter((claim) => claim.namespace !== namespace),
+    namespace,
+  };
+}

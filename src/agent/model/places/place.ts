@@ -1,0 +1,60 @@
+import type { EndpointSlice } from '../../../cluster/objects.ts';
+import type { Confirmed } from '../../../cluster/outside.ts';
+import { rememberedAddress } from '../../../ip/remembered.ts';
+import { unusable } from '../../../ip/unusable.ts';
+import type { Place } from '../locate.ts';
+import { mayNameNodes } from './slices.ts';
+
+/** Where an address lives. */
+export interface Placement extends Place {
+  readonly address: string;
+}
+
+export interface Whereabouts {
+  readonly locate: (address: string) => Place | undefined;
+  /** The names of all nodes. */
+  readonly names: ReadonlySet<string>;
+  /** By node: the addresses that its agent confirms to be pods of its own. */
+  readonly confirmed: Confirmed;
+}
+
+type Endpoint = NonNullable<EndpointSlice['endpoints']>[number];
+
+/** `why` says what of the endpoint does not count; with a place, the address counts, but lives there. */
+export interface Placed {
+  readonly place?: Placement;
+  readonly why?: string;
+}
+
+/**
+ * Finds where an address of a slice lives. Nodes' own addresses and pod CIDRs tell it; they are not the
+ * word of whoever writes slices. A primary CNI may lend addresses of one node's block to another: then
+ * `nodeName` counts, if the agent of that node confirms the address. A node's own address is never lent.
+ */
+export function place(text: string, slice: EndpointSlice, endpoint: Endpoint, where: Whereabouts): Placed {
+  const address = rememberedAddress(text);
+  if (address === undefined) {
+    return { why: 'is no address' };
+  }
+  const special = unusable(address);
+  if (special !== undefined) {
+    return { why: `is no address of a pod: ${special}` };
+  }
+  const found = where.locate(address);
+  const said = endpoint.nodeName ?? '';
+  const named = where.names.has(said) ? said : undefined;
+  if (found?.host === true && !mayNameNodes(slice)) {
+    return { why: `is Node ${found.node}'s own: only slices of hostNetwork pods and of kube-system name it` };
+  }
+  if (named !== undefined && found?.host !== true && where.confirmed.get(named)?.has(address) === true) {
+    return { place: { address, node: named, host: false } };
+  }
+  const disagrees = named !== undefined && named !== found?.node;
+  if (found === undefined) {
+    return {
+      why: `is on no known node${disagrees ? `, and the agent of ${named} does not confirm it` : ''}`,
+    };
+  }
+  const why = `lives on ${found.node}: the agent of ${named}, which nodeName says, does not confirm it`;
+  return { place: { address, ...found }, ...(disagrees ? { why } : {}) };
+}
