@@ -66,14 +66,14 @@ export async function runAgent(
   };
 
   /**
-   * A phase that the controller does not end in time ends by itself: the model is asked again while there is
-   * one.
+   * A phase that the controller does not end in time ends by itself, as does what is remembered for a while:
+   * the model is asked again then.
    */
   const endPhases = async (): Promise<void> => {
     while (!running.aborted) {
       await effects.sleep(HEARTBEAT_MS, running);
       const enabling = state.policies.some(({ phase }) => phase !== 'require');
-      if (enabling && state.snapshot !== undefined && !running.aborted) {
+      if ((enabling || state.due()) && state.snapshot !== undefined && !running.aborted) {
         follower.remodel(state.snapshot);
       }
     }

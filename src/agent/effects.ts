@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { ObjectProblem, Snapshot, Source } from '../cluster/objects.ts';
+import type { NamedService, ObjectProblem, Snapshot, Source } from '../cluster/objects.ts';
 import type { Phase } from '../ipsec/plan/types.ts';
 import type { Heartbeat } from '../rundir/heartbeat.ts';
 import type { NodeCache, NodeCacheContent } from '../rundir/schema.ts';
@@ -28,7 +28,11 @@ export interface AgentEffects extends AcceptanceEffects {
     content: NodeCacheContent;
     problems: readonly ObjectProblem[];
     phases: ReadonlyMap<string, Phase>;
+    /** Whether something has ended by time since, so that another result is due. */
+    due?: () => boolean;
   };
+  /** What the items that are in force name. */
+  readonly inForce?: () => readonly NamedService[];
   /**
    * Lays what keeps the first packet of a flow through DNAT, and routes where they are ours. Throws if it
    * cannot.

@@ -4,6 +4,7 @@ import type { Source } from '../cluster/objects.ts';
 import type { Profile } from '../ipsec/charon/profile.ts';
 import type { StreamingIproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { listUsedPolicies } from '../ipsec/xfrm/kernel.ts';
+import { readAccepted, writeAccepted } from '../rundir/accepted.ts';
 import type { Heartbeat } from '../rundir/heartbeat.ts';
 import { attachmentsDir, heartbeatPath } from '../rundir/paths.ts';
 import { readNodeCache } from '../rundir/read.ts';
@@ -74,6 +75,23 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
   if (initial.kind === 'unreadable' || initial.kind === 'invalid') {
     log.warn({ problem: initial.message }, 'node cache not read, starting without');
   }
+  const accepted = readAccepted(runDir);
+  if (accepted.kind === 'unreadable' || accepted.kind === 'invalid') {
+    log.warn({ problem: accepted.message }, 'what was accepted is not known any more');
+  }
+  const modeller = createModeller(options, {
+    cache: initial.kind === 'ok',
+    accepted: accepted.kind === 'ok' ? accepted.value : null,
+    keep(next) {
+      try {
+        writeAccepted(runDir, next);
+        return true;
+      } catch (error) {
+        log.error({ err: error }, 'what was accepted is not kept: a restart may lose it');
+        return false;
+      }
+    },
+  });
   const wake = createWake();
   const news = createWake();
   const charon = createCharonLink({
@@ -103,7 +121,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     wake,
     news,
     charon,
-    model: createModeller(options, initial.kind === 'ok'),
+    ...modeller,
     kernel: createNodeKernel(runDir, iproute2, log, initial.kind === 'ok' ? initial.value : null),
     keepNetwork: createNetworkKeeper(options),
     notices: options.notices,

@@ -29,6 +29,8 @@ export interface AgentState {
   ground: NodeCache | null;
   bootIds: BootIds;
   snapshot: Snapshot | undefined;
+  /** Whether time alone has made another cache due. */
+  due: () => boolean;
 }
 
 export function newState(initial: NodeCache | null): AgentState {
@@ -48,6 +50,7 @@ export function newState(initial: NodeCache | null): AgentState {
     ground: null,
     bootIds: new Map(),
     snapshot: undefined,
+    due: () => false,
   };
 }
 

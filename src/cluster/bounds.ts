@@ -48,4 +48,10 @@ export const BOUNDS = {
   podCidrsPerNode: 256,
   /** Addresses outside of its node's pod CIDRs that an agent confirms (`status.addressesOutside`). */
   addressesOutside: 256,
+  /** Services of one namespace that are gone, and that only a wildcard item had named. */
+  formerServices: 100,
+  /** Endpoints of one Service that is gone. */
+  formerEndpoints: 1_000,
+  /** Ports of one namespace's Services that nothing protects any more. */
+  formerPorts: 1_000,
 } as const;

@@ -1,13 +1,7 @@
 import { rememberedAddress, rememberedCidr } from '../ip/remembered.ts';
 import type { CacheNode } from '../rundir/schema.ts';
 import { ADDRESSES_ANNOTATION, POD_CIDRS_ANNOTATION } from './fields.ts';
-import {
-  type ClaimContext,
-  type KnownNode,
-  type NodeDraft,
-  type SettledNode,
-  settleClaims,
-} from './node-claims.ts';
+import { type ClaimContext, type NodeDraft, settleClaims } from './node-claims.ts';
 import type { ClusterObjects, Node, ObjectProblem } from './objects.ts';
 
 const POD_CIDRS = 'spec.podCIDRs';
@@ -20,8 +14,8 @@ export { ADDRESSES_ANNOTATION, POD_CIDRS_ANNOTATION };
 export interface ParsedNodes {
   /** Sorted by name. */
   readonly nodes: readonly CacheNode[];
-  /** By name of each Node: what it is, or why it can have no tunnel. */
-  readonly verdicts: ReadonlyMap<string, CacheNode | string>;
+  /** Nodes of which no address is known, and pod CIDRs are. They are among the problems, too. */
+  readonly addressless?: readonly Pick<CacheNode, 'name' | 'podCidrs'>[];
   /** One for each Node at most. */
   readonly problems: readonly ObjectProblem[];
 }
@@ -29,10 +23,7 @@ export interface ParsedNodes {
 /** Objects of the primary CNI that say where pods are. */
 export type PodCidrSources = Pick<ClusterObjects, 'blockAffinities' | 'ciliumNodes'>;
 
-export interface NodeContext extends PodCidrSources, ClaimContext {
-  /** What a Node that says nothing usable now had before, if that stays in force. */
-  readonly whatItHad?: (name: string) => KnownNode | undefined;
-}
+export type NodeContext = PodCidrSources & ClaimContext;
 
 /**
  * The nodes with which a tunnel is possible: those with an address and pod CIDRs. A node that has none yet,
@@ -43,34 +34,26 @@ export function parseNodes(objects: readonly Node[], context: NodeContext = {}):
   const blocks = blocksByNode(context);
   const sorted = [...objects].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   const read = new Map(sorted.map((object) => [object.metadata.name, readNode(object, blocks)]));
-  /** What a node had takes the place of what it says. */
-  const had = (name: string): NodeDraft | undefined => {
-    const known = context.whatItHad?.(name);
-    const fields = { addresses: ADDRESSES, podCidrs: blocks?.field ?? POD_CIDRS };
-    return known === undefined ? undefined : { ...known, createdAt: undefined, fields };
-  };
-  const drafts = [...read].flatMap(([name, draft]) =>
-    typeof draft === 'string' ? (had(name) ?? []) : draft,
+  const settled = settleClaims(
+    [...read.values()].flatMap(({ draft }) => draft ?? []),
+    context,
   );
-  const first = settleClaims(drafts, context);
-  const again = drafts.map((draft) => (isBare(first.get(draft.name)) ? (had(draft.name) ?? draft) : draft));
-  const replaced = new Set(again.filter((draft, index) => draft !== drafts[index]).map(({ name }) => name));
-  const settled = replaced.size > 0 ? settleClaims(again, context) : first;
-  const verdicts = new Map<string, CacheNode | string>();
+  const nodes: CacheNode[] = [];
+  const addressless: Pick<CacheNode, 'name' | 'podCidrs'>[] = [];
   const problems: ObjectProblem[] = [];
-  for (const [name, draft] of read) {
-    const result = settled.get(name);
-    const refused = (replaced.has(name) ? first : settled).get(name)?.refused ?? [];
-    const message = typeof draft === 'string' ? draft : refused.length === 0 ? undefined : summary(refused);
-    verdicts.set(name, result === undefined || isBare(result) ? (message ?? 'none yet') : result.node);
+  for (const [name, { problem }] of read) {
+    const { node, refused = [] } = settled.get(name) ?? {};
+    if (node !== undefined && node.podCidrs.length > 0) {
+      if (node.addresses.length > 0) {
+        nodes.push(node);
+      } else {
+        addressless.push({ name, podCidrs: node.podCidrs });
+      }
+    }
+    const message = problem ?? (refused.length === 0 ? undefined : summary(refused));
     problems.push(...(message === undefined ? [] : [{ where: `Node ${name}`, message }]));
   }
-  const nodes = [...verdicts.values()].filter((verdict) => typeof verdict !== 'string');
-  return { nodes, verdicts, problems };
-}
-
-function isBare(settled: SettledNode | undefined): boolean {
-  return settled?.node.addresses.length === 0 || settled?.node.podCidrs.length === 0;
+  return { nodes, addressless, problems };
 }
 
 /** One message for all that was refused of a node: the first few, and how many more there are. */
@@ -108,8 +91,14 @@ function blocksByNode({ blockAffinities = [], ciliumNodes = [] }: PodCidrSources
       };
 }
 
-/** What the node claims, or why it can have no tunnel: `<field>: <reason>`. */
-function readNode({ metadata, spec, status }: Node, blocks: Blocks | undefined): NodeDraft | string {
+interface ReadNode {
+  /** What the node claims; it may have no address. */
+  readonly draft?: NodeDraft;
+  /** Why it can have no tunnel as it is: `<field>: <reason>`. */
+  readonly problem?: string;
+}
+
+function readNode({ metadata, spec, status }: Node, blocks: Blocks | undefined): ReadNode {
   const override = metadata.annotations?.[POD_CIDRS_ANNOTATION];
   const field = blocks?.field ?? POD_CIDRS;
   const declared =
@@ -129,18 +118,18 @@ function readNode({ metadata, spec, status }: Node, blocks: Blocks | undefined):
     rememberedAddress,
   );
   if (typeof cidrs === 'string') {
-    return cidrs;
-  }
-  if (typeof addresses === 'string') {
-    return addresses;
-  }
-  if (addresses.length === 0) {
-    return `${ADDRESSES}: no InternalIP yet`;
+    return { problem: cidrs };
   }
   const { name, creationTimestamp: createdAt } = metadata;
-  return cidrs.length === 0
-    ? `${field}: none yet`
-    : { name, createdAt, addresses, podCidrs: [...new Set(cidrs)].sort(), fields };
+  const podCidrs = [...new Set(cidrs)].sort();
+  if (podCidrs.length === 0) {
+    return { problem: typeof addresses === 'string' ? addresses : `${field}: none yet` };
+  }
+  if (typeof addresses === 'string' || addresses.length === 0) {
+    const problem = typeof addresses === 'string' ? addresses : `${ADDRESSES}: no InternalIP yet`;
+    return { problem, draft: { name, createdAt, addresses: [], podCidrs, fields } };
+  }
+  return { draft: { name, createdAt, addresses, podCidrs, fields } };
 }
 
 /** All values in canonical form, or which one is malformed. */

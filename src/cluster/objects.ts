@@ -202,12 +202,25 @@ export interface ObjectProblem {
   readonly message: string;
 }
 
+/** Names of objects, `name` or `namespace/name`, of each list that has any. */
+export type ObjectNames = { readonly [List in keyof ClusterObjects]?: ReadonlySet<string> };
+
 /** What a source says at one time. */
 export interface Snapshot {
   readonly objects: ClusterObjects;
   readonly problems: readonly ObjectProblem[];
+  /** Objects that are there, and that the source does not understand. */
+  readonly unread?: ObjectNames;
+  /** Objects that a new list lacks, and that nobody has seen deleted. Absent: those that go were seen to. */
+  readonly missing?: ObjectNames;
   /** Empty if the objects are current; otherwise why they are old. What is in force stays in force then. */
   readonly stale: string;
+}
+
+/** What an item names. */
+export interface NamedService {
+  readonly namespace: string;
+  readonly service: string;
 }
 
 /** Where cluster state comes from. */
@@ -215,7 +228,8 @@ export interface Source {
   /**
    * Yields the current state, then a new state after every burst of changes, until the signal aborts. Throws
    * SourceError if a folder cannot be read at the start; later on, a source that cannot be read yields what
-   * it read last, and says so in `problems` or `stale`.
+   * it read last, and says so in `problems` or `stale`. `inForce`: which Services' slices are needed, beside
+   * those that the policies of the source name; `*` stands for all of a namespace.
    */
-  watch(signal: AbortSignal): AsyncIterable<Snapshot>;
+  watch(signal: AbortSignal, inForce?: () => readonly NamedService[]): AsyncIterable<Snapshot>;
 }

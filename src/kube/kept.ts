@@ -5,6 +5,8 @@ export interface Kept<T> {
   readonly items: ReadonlyMap<string, T>;
   /** Why an object was not understood, or not as a whole; by key. */
   readonly problems: ReadonlyMap<string, string>;
+  /** Keys that a new list lacked, and that nobody has seen deleted: the newest MOST_MISSING. */
+  readonly missing: ReadonlySet<string>;
   /** Another number whenever anything may have changed. */
   readonly version: number;
   /** Like `remove` and `removeAllBut`, true if anything has changed. */
@@ -12,6 +14,9 @@ export interface Kept<T> {
   remove(key: string): boolean;
   removeAllBut(keys: ReadonlySet<string>): boolean;
 }
+
+/** How many missing keys are remembered. */
+const MOST_MISSING = 10_000;
 
 /**
  * Returns the value to keep; or a text that says why the object is not understood; or undefined if it is none
@@ -23,10 +28,12 @@ export type Parse<T> = (raw: unknown, former: T | undefined) => T | string | und
 export function createKept<T>(parse: Parse<T>, flawOf: (value: T) => string = () => ''): Kept<T> {
   const items = new Map<string, T>();
   const problems = new Map<string, string>();
+  const missing = new Set<string>();
   let version = 0;
   const remove = (key: string): boolean => {
     const known = items.delete(key);
     const unread = problems.delete(key);
+    missing.delete(key);
     version += known || unread ? 1 : 0;
     return known || unread;
   };
@@ -40,6 +47,7 @@ export function createKept<T>(parse: Parse<T>, flawOf: (value: T) => string = ()
   return {
     items,
     problems,
+    missing,
     get version() {
       return version;
     },
@@ -57,6 +65,7 @@ export function createKept<T>(parse: Parse<T>, flawOf: (value: T) => string = ()
         return false;
       }
       version += 1;
+      missing.delete(key);
       problems.delete(key);
       if (problem !== '') {
         problems.set(key, problem);
@@ -67,10 +76,16 @@ export function createKept<T>(parse: Parse<T>, flawOf: (value: T) => string = ()
       return true;
     },
     remove,
-    removeAllBut: (keys) =>
-      [...new Set([...items.keys(), ...problems.keys()])]
-        .filter((key) => !keys.has(key))
-        .map(remove)
-        .includes(true),
+    removeAllBut(keys) {
+      const gone = [...new Set([...items.keys(), ...problems.keys()])].filter((key) => !keys.has(key));
+      for (const key of gone) {
+        remove(key);
+        missing.add(key);
+      }
+      for (const oldest of [...missing].slice(0, Math.max(0, missing.size - MOST_MISSING))) {
+        missing.delete(oldest);
+      }
+      return gone.length > 0;
+    },
   };
 }

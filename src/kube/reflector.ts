@@ -11,6 +11,8 @@ export interface Reflector<T> {
   readonly items: ReadonlyMap<string, T>;
   /** By `namespace/name`: why an object is not understood, or not as a whole. */
   readonly problems: ReadonlyMap<string, string>;
+  /** By `namespace/name`: objects that a new list lacked, and that nobody has seen deleted. */
+  readonly missing: ReadonlySet<string>;
   /** Another number whenever items or problems have changed. */
   readonly version: number;
   /** Whether the first list is in. */
@@ -161,6 +163,9 @@ export function createReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
     },
     get problems() {
       return kept.problems;
+    },
+    get missing() {
+      return kept.missing;
     },
     get version() {
       return kept.version;

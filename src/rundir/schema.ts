@@ -122,6 +122,11 @@ export const nodeCacheSchema = z.object({
    * there in the clear before (docs/design.md, Unlisted and departed).
    */
   departed: z.array(peer.extend({ until: z.number() })).optional(),
+  /**
+   * Nodes whose pod CIDRs are known, and no address of theirs: no tunnel leads there, and nothing that is
+   * protected may go there or come from there in the clear.
+   */
+  unreachable: z.array(z.object({ name: z.string(), podCidrs: z.array(z.string()) })).optional(),
   children: z.array(child),
   entries: z.array(entry),
   pods: z.array(pod),

@@ -159,6 +159,6 @@ test('a block that is malformed is named', (t) => {
 test('a peer without an address family in common is said', (t) => {
   const six = node('b', { status: { addresses: [{ type: 'InternalIP', address: '2001:db8::2' }] } });
   t.deepEqual(messages(build({ nodes: [node('a'), six] })), [
-    'Node b: no address family in common with a (2001:db8::2): no tunnel, its traffic is not protected',
+    'Node b: no address family in common with a (2001:db8::2): no tunnel, and nothing of a protected port goes there or comes from there',
   ]);
 });

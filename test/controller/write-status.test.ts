@@ -14,6 +14,7 @@ function stateOf(policies: readonly IPsecPolicy[]): State {
     nodes: {
       items: new Map(),
       problems: new Map(),
+      missing: new Set(),
       version: 0,
       synced: true,
       error: '',
@@ -139,6 +140,8 @@ test('a policy moves on after the limit that the controller was given, and its s
     nodes: {
       items: new Map(),
       problems: new Map(),
+      missing: new Set(),
+      missing: new Set(),
       version: 0,
       synced: true,
       error: '',

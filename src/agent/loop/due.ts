@@ -15,5 +15,6 @@ export function dueScope(
   if (reconcileError !== '') {
     return 'all';
   }
-  return now - charonAt >= CHARON_MS ? 'charon' : undefined;
+  // A step of the wall clock, in whatever direction, costs one comparison.
+  return Math.abs(now - charonAt) >= CHARON_MS ? 'charon' : undefined;
 }

@@ -22,7 +22,8 @@ export function createFollower(effects: AgentEffects, state: AgentState): Follow
   const remodel = (snapshot: Snapshot): boolean => {
     wake.notify('change');
     try {
-      const { content, problems, phases } = effects.model(snapshot, state.cache);
+      const { content, problems, phases, due } = effects.model(snapshot, state.cache);
+      state.due = due ?? state.due;
       state.problems = noteProblems([...snapshot.problems, ...problems]);
       const next = nextCache(state.cache, content, effects.now());
       checkNodeCache(next);
@@ -53,7 +54,7 @@ export function createFollower(effects: AgentEffects, state: AgentState): Follow
   return {
     remodel,
     async follow(signal) {
-      for await (const snapshot of source.watch(signal)) {
+      for await (const snapshot of source.watch(signal, effects.inForce)) {
         if (snapshot.stale !== '') {
           state.sourceError = snapshot.stale;
           wake.notify('change');

@@ -7,7 +7,7 @@ import type { CacheNode, CachePeer, NodeCacheContent } from '../../rundir/schema
  */
 export const DEPARTED_MS = 20 * 60_000;
 
-/** The content that was computed before; `now` is milliseconds since the epoch. */
+/** The content that was computed before; `now` is the time of a clock that never jumps (`steadyClock`). */
 export interface Before {
   readonly previous: Pick<NodeCacheContent, 'peers' | 'departed' | 'node'> | null;
   readonly now: number;
@@ -16,17 +16,18 @@ export interface Before {
 /**
  * Departed peers: pod CIDRs that no peer has any more, with the peer that had them. Policies still match what
  * is sent there, and find no SA (docs/design.md, Unlisted and departed). A CIDR that another node has now, or
- * of which another node has a part, belongs to that node and is left out.
+ * of which another node has a part, belongs to that node and is left out. `others`: this node, and those
+ * that are no peers.
  */
 export function departedPeers(
   peers: readonly CachePeer[],
-  node: CacheNode,
+  others: readonly CacheNode[],
   { previous, now }: Before,
 ): NonNullable<NodeCacheContent['departed']> {
   if (previous?.peers === peers && (previous.departed ?? []).length === 0) {
     return [];
   }
-  const isInUse = useOf([node, ...peers]);
+  const isInUse = useOf([...others, ...peers]);
   const gone = [
     ...(previous?.departed ?? []),
     ...(previous?.peers ?? []).map((peer) => ({ ...peer, until: now + DEPARTED_MS })),

@@ -14,12 +14,15 @@ import { parseItems } from '../../cluster/policies/items.ts';
 import { rememberedAddress } from '../../ip/remembered.ts';
 import { configNames, PODS_CHILD } from '../../ipsec/plan/child.ts';
 import { tunnelEnds } from '../../ipsec/plan/ends.ts';
-import type { CacheChild, CacheNode, CachePeer, NodeCacheContent } from '../../rundir/schema.ts';
+import type { CacheChild, CacheNode, CachePeer, CachePod, NodeCacheContent } from '../../rundir/schema.ts';
 import { memoized, steady } from '../../util/memo.ts';
 import { buildChildren, unlistedPorts } from './children.ts';
 import { departedPeers, formerCidrs } from './departed.ts';
 import { placeEndpoints } from './endpoints.ts';
-import { phaseLookup, phaseOfMesh } from './phases.ts';
+import { rememberNodes } from './memory/nodes.ts';
+import { nextServices, recallServices } from './memory/services.ts';
+import { NO_NAMES, nodesThere, union, withHeld } from './memory/there.ts';
+import { nextReached, phaseLookup, phaseOfMesh } from './phases.ts';
 import { podsOf, podsOfCluster } from './pods.ts';
 import { assignReqids } from './reqids.ts';
 import type { Model, ModelInput } from './types.ts';
@@ -34,13 +37,23 @@ export class ModelError extends Error {
 const clusterPods = memoized(podsOfCluster);
 const ownPods = memoized(podsOf);
 const sameChildren = steady<CacheChild[]>();
-const namesOf = memoized((peers: readonly CachePeer[]) => new Set(peers.map(({ name }) => name)));
+const namesOf = memoized(
+  (peers: readonly CachePeer[], unreachable: NonNullable<NodeCacheContent['unreachable']>) =>
+    new Set([...peers, ...unreachable].map(({ name }) => name)),
+);
+const locatedOf = memoized(
+  (
+    nodes: readonly CacheNode[],
+    unreachable: NonNullable<NodeCacheContent['unreachable']>,
+  ): readonly CacheNode[] =>
+    unreachable.length === 0 ? nodes : [...nodes, ...unreachable.map((one) => ({ ...one, addresses: [] }))],
+);
 const unreachableFrom = memoized((node: CacheNode, peers: readonly CachePeer[]): ObjectProblem[] =>
   peers
     .filter((peer) => tunnelEnds(node.addresses, peer.addresses) === undefined)
     .map((peer) => ({
       where: `Node ${peer.name}`,
-      message: `no address family in common with ${node.name} (${peer.addresses.join(', ')}): no tunnel, its traffic is not protected`,
+      message: `no address family in common with ${node.name} (${peer.addresses.join(', ')}): no tunnel, and nothing of a protected port goes there or comes from there`,
     })),
 );
 const sameNodes = steady<readonly CacheNode[]>();
@@ -86,6 +99,7 @@ const peersOf = memoized(
   },
 );
 
+const NO_PODS: readonly CachePod[] = [];
 const EVERYTHING: CacheChild = { name: PODS_CHILD, proto: 'any', ports: [] };
 
 /**
@@ -94,33 +108,46 @@ const EVERYTHING: CacheChild = { name: PODS_CHILD, proto: 'any', ports: [] };
  */
 export function buildNodeCache(input: ModelInput): Model {
   const { objects, nodeName, childSaScope } = input;
-  const { previous } = input;
-  const { nodes, problems: nodeProblems } = nodesOf(
-    objects.nodes,
+  const { previous, now, unread = {}, held = {} } = input;
+  const {
+    nodes,
+    unreachable,
+    problems: nodeProblems,
+  } = rememberNodes(
+    nodesOf(
+      objects.nodes,
+      nodeName,
+      addressesOf(objects.services),
+      objects.blockAffinities,
+      objects.ciliumNodes,
+      ...(previous === null ? [] : [previous.node, ...previous.peers]),
+    ),
+    previous,
     nodeName,
-    addressesOf(objects.services),
-    objects.blockAffinities,
-    objects.ciliumNodes,
-    ...(previous === null ? [] : [previous.node, ...previous.peers]),
+    nodesThere(objects.nodes, unread.nodes ?? NO_NAMES),
+    held.nodes ?? NO_NAMES,
   );
   const node = nodes.find(({ name }) => name === nodeName);
   if (node === undefined) {
     const why = nodeProblems.find(({ where }) => where === `Node ${nodeName}`)?.message ?? 'not there';
     throw new ModelError(`Node ${nodeName}: ${why}`);
   }
-  const parsed = parseItems(objects.policies, input.knownItems);
+  const unreadPolicies = union(unread.policies ?? NO_NAMES, held.policies ?? NO_NAMES);
+  const parsed = parseItems(objects.policies, input.knownItems, unreadPolicies);
+  const known = input.services ?? new Map();
+  const recalled = recallServices(objects, parsed.items, { known, now });
   const {
     entries,
     mesh,
     problems: entryProblems,
-  } = resolveEntries(parsed.items, objects, phaseLookup(input));
-  const pods = ownPods(objects.pods, nodeName);
+  } = resolveEntries(parsed.items, recalled, phaseLookup(input));
+  const pods = withHeld(ownPods(objects.pods, nodeName), previous?.pods ?? NO_PODS, held.pods ?? NO_NAMES);
   const children = sameChildren(
     childrenOf(childSaScope, mesh, buildChildren(entries, clusterPods(objects.pods))),
   );
   const outside = sameOutside(addressesOutside(pods, node, nodes));
   const placed = placeEndpoints(mesh ? [] : entries, {
-    nodes,
+    nodes: locatedOf(nodes, unreachable),
     nodeName,
     children: { childSaScope, children },
     confirmed: confirmedBy(objects.ipsecNodes, nodeName, outside),
@@ -129,14 +156,14 @@ export function buildNodeCache(input: ModelInput): Model {
   });
   const configs = children.flatMap(({ name }) => configNames(name)).sort();
   const peers = peersOf(nodes, nodeName, configs.join(' '), previous?.peers, previous?.departed);
-  const names = namesOf(peers);
+  const names = namesOf(peers, unreachable);
   const meshPhase = mesh ? phaseOfMesh(parsed.items, input) : 'require';
   const unlisted =
     mesh || input.protectUnlisted === false
       ? []
       : unlistedPorts(entries, clusterPods(objects.pods), { childSaScope, children });
   const moved = formerCidrs(node, peers, input);
-  const departed = departedPeers(peers, node, input);
+  const departed = departedPeers(peers, locatedOf([node], unreachable), input);
   const content: NodeCacheContent = {
     childSaScope,
     mesh,
@@ -146,6 +173,7 @@ export function buildNodeCache(input: ModelInput): Model {
     node: moved.length === 0 ? node : { ...node, formerCidrs: moved },
     peers,
     ...(departed.length === 0 ? {} : { departed }),
+    ...(unreachable.length === 0 ? {} : { unreachable: [...unreachable] }),
     children,
     entries: mesh ? [] : entries.map(({ entry }) => entry),
     pods,
@@ -158,10 +186,20 @@ export function buildNodeCache(input: ModelInput): Model {
     ...unconfirmed(nodeName, outside.length),
     ...nodeProblems,
     ...parsed.problems,
+    ...recalled.problems,
     ...entryProblems,
     ...placed.problems,
   ];
-  return { content, knownItems: parsed.known, problems };
+  return {
+    content,
+    knownItems: parsed.known,
+    services: nextServices(known, entries, recalled),
+    reached: nextReached(input.reached ?? new Map(), mesh ? [] : entries, {
+      mesh: mesh ? meshPhase : undefined,
+      now,
+    }),
+    problems,
+  };
 }
 
 /** Other nodes do not learn of these. */

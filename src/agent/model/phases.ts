@@ -1,49 +1,147 @@
-import type { PhaseOf } from '../../cluster/policies/entries.ts';
+import { BOUNDS } from '../../cluster/bounds.ts';
+import type { ModelEntry, PhaseOf, PortIdentity } from '../../cluster/policies/entries.ts';
 import type { PolicyItem } from '../../cluster/policies/items.ts';
+import { portsOf } from '../../cluster/policies/service-ports.ts';
 import { strongest } from '../../ipsec/plan/phase.ts';
+import { EVERY_PORT, isEveryPort } from '../../ipsec/plan/ports.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';
-import type { CacheEntry } from '../../rundir/schema.ts';
-import { memoized } from '../../util/memo.ts';
+import type { ReachedPort } from '../../rundir/accepted.ts';
+import { memoized, sameElements } from '../../util/memo.ts';
+import { DEPARTED_MS } from './departed.ts';
+import { newestPerNamespace } from './memory/newest.ts';
 import type { ModelInput } from './types.ts';
 
-type PhaseInput = Pick<ModelInput, 'phases' | 'previous'>;
+type PhaseInput = Pick<ModelInput, 'phases' | 'previous' | 'reached'>;
 
-const reachedIn = memoized(
-  (entries: readonly CacheEntry[]) =>
-    new Map<string, Phase>(
-      entries.flatMap(({ name, ports }) =>
-        ports.map(({ proto, target, phase }) => [keyOf(name, proto, target), phase ?? 'require'] as const),
-      ),
-    ),
-);
-const NONE: readonly CacheEntry[] = [];
+/**
+ * How far each port of each Service has come, by what it is, never by the name of an item: an item that is
+ * renamed, split, or made wider goes on where it was. A port that nothing protects any more is remembered for
+ * a while, so that a policy that is deleted and created anew does not take it back to plaintext.
+ */
+export type ReachedPorts = ReadonlyMap<string, ReachedPort>;
+
+const NONE: ReachedPorts = new Map();
+const MESH = { namespace: '*', service: '*', proto: 'any', target: EVERY_PORT } as const;
+
+type ByService = ReadonlyMap<string, readonly ReachedPort[]>;
+
+const reachedBefore = memoized((previous: PhaseInput['previous'], reached: ReachedPorts): ByService => {
+  const { entries = [], mesh = false, meshPhase = 'require' } = previous ?? {};
+  const ports: ReachedPort[] = entries.flatMap(({ namespace, service, ports: all }) =>
+    all.map(({ proto, target, phase = 'require' }) => ({ namespace, service, proto, target, phase })),
+  );
+  return Map.groupBy(
+    [...ports, ...(mesh ? [{ ...MESH, phase: meshPhase }] : []), ...reached.values()],
+    ({ namespace, service }) => `${namespace}/${service}`,
+  );
+});
 
 /**
  * Returns the phase of a port: that of its policy, or the phase that this node has reached with the port
  * before if that one is further.
  */
-export function phaseLookup({ phases, previous }: PhaseInput): PhaseOf {
-  const reached = reachedIn(previous?.entries ?? NONE);
-  return ({ policy, entry, proto, target }) => {
-    const own = phases?.get(policy) ?? 'require';
-    const before = reached.get(keyOf(entry, proto, target));
-    return before === undefined ? own : strongest([own, before]);
+export function phaseLookup({ phases, previous, reached = NONE }: PhaseInput): PhaseOf {
+  const before = reachedBefore(previous, reached);
+  const mesh = before.get('*/*') ?? [];
+  return (port) => {
+    const own = before.get(`${port.namespace}/${port.service}`) ?? [];
+    const same = [...mesh, ...own.filter((one) => overlaps(one, port))].map(({ phase }) => phase);
+    return strongest([phases?.get(port.policy) ?? 'require', ...same]);
   };
+}
+
+/**
+ * Whether a port that was protected is among those that a port means now. A wider port takes over the phase
+ * of every narrower one, since at one address it absorbs them.
+ */
+function overlaps(before: ReachedPort, { proto, target, numbers = [] }: PortIdentity): boolean {
+  if (before.proto === 'any' || proto === 'any') {
+    return true;
+  }
+  return (
+    before.proto === proto &&
+    (before.target === target ||
+      isEveryPort(before.target) ||
+      isEveryPort(target) ||
+      numbers.some((number) => number === before.target))
+  );
 }
 
 /**
  * The phase of all traffic between pods, as for a port. If single services were protected before, the phase
  * is `require`, since nothing of theirs may go back to plaintext.
  */
-export function phaseOfMesh(items: readonly PolicyItem[], { phases, previous }: PhaseInput): Phase {
+export function phaseOfMesh(
+  items: readonly PolicyItem[],
+  { phases, previous, reached = NONE }: PhaseInput,
+): Phase {
   const policies = items.filter(({ namespace }) => namespace === '*').map(({ policy }) => policy);
-  const before: Phase[] = previous?.mesh === true ? [previous.meshPhase ?? 'require'] : [];
   if ((previous?.entries ?? []).length > 0) {
     return 'require';
   }
+  const before = (reachedBefore(previous, reached).get('*/*') ?? []).map(({ phase }) => phase);
   return strongest([...policies.map((policy) => phases?.get(policy)), ...before]);
 }
 
-function keyOf(entry: string, proto: string, target: number | string): string {
-  return `${entry} ${proto}/${typeof target}/${target}`;
+let last:
+  | {
+      readonly entries: readonly ModelEntry[];
+      readonly mesh: Phase | undefined;
+      readonly result: ReachedPorts;
+    }
+  | undefined;
+
+/**
+ * What has been reached, after these entries came into force; `mesh`: the phase of the mesh, if there is one.
+ * Returns `before` itself if nothing has changed.
+ */
+export function nextReached(
+  before: ReachedPorts,
+  entries: readonly ModelEntry[],
+  { mesh, now }: { readonly mesh: Phase | undefined; readonly now: number },
+): ReachedPorts {
+  const unchanged = last?.result === before && last.mesh === mesh && sameElements(last.entries, entries);
+  if (unchanged && ![...before.values()].some(({ until }) => until !== undefined && until <= now)) {
+    return before;
+  }
+  const result = new Map<string, ReachedPort>();
+  for (const port of [
+    ...entries.flatMap(portsIn),
+    ...(mesh === undefined ? [] : [{ ...MESH, phase: mesh }]),
+  ]) {
+    const key = keyOf(port);
+    result.set(key, { ...port, phase: strongest([port.phase, result.get(key)?.phase ?? port.phase]) });
+  }
+  const gone = [...before]
+    .filter(([key]) => !result.has(key))
+    .map(([, port]) => ({ ...port, until: port.until ?? now + DEPARTED_MS }))
+    .filter(({ until }) => until > now);
+  for (const port of newestPerNamespace(gone, BOUNDS.formerPorts)) {
+    result.set(keyOf(port), port);
+  }
+  last = { entries, mesh, result };
+  return result;
+}
+
+/** The ports of an entry, and the numbers that its slices give for those that have names. */
+function portsIn({ entry, slices, portNames }: ModelEntry): ReachedPort[] {
+  const { namespace, service, ports } = entry;
+  const protos = new Set(ports.map(({ proto }) => proto));
+  return [
+    ...ports.map(({ proto, target, phase = 'require' }) => ({ namespace, service, proto, target, phase })),
+    ...[...protos].flatMap((proto) =>
+      portsOf(slices, proto).flatMap(({ name, port }) => {
+        const phase = portNames.get(`${proto}/${name}`);
+        return phase === undefined ? [] : [{ namespace, service, proto, target: port, phase }];
+      }),
+    ),
+  ];
+}
+
+export function reachedByKey(ports: readonly ReachedPort[]): ReachedPorts {
+  return new Map(ports.map((port) => [keyOf(port), port]));
+}
+
+function keyOf({ namespace, service, proto, target }: ReachedPort): string {
+  return `${namespace}/${service} ${proto}/${typeof target}/${target}`;
 }

@@ -1,6 +1,7 @@
-import type { ClusterObjects, ObjectProblem } from '../../cluster/objects.ts';
+import type { ClusterObjects, ObjectNames, ObjectProblem } from '../../cluster/objects.ts';
 import type { KnownItems } from '../../cluster/policies/items.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';
+import type { AcceptedService, ReachedPort } from '../../rundir/accepted.ts';
 import type { NodeCacheContent } from '../../rundir/schema.ts';
 
 export interface ModelInput {
@@ -22,17 +23,27 @@ export interface ModelInput {
    * who had an address or a CIDR keeps it.
    */
   readonly previous:
-    | (Pick<NodeCacheContent, 'peers' | 'departed' | 'node' | 'entries' | 'mesh' | 'meshPhase'> &
+    | (Pick<NodeCacheContent, 'peers' | 'departed' | 'node' | 'entries' | 'mesh' | 'meshPhase' | 'pods'> &
         Partial<Pick<NodeCacheContent, 'endpoints' | 'localEndpoints'>>)
     | null;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch, by a clock that never jumps. */
   readonly now: number;
   /** The items that were accepted before. An item stays in force if an edit breaks it. */
   readonly knownItems: KnownItems;
+  /** Services that items name, as they last were, by `namespace/name`. */
+  readonly services?: ReadonlyMap<string, AcceptedService>;
+  /** How far ports have come, whatever item named them. */
+  readonly reached?: ReadonlyMap<string, ReachedPort>;
+  /** Objects that are there and cannot be read. */
+  readonly unread?: ObjectNames;
+  /** Objects that are missing, and still believed to be there. */
+  readonly held?: ObjectNames;
 }
 
 export interface Model {
   readonly content: NodeCacheContent;
   readonly knownItems: KnownItems;
+  readonly services: ReadonlyMap<string, AcceptedService>;
+  readonly reached: ReadonlyMap<string, ReachedPort>;
   readonly problems: readonly ObjectProblem[];
 }

@@ -41,12 +41,15 @@ export interface ServiceObjects {
 /** The phase of a port that a policy names. */
 export type PhaseOf = (port: PortIdentity) => Phase;
 
-/** A port of an entry; `target` as in the cache. */
+/** A port of a Service that a policy protects; `target` as in the cache. */
 export interface PortIdentity {
   readonly policy: string;
-  readonly entry: string;
+  readonly namespace: string;
+  readonly service: string;
   readonly proto: Protocol;
   readonly target: number | string;
+  /** Numbers that a named target stands for, as slices tell. */
+  readonly numbers?: readonly number[];
 }
 
 const REQUIRED: PhaseOf = () => 'require';
@@ -117,8 +120,9 @@ function resolve(
 ): Resolved {
   const { name, namespace, service: serviceName, policy, specs } = group;
   const phases: Resolved['phases'][number][] = [];
-  const phaseIn = (spec: PolicySpec, proto: Protocol, target: number | string): Phase => {
-    const port = { policy: spec.policy, entry: name, proto, target };
+  const phaseIn: PortContext['phaseIn'] = (spec, target, numbers) => {
+    const { policy: owner, proto } = spec;
+    const port = { policy: owner, namespace, service: serviceName, proto, target, numbers };
     const phase = phaseOf(port);
     phases.push({ port, phase });
     return phase;

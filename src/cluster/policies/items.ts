@@ -5,6 +5,8 @@ import { type PortSpec, parsePorts } from './ports.ts';
 /** An item (an element of `spec.policies` of an IPsecPolicy) that is valid. */
 export interface PolicyItem {
   readonly policy: string;
+  /** Of the policy; absent if it is from a file. */
+  readonly uid?: string | undefined;
   readonly name: string;
   readonly namespace: string;
   /** `*` means every Service of the namespace. */
@@ -39,50 +41,91 @@ const itemSchema = z.object({
 /** The last call with these items as `before`, or with these as its result. */
 const lastCalls = new WeakMap<
   KnownItems,
-  { readonly policies: readonly IPsecPolicy[]; readonly parsed: ParsedItems }
+  { readonly policies: readonly IPsecPolicy[]; readonly unread: Names; readonly parsed: ParsedItems }
 >();
+type Names = ReadonlySet<string>;
+const NONE: Names = new Set();
 
 /**
  * The items of all policies. An item that is refused spoils no other, and keeps the good form that it has in
- * `before`. Problems name the field and the value. A call with the same list of policies, and with the
- * `known` of the call before, returns the very result of that call.
+ * `before`. Items are withdrawn by a generation of their policy that is valid as a whole and lacks them, by
+ * another policy in its place, or if it goes; `unread` names policies that are there although nobody can read
+ * them. Problems name the field and the value. A call with the same lists, and with the `known` of the call
+ * before, returns the very result of that call.
  */
-export function parseItems(policies: readonly IPsecPolicy[], before: KnownItems): ParsedItems {
+export function parseItems(
+  policies: readonly IPsecPolicy[],
+  before: KnownItems,
+  unread: Names = NONE,
+): ParsedItems {
   const last = lastCalls.get(before);
-  if (last?.policies === policies) {
+  if (last?.policies === policies && last.unread === unread) {
     return last.parsed;
   }
-  const parsed = parseAll(policies, before);
-  lastCalls.set(before, { policies, parsed });
-  lastCalls.set(parsed.known, { policies, parsed });
+  const parsed = parseAll(policies, before, unread);
+  lastCalls.set(before, { policies, unread, parsed });
+  lastCalls.set(parsed.known, { policies, unread, parsed });
   return parsed;
 }
 
-function parseAll(policies: readonly IPsecPolicy[], before: KnownItems): ParsedItems {
-  const accepted = new Map<string, PolicyItem>();
+function parseAll(policies: readonly IPsecPolicy[], before: KnownItems, unread: Names): ParsedItems {
+  const known: [string, PolicyItem][] = [];
   const problems: ObjectProblem[] = [];
-  for (const policy of [...policies].sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))) {
-    const where = `IPsecPolicy ${policy.metadata.name}`;
-    for (const [index, raw] of (policy.spec?.policies ?? []).entries()) {
-      const field = `spec.policies[${index}]`;
-      const parsed = parseItem(policy.metadata.name, raw);
-      const name = nameOf(raw);
-      const key = `${policy.metadata.name}/${name}`;
-      if (typeof parsed === 'string') {
-        const previous = before.get(key);
-        const kept = previous === undefined ? '' : '; what it said before stays in force';
-        problems.push({ where, message: `${field}${parsed}${kept}` });
-        if (previous !== undefined) {
-          accepted.set(key, previous);
-        }
-      } else if (accepted.has(key)) {
-        problems.push({ where, message: `${field}.name: ${JSON.stringify(name)} is used twice` });
-      } else {
-        accepted.set(key, parsed);
-      }
+  const formerOf = Map.groupBy(before, ([, { policy }]) => policy);
+  const read = new Map(policies.map((policy) => [policy.metadata.name, policy]));
+  for (const name of [...new Set([...read.keys(), ...unread])].sort()) {
+    const policy = read.get(name);
+    const former = formerOf.get(name) ?? [];
+    if (policy !== undefined) {
+      const own = former.filter(([, { uid }]) => uid === policy.metadata.uid);
+      const parsed = parsePolicy(policy, new Map(own));
+      known.push(...parsed.items);
+      problems.push(...parsed.problems);
+    } else if (former.length > 0) {
+      known.push(...former);
+      const message = 'cannot be read: what it said before stays in force';
+      problems.push({ where: `IPsecPolicy ${name}`, message });
     }
   }
-  return { items: [...accepted.values()], known: accepted, problems };
+  return { items: known.map(([, item]) => item), known: new Map(known), problems };
+}
+
+function parsePolicy(
+  { metadata, spec }: IPsecPolicy,
+  former: KnownItems,
+): { readonly items: ReadonlyMap<string, PolicyItem>; readonly problems: readonly ObjectProblem[] } {
+  const where = `IPsecPolicy ${metadata.name}`;
+  const items = new Map<string, PolicyItem>();
+  const refused: { readonly message: string; readonly key: string }[] = [];
+  const listed = spec?.policies;
+  if (listed === undefined && former.size > 0) {
+    refused.push({ message: 'spec.policies: is missing', key: '' });
+  }
+  for (const [index, raw] of (listed ?? []).entries()) {
+    const parsed = parseItem(metadata, raw);
+    const name = nameOf(raw);
+    const key = `${metadata.name}/${name}`;
+    const field = `spec.policies[${index}]`;
+    if (typeof parsed === 'string') {
+      refused.push({ message: `${field}${parsed}`, key });
+    } else if (items.has(key)) {
+      refused.push({ message: `${field}.name: ${JSON.stringify(name)} is used twice`, key: '' });
+    } else {
+      items.set(key, parsed);
+    }
+  }
+  const kept = refused.length === 0 ? [] : [...former].filter(([key]) => !items.has(key));
+  const named = new Set(refused.map(({ key }) => key));
+  const problems = refused.map(({ message, key }) => {
+    const stays = kept.some(([one]) => one === key) ? '; what it said before stays in force' : '';
+    return { where, message: `${message}${stays}` };
+  });
+  const others = kept.filter(([key]) => !named.has(key)).map(([, { name }]) => name);
+  if (others.length > 0) {
+    const message = `spec.policies: ${others.join(', ')}: not withdrawn, since the policy has items that are refused`;
+    problems.push({ where, message });
+  }
+  return { items: new Map([...items, ...kept]), problems };
 }
 
 const nameSchema = z.object({ name: z.string().catch('') }).catch({ name: '' });
@@ -92,7 +135,7 @@ function nameOf(raw: unknown): string {
 }
 
 /** The item, or why not: `.<field>: <reason>`. */
-function parseItem(policy: string, raw: unknown): PolicyItem | string {
+function parseItem({ name: policy, uid }: IPsecPolicy['metadata'], raw: unknown): PolicyItem | string {
   const parsed = itemSchema.safeParse(raw);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
@@ -106,5 +149,12 @@ function parseItem(policy: string, raw: unknown): PolicyItem | string {
   const ports = parsePorts(serviceports);
   return ports.kind === 'refused'
     ? `.serviceports: ${JSON.stringify(serviceports)} ${ports.reason}`
-    : { policy, name, namespace: servicens, service: servicename, specs: ports.specs };
+    : {
+        policy,
+        ...(uid === undefined ? {} : { uid }),
+        name,
+        namespace: servicens,
+        service: servicename,
+        specs: ports.specs,
+      };
 }

@@ -12,8 +12,11 @@ export type PolicySpec = PortSpec & { readonly policy: string };
 export interface PortContext {
   readonly service: Service;
   readonly slices: readonly EndpointSlice[];
-  /** The phase of one target port that a spec means. */
-  readonly phaseIn: (spec: PolicySpec, proto: Protocol, target: number | string) => Phase;
+  /**
+   * The phase of one target port that a spec means; `numbers`: those that a named one stands for, as slices
+   * tell.
+   */
+  readonly phaseIn: (spec: PolicySpec, target: number | string, numbers: readonly number[]) => Phase;
 }
 
 export interface ResolvedPorts {
@@ -40,11 +43,11 @@ export function resolvePorts(
   const ports = new Map<string, CacheEntry['ports'][number]>();
   const names = new Map<string, Phase>();
   const missing: PortSpec[] = [];
-  const protect = (spec: PolicySpec, target: number | string): Phase => {
+  const protect = (spec: PolicySpec, target: number | string, numbers: readonly number[] = []): Phase => {
     const { proto } = spec;
     const key = `${proto}/${typeof target}/${target}`;
     const before = ports.get(key);
-    const own = phaseIn(spec, proto, target);
+    const own = phaseIn(spec, target, numbers);
     const phase = before === undefined ? own : strongest([own, before.phase]);
     ports.set(key, { proto, target, ...(phase === 'require' ? {} : { phase }) });
     return phase;
@@ -56,13 +59,15 @@ export function resolvePorts(
     }
     let found = false;
     const within = (port: number): boolean => port >= spec.first && port <= spec.last;
-    const targets = portsOf(slices, spec.proto).map(({ port }) => port);
+    const listed = portsOf(slices, spec.proto);
+    const targets = listed.map(({ port }) => port);
     for (const port of (service.spec.ports ?? []).filter(
       ({ protocol }) => protoOf(protocol) === spec.proto,
     )) {
       const target = port.targetPort || port.port;
       if (within(port.port)) {
-        const phase = protect(spec, target);
+        const numbers = listed.filter(({ name }) => name === (port.name ?? '')).map((each) => each.port);
+        const phase = protect(spec, target, typeof target === 'string' ? numbers : []);
         const key = `${spec.proto}/${port.name ?? ''}`;
         const before = names.get(key);
         names.set(key, before === undefined ? phase : strongest([phase, before]));

@@ -1,5 +1,4 @@
-import { SERVICE_NAME_LABEL } from '../../objects.ts';
-import type { PolicyItem } from '../../policies/items.ts';
+import { type NamedService, SERVICE_NAME_LABEL } from '../../objects.ts';
 
 /** Which EndpointSlices to watch: those of named Services, or all of a namespace. */
 export interface SliceScope {
@@ -28,7 +27,7 @@ const MOST_NAMES = 200;
  * of which every Service is protected. The mesh, all Services of all namespaces, protects by pod CIDR and
  * needs no slices.
  */
-export function sliceScope(items: readonly PolicyItem[]): SliceScope {
+export function sliceScope(items: readonly NamedService[]): SliceScope {
   const whole = new Set(items.filter(({ service }) => service === '*').map(({ namespace }) => namespace));
   if (whole.has('*')) {
     return { watches: [] };

@@ -5,6 +5,7 @@ import * as contract from '../../contract/resources.ts';
 import type { ClusterObjects, ObjectProblem, Snapshot, Source } from '../../objects.ts';
 import { type KnownItems, parseItems } from '../../policies/items.ts';
 import type { ParsedObject } from '../parse-object.ts';
+import { namesOf } from './names.ts';
 import { parserOf, sliceFilter } from './parser.ts';
 import { sliceScope } from './slice-scope.ts';
 
@@ -38,7 +39,7 @@ interface Followed {
  */
 export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions): Source {
   return {
-    async *watch(signal) {
+    async *watch(signal, inForce = () => []) {
       const wake = createWake();
       const running: Promise<void>[] = [];
       const listed = createLister();
@@ -92,7 +93,7 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
       const followSlices = (): void => {
         const parsed = parseItems(listed('policies', [policies]), lastGood);
         lastGood = parsed.known;
-        const wanted = sliceScope(parsed.items).watches;
+        const wanted = sliceScope([...parsed.items, ...inForce()]).watches;
         const next = new Map(
           wanted.map((watch) => {
             // What a watch has left out comes in by another list: other Services are another watch.
@@ -204,6 +205,8 @@ function snapshotOf(followed: readonly Followed[], listed: ReturnType<typeof cre
   return {
     objects: objectsOf(followed, listed),
     problems: problems.sort((a, b) => (a.where < b.where ? -1 : 1)),
+    unread: namesOf(followed, ({ problems: unread }) => unread.keys()),
+    missing: namesOf(followed, ({ missing }) => missing),
     stale: [...errors].sort().join('; '),
   };
 }

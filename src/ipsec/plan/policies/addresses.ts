@@ -3,7 +3,7 @@ import type { NodeCache, RemoteEndpoint } from '../../../rundir/schema.ts';
 import { EVERY_PORT } from '../ports.ts';
 import type { ServedAddress } from '../served.ts';
 import type { XfrmPolicy } from '../types.ts';
-import { clientsHere, clientsOn, peersOf, policyMaker } from './maker.ts';
+import { clientsHere, clientsOn, peersOf, policyMaker, presentPeers } from './maker.ts';
 import { portSelectors } from './selectors.ts';
 import { strangerPolicies } from './strict.ts';
 
@@ -42,7 +42,7 @@ export function servingPolicies(cache: NodeCache, served: ServedAddress): XfrmPo
  * node's pods are clients of a protected address on a peer. The function throws PlanError.
  */
 export function clientPlanner(cache: NodeCache): (endpoint: RemoteEndpoint) => XfrmPolicy[] {
-  const peers = new Map(cache.peers.map((peer) => [peer.name, peer]));
+  const peers = new Map(presentPeers(cache).map((peer) => [peer.name, peer]));
   return (endpoint) => {
     const peer = peers.get(endpoint.node);
     if (peer === undefined) {

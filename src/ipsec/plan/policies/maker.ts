@@ -10,8 +10,8 @@ import { type Family, familyOf, hostCidr } from '../../../ip/family.ts';
 import type { CachePeer, NodeCache } from '../../../rundir/schema.ts';
 import { configName, type Side } from '../child.ts';
 import { tunnelEnds } from '../ends.ts';
-import { isIcmp, PRIORITY_FIRST, REQID_ANY } from '../ours.ts';
-import type { Direction, Selector, XfrmPolicy } from '../types.ts';
+import { isIcmp, PRIORITY_FIRST, REQID_ANY, REQID_STRANGER } from '../ours.ts';
+import type { Direction, Selector, Template, XfrmPolicy } from '../types.ts';
 import type { PortSelector } from './selectors.ts';
 
 /** The cache contradicts itself: a peer has no reqid for a child. Nothing may be laid from such a cache. */
@@ -32,9 +32,16 @@ export const KINDS = { address: 0, unlisted: 2, unlistedAnswer: 3, own: 4, stran
  */
 export type PlannedPeer = CachePeer & { readonly until?: number };
 
-/** Peers and departed peers. */
-export function peersOf({ peers, departed = [] }: NodeCache): PlannedPeer[] {
-  return [...peers, ...departed];
+/** Peers, departed ones and unreachable ones. */
+export function peersOf(cache: NodeCache): PlannedPeer[] {
+  return [...presentPeers(cache), ...(cache.departed ?? [])];
+}
+
+/** Peers, and nodes to which no tunnel leads, as their address is not known. */
+export function presentPeers({ peers, unreachable = [] }: NodeCache): PlannedPeer[] {
+  return unreachable.length === 0
+    ? peers
+    : [...peers, ...unreachable.map((node) => ({ ...node, addresses: [], reqids: {} }))];
 }
 
 /** What the policies towards one peer have in common. */
@@ -53,16 +60,24 @@ export type PolicyMaker = (port: PortSelector, dir: Direction, selector: Selecto
  * know.
  *
  * The phase of a port decides what a policy lets through (docs/design.md, Phases): in `accept` nothing is
- * sent as ESP, so there is no `out` policy; before `require` plaintext is let in as well.
+ * sent as ESP, so there is no `out` policy; before `require` plaintext is let in as well. Where no tunnel
+ * leads to the peer, the template is one that no SA satisfies: nothing is sent there in the clear.
  */
 export function policyMaker(cache: NodeCache, { peer, side, kind }: Towards): PolicyMaker {
   const ends = tunnelEnds(cache.node.addresses, peer.addresses);
-  if (ends === undefined) {
-    return () => [];
-  }
   const serving = side === 'ingress' ? cache.node.name : peer.name;
   const other = side === 'ingress' ? peer.name : cache.node.name;
   const priority = PRIORITY_FIRST + KINDS[kind] + (kind === 'address' && serving > other ? 1 : 0);
+  const inbound = (port: PortSelector): Template['level'] =>
+    port.phase === 'require' && kind === 'address' ? 'required' : 'use';
+  if (ends === undefined) {
+    const [own = ''] = cache.node.addresses;
+    return (port, dir, selector) => {
+      const level = dir === 'out' ? 'required' : inbound(port);
+      const template = { src: own, dst: own, reqid: REQID_STRANGER, level } as const;
+      return dir === 'out' && port.phase === 'accept' ? [] : [{ dir, selector, priority, template }];
+    };
+  }
   return (port, dir, selector) => {
     const config = configName(port.child, side);
     const reqid = peer.reqids[config];
@@ -78,8 +93,8 @@ export function policyMaker(cache: NodeCache, { peer, side, kind }: Towards): Po
     }
     // The child that carries ICMP changes with the ports around it, and not on both nodes at once.
     const theirs = isIcmp(port.proto) ? REQID_ANY : reqid;
-    const level = port.phase === 'require' && kind === 'address' ? 'required' : 'use';
-    return [{ dir, selector, priority, template: { src: ends.peer, dst: ends.own, reqid: theirs, level } }];
+    const template = { src: ends.peer, dst: ends.own, reqid: theirs, level: inbound(port) };
+    return [{ dir, selector, priority, template }];
   };
 }
 

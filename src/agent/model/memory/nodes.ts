@@ -1,0 +1,114 @@
+import type { ParsedNodes } from '../../../cluster/nodes.ts';
+import type { ObjectProblem } from '../../../cluster/objects.ts';
+import { overlap } from '../../../ip/cidr.ts';
+import type { CacheNode, NodeCacheContent } from '../../../rundir/schema.ts';
+import { memoized } from '../../../util/memo.ts';
+
+export interface NodesBefore {
+  /** What was in force before. */
+  readonly previous: Pick<NodeCacheContent, 'node' | 'peers'> | null;
+  readonly nodeName: string;
+  /** Nodes that are there, whether they can be read or not. */
+  readonly there: ReadonlySet<string>;
+  /** Nodes that are missing, and still believed to be there. */
+  readonly held: ReadonlySet<string>;
+}
+
+export interface RememberedNodes {
+  /** Sorted by name. */
+  readonly nodes: readonly CacheNode[];
+  readonly unreachable: NonNullable<NodeCacheContent['unreachable']>;
+  readonly problems: readonly ObjectProblem[];
+}
+
+/**
+ * The nodes as they are, and in their last good form those that were good and are not now: a typo in an
+ * annotation, or a kubelet that reports no address for a moment, is no leave. Only a node whose object is
+ * gone has left. One that was never good is unreachable if at least its pod CIDRs are known.
+ */
+export const rememberNodes = memoized(
+  (
+    parsed: ParsedNodes,
+    previous: NodesBefore['previous'],
+    nodeName: string,
+    there: NodesBefore['there'],
+    held: NodesBefore['held'],
+  ): RememberedNodes => {
+    const formed = new Set(parsed.nodes.map(({ name }) => name));
+    const former = new Map(formerNodes(previous, nodeName).map((node) => [node.name, node]));
+    const stays = [...former.values()].filter(
+      ({ name }) => !formed.has(name) && (there.has(name) || held.has(name)),
+    );
+    // A node that is there keeps its CIDRs against one that claims them anew. One that is missing does not.
+    const firm = stays.filter(({ name }) => there.has(name)).flatMap(({ podCidrs }) => podCidrs);
+    const problems: ObjectProblem[] = [];
+    const present = parsed.nodes.flatMap((node) => {
+      const own = former.get(node.name)?.podCidrs ?? [];
+      const refused = node.podCidrs.filter(
+        (cidr) => !own.includes(cidr) && firm.some((other) => overlap(cidr, other)),
+      );
+      if (refused.length === 0) {
+        return [node];
+      }
+      const message = `pod CIDR ${refused.join(', ')}: was another node's, which cannot be read at the moment and keeps it`;
+      problems.push({ where: `Node ${node.name}`, message });
+      const podCidrs = node.podCidrs.filter((cidr) => !refused.includes(cidr));
+      return podCidrs.length === 0 ? [] : [{ ...node, podCidrs }];
+    });
+    const used = [...present.flatMap(({ podCidrs }) => podCidrs), ...firm];
+    const kept = stays.flatMap((node) => {
+      const podCidrs = there.has(node.name) ? node.podCidrs : without(node.podCidrs, used);
+      return podCidrs.length === 0 ? [] : [{ ...node, podCidrs }];
+    });
+    const inForce = new Set([...present, ...kept].map(({ name }) => name));
+    const taken = [...used, ...kept.flatMap(({ podCidrs }) => podCidrs)];
+    const unreachable = (parsed.addressless ?? [])
+      .filter(({ name }) => name !== nodeName && !inForce.has(name))
+      .map(({ name, podCidrs }) => ({ name, podCidrs: without(podCidrs, taken) }))
+      .filter(({ podCidrs }) => podCidrs.length > 0);
+    return {
+      nodes: kept.length === 0 && problems.length === 0 ? parsed.nodes : sorted([...present, ...kept]),
+      unreachable,
+      problems: [...problems, ...told(parsed.problems, kept, { there, unreachable })],
+    };
+  },
+);
+
+function formerNodes(previous: NodesBefore['previous'], nodeName: string): CacheNode[] {
+  const own = previous?.node.name === nodeName ? [previous.node] : [];
+  return [...own, ...(previous?.peers ?? [])].map(({ name, addresses, podCidrs }) => ({
+    name,
+    addresses,
+    podCidrs,
+  }));
+}
+
+/** What the problems of these nodes mean. */
+function told(
+  problems: readonly ObjectProblem[],
+  kept: readonly CacheNode[],
+  { there, unreachable }: Pick<NodesBefore, 'there'> & Pick<RememberedNodes, 'unreachable'>,
+): ObjectProblem[] {
+  const keeps = new Set(kept.filter(({ name }) => there.has(name)).map(({ name }) => `Node ${name}`));
+  const closed = new Set(unreachable.map(({ name }) => `Node ${name}`));
+  const reported = new Set(problems.map(({ where }) => where));
+  return [
+    ...problems.map(({ where, message }) => ({
+      where,
+      message: keeps.has(where)
+        ? `${message}; what it said before stays in force`
+        : closed.has(where)
+          ? `${message}; no tunnel, and nothing of a protected port goes there or comes from there`
+          : message,
+    })),
+    ...[...keeps]
+      .filter((where) => !reported.has(where))
+      .map((where) => ({ where, message: 'cannot be read: what it said before stays in force' })),
+  ];
+}
+
+const without = (cidrs: readonly string[], others: readonly string[]): string[] =>
+  cidrs.filter((cidr) => !others.some((other) => overlap(cidr, other)));
+
+const sorted = (nodes: readonly CacheNode[]): CacheNode[] =>
+  [...nodes].sort((a, b) => (a.name < b.name ? -1 : 1));

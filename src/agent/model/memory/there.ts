@@ -1,0 +1,36 @@
+import type { ClusterObjects, Node, ObjectNames } from '../../../cluster/objects.ts';
+import type { CachePod } from '../../../rundir/schema.ts';
+import { memoized } from '../../../util/memo.ts';
+
+type Names = ReadonlySet<string>;
+
+export const NO_NAMES: Names = new Set();
+
+export const union = memoized((a: Names, b: Names): Names => (b.size === 0 ? a : new Set([...a, ...b])));
+
+/** Names of the Nodes that are there, whether they can be read or not. */
+export const nodesThere = memoized(
+  (nodes: readonly Node[], unread: Names): Names =>
+    new Set([...nodes.map(({ metadata }) => metadata.name), ...unread]),
+);
+
+/** This node's pods, with those that are missing and still believed to be there. */
+export const withHeld = memoized(
+  (pods: CachePod[], previous: readonly CachePod[], held: Names): CachePod[] => {
+    const kept = previous.filter(({ namespace, name }) => held.has(`${namespace}/${name}`));
+    return kept.length === 0
+      ? pods
+      : [...pods, ...kept].sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
+  },
+);
+
+/** Names of the objects of a list, with those that cannot be read: `name` or `namespace/name`. */
+export function namesThere(
+  list: 'nodes' | 'pods' | 'policies' | 'blockAffinities' | 'ciliumNodes',
+  { objects, unread }: { readonly objects: ClusterObjects; readonly unread?: ObjectNames | undefined },
+): Names {
+  const names = (objects[list] ?? []).map(({ metadata: { namespace = 'default', name } }) =>
+    list === 'pods' ? `${namespace}/${name}` : name,
+  );
+  return new Set([...names, ...(unread?.[list] ?? [])]);
+}
