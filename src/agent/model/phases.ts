@@ -11,7 +11,7 @@ import { DEPARTED_MS } from './departed.ts';
 import { newestPerNamespace } from './memory/newest.ts';
 import type { ModelInput } from './types.ts';
 
-type PhaseInput = Pick<ModelInput, 'phases' | 'previous' | 'reached'>;
+type PhaseInput = Pick<ModelInput, 'phases' | 'previous' | 'reached' | 'now'>;
 
 /**
  * How far each port of each Service has come, by what it is, never by the name of an item: an item that is
@@ -40,12 +40,14 @@ const reachedBefore = memoized((previous: PhaseInput['previous'], reached: Reach
  * Returns the phase of a port: that of its policy, or the phase that this node has reached with the port
  * before if that one is further.
  */
-export function phaseLookup({ phases, previous, reached = NONE }: PhaseInput): PhaseOf {
+export function phaseLookup({ phases, previous, reached = NONE, now }: PhaseInput): PhaseOf {
   const before = reachedBefore(previous, reached);
   const mesh = before.get('*/*') ?? [];
   return (port) => {
     const own = before.get(`${port.namespace}/${port.service}`) ?? [];
-    const same = [...mesh, ...own.filter((one) => overlaps(one, port))].map(({ phase }) => phase);
+    const same = [...mesh, ...own.filter((one) => overlaps(one, port))]
+      .filter(({ until }) => until === undefined || until > now)
+      .map(({ phase }) => phase);
     return strongest([phases?.get(port.policy) ?? 'require', ...same]);
   };
 }
@@ -73,13 +75,15 @@ function overlaps(before: ReachedPort, { proto, target, numbers = [] }: PortIden
  */
 export function phaseOfMesh(
   items: readonly PolicyItem[],
-  { phases, previous, reached = NONE }: PhaseInput,
+  { phases, previous, reached = NONE, now }: PhaseInput,
 ): Phase {
   const policies = items.filter(({ namespace }) => namespace === '*').map(({ policy }) => policy);
   if ((previous?.entries ?? []).length > 0) {
     return 'require';
   }
-  const before = (reachedBefore(previous, reached).get('*/*') ?? []).map(({ phase }) => phase);
+  const before = (reachedBefore(previous, reached).get('*/*') ?? [])
+    .filter(({ until }) => until === undefined || until > now)
+    .map(({ phase }) => phase);
   return strongest([...policies.map((policy) => phases?.get(policy)), ...before]);
 }
 

@@ -72,7 +72,8 @@ export function recallServices(
     const own = read.get(key) ?? [];
     const service = lost.get(key);
     if (service === undefined) {
-      return present.has(key) ? portsSlice(before, own) : [];
+      const silent = portsSlice(before, own);
+      return silent.length > 0 && samePorts(before, present.get(key)) ? silent : [];
     }
     const former = formerSlices(service, own);
     return [...former, ...portsSlice(service, [...own, ...former])];
@@ -146,37 +147,45 @@ const rememberedOf = new WeakMap<ModelEntry, AcceptedService>();
 const slicesOf = new WeakMap<AcceptedService, Slices>();
 
 /** What is remembered of a Service that is there; `before` itself if that is still true. */
-function remember(
-  { metadata: { namespace = 'default', name }, spec }: Service,
-  entry: ModelEntry,
-  before: AcceptedService | undefined,
-): AcceptedService {
+function remember(service: Service, entry: ModelEntry, before: AcceptedService | undefined): AcceptedService {
   if (before !== undefined && rememberedOf.get(entry) === before) {
     return before;
   }
   const slices = readSlices(entry.slices);
-  const ports = (spec.ports ?? []).map(({ name: portName = '', protocol = 'TCP', port, targetPort }) => ({
-    name: portName,
-    protocol,
-    port,
-    ...(targetPort === undefined ? {} : { targetPort }),
-  }));
   const told = uniquePorts(slices);
-  const samePorts = JSON.stringify(before?.ports) === JSON.stringify(ports);
-  const slicePorts = told.length === 0 && samePorts ? (before?.slicePorts ?? []) : told;
-  const { selector, ipFamilies } = spec;
+  const slicePorts = told.length === 0 && samePorts(before, service) ? before?.slicePorts : told;
+  const { namespace = 'default', name } = service.metadata;
+  const { selector, ipFamilies } = service.spec;
   const now = {
     namespace,
     name,
     selector: selector ?? null,
     ipFamilies: ipFamilies ?? [],
-    ports,
-    slicePorts,
+    ports: portsIn(service),
+    slicePorts: slicePorts ?? [],
   };
   const kept = before !== undefined && JSON.stringify(before) === JSON.stringify(now) ? before : now;
   rememberedOf.set(entry, kept);
   slicesOf.set(kept, slices);
   return kept;
+}
+
+function portsIn({ spec }: Service): AcceptedService['ports'] {
+  return (spec.ports ?? []).map(({ name = '', protocol = 'TCP', port, targetPort }) => ({
+    name,
+    protocol,
+    port,
+    ...(targetPort === undefined ? {} : { targetPort }),
+  }));
+}
+
+/** Whether a Service has the ports that are remembered of it. */
+function samePorts(before: AcceptedService | undefined, service: Service | undefined): boolean {
+  return (
+    before !== undefined &&
+    service !== undefined &&
+    JSON.stringify(before.ports) === JSON.stringify(portsIn(service))
+  );
 }
 
 function goneSince(service: AcceptedService, now: number): AcceptedService {
