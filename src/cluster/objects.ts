@@ -211,6 +211,8 @@ export interface Snapshot {
   readonly problems: readonly ObjectProblem[];
   /** Objects that are there, and that the source does not understand. */
   readonly unread?: ObjectNames;
+  /** Something is there that never could be read: what is not seen may be in it. */
+  readonly opaque?: boolean;
   /** Objects that a new list lacks, and that nobody has seen deleted. Absent: those that go were seen to. */
   readonly missing?: ObjectNames;
   /** Empty if the objects are current; otherwise why they are old. What is in force stays in force then. */

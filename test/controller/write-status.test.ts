@@ -141,7 +141,6 @@ test('a policy moves on after the limit that the controller was given, and its s
       items: new Map(),
       problems: new Map(),
       missing: new Set(),
-      missing: new Set(),
       version: 0,
       synced: true,
       error: '',

@@ -1,12 +1,11 @@
-import type { ClusterObjects, NamedService, ObjectNames, Snapshot } from '../../cluster/objects.ts';
+import type { ClusterObjects, NamedService, Snapshot } from '../../cluster/objects.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';
 import type { Accepted } from '../../rundir/accepted.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 import { steadyClock } from '../../util/steady-clock.ts';
 import { createEnabling } from '../enabling/enabling.ts';
 import { acceptedFrom, cacheAnew, type Memory, memoryFrom } from './memory/accepted.ts';
-import { createDoubts } from './memory/doubt.ts';
-import { namesThere } from './memory/there.ts';
+import { createBeliefs, withHeldLists } from './memory/held.ts';
 import { nextEnd } from './memory/until.ts';
 import { buildNodeCache } from './model.ts';
 import type { Model, ModelInput } from './types.ts';
@@ -43,9 +42,6 @@ type Modelled = Pick<Model, 'content' | 'problems'> & {
   readonly due: () => boolean;
 };
 
-/** Lists of primary CNIs: without them, nodes would seem to have other pod CIDRs. */
-const CNI_LISTS = ['blockAffinities', 'ciliumNodes'] as const;
-
 /**
  * The model with a memory: what was accepted once stays in force until it is withdrawn, through restarts of
  * the agent as well (docs/design.md, What was accepted).
@@ -54,49 +50,21 @@ export function createModeller(options: ModellerOptions, remembered: Remembered)
   const { nodeName, childSaScope, nodeTraffic, strict, protectUnlisted } = options;
   const { now = steadyClock(), keep } = remembered;
   const enabling = createEnabling(remembered.cache, 1_000 * options.phaseLimitS, now);
-  const doubts = createDoubts();
+  const beliefs = createBeliefs();
   const settings = { nodeName, childSaScope, nodeTraffic, strict, protectUnlisted };
   let memory: Memory = memoryFrom(remembered.accepted, now());
   let kept = textOfMemory(memory);
   /** Undefined until the first snapshot has been understood. */
   let seen: ClusterObjects | undefined;
 
-  const heldIn = (snapshot: Snapshot, previous: NodeCache | null, at: number): ObjectNames => {
-    const missing = (list: keyof ClusterObjects): ReadonlySet<string> | undefined =>
-      seen === undefined ? undefined : (snapshot.missing?.[list] ?? new Set());
-    const held = (
-      list: 'nodes' | 'pods' | 'policies' | 'blockAffinities' | 'ciliumNodes',
-      [kind, before]: readonly [string, readonly string[]],
-    ): ReadonlySet<string> =>
-      doubts.held(
-        { kind, before, there: namesThere(list, snapshot), missing: missing(list), whole: list === 'pods' },
-        at,
-      );
-    const nodes = previous === null ? [] : [previous.node, ...previous.peers];
-    const pods = (previous?.pods ?? []).map(({ namespace, name }) => `${namespace}/${name}`);
-    const former = (list: (typeof CNI_LISTS)[number]): string[] =>
-      (seen?.[list] ?? []).map(({ metadata }) => metadata.name);
-    return {
-      policies: held('policies', [
-        'IPsecPolicies',
-        [...new Set([...memory.knownItems.values()].map(({ policy }) => policy))],
-      ]),
-      nodes: held('nodes', ['Nodes', nodes.map(({ name }) => name)]),
-      pods: held('pods', [`Pods of ${nodeName}`, pods]),
-      blockAffinities: held('blockAffinities', ['BlockAffinities', former('blockAffinities')]),
-      ciliumNodes: held('ciliumNodes', ['CiliumNodes', former('ciliumNodes')]),
-    };
-  };
-
   return {
     inForce: () => [...memory.knownItems.values()],
     model: (snapshot, given) => {
       const at = now();
       const previous = seen === undefined ? cacheAnew(given, at) : given;
-      const held = heldIn(snapshot, previous, at);
+      const { unread, held } = beliefs.believe(snapshot, { memory, previous, seen }, at);
       const objects = withHeldLists(snapshot.objects, seen, held);
       const phases = enabling.phases(objects.policies);
-      const { unread = {} } = snapshot;
       const { content, problems, ...next } = buildNodeCache({
         ...settings,
         ...memory,
@@ -116,9 +84,9 @@ export function createModeller(options: ModellerOptions, remembered: Remembered)
       const end = nextEnd(content, memory);
       return {
         content,
-        problems: [...doubts.problems(), ...problems],
+        problems: [...beliefs.problems(), ...problems],
         phases,
-        due: () => now() >= end || doubts.ended(now()),
+        due: () => now() >= end || beliefs.ended(now()),
       };
     },
   };
@@ -128,31 +96,3 @@ const sameMemory = (a: Memory, b: Memory): boolean =>
   a.knownItems === b.knownItems && a.services === b.services && a.reached === b.reached;
 
 const textOfMemory = (memory: Memory): string => JSON.stringify(acceptedFrom(memory, 0));
-
-/** Lists of the primary CNI are whole or worth nothing: what is missing of them stays. */
-function withHeldLists(
-  objects: ClusterObjects,
-  seen: ClusterObjects | undefined,
-  held: ObjectNames,
-): ClusterObjects {
-  const [affinities, nodes] = [held.blockAffinities, held.ciliumNodes];
-  return {
-    ...objects,
-    ...(affinities === undefined || affinities.size === 0
-      ? {}
-      : {
-          blockAffinities: [
-            ...(objects.blockAffinities ?? []),
-            ...(seen?.blockAffinities ?? []).filter(({ metadata }) => affinities.has(metadata.name)),
-          ],
-        }),
-    ...(nodes === undefined || nodes.size === 0
-      ? {}
-      : {
-          ciliumNodes: [
-            ...(objects.ciliumNodes ?? []),
-            ...(seen?.ciliumNodes ?? []).filter(({ metadata }) => nodes.has(metadata.name)),
-          ],
-        }),
-  };
-}

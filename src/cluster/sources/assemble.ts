@@ -20,7 +20,19 @@ export function assemble(files: ReadonlyMap<string, ParsedFile>, more: readonly 
       }
     }
   }
-  return { objects: select(kept), problems, stale: '' };
+  const unread = Map.groupBy(
+    [...files.values()].flatMap((file) => file.unread),
+    ({ list }) => list,
+  );
+  return {
+    objects: select(kept),
+    unread: Object.fromEntries(
+      [...unread].map(([list, all]) => [list, new Set(all.map(({ name }) => name))]),
+    ),
+    ...([...files.values()].some(({ opaque }) => opaque) ? { opaque: true } : {}),
+    problems,
+    stale: '',
+  };
 }
 
 function select(kept: readonly ParsedObject[]): ClusterObjects {

@@ -11,7 +11,7 @@ import { createWake } from '../../util/wake.ts';
 import { watchFolder } from '../../util/watch-folder.ts';
 import type { Snapshot, Source } from '../objects.ts';
 import { assemble } from './assemble.ts';
-import { type ParsedFile, parseFile } from './parse-file.ts';
+import { keeping, type ParsedFile, parseFile } from './parse-file.ts';
 
 /** An editor or `kubectl` changes a file in several steps: it is read this long after the first. */
 const BURST_MS = 50;
@@ -105,6 +105,6 @@ function readOne(path: string, name: string, files: Map<string, ParsedFile>): vo
       where: name,
       message: `${(error as Error).message}; what it said before stays in force`,
     };
-    files.set(name, { stamp: '', objects: before?.objects ?? [], problems: [problem] });
+    files.set(name, { ...keeping(before), stamp: '', problems: [problem] });
   }
 }

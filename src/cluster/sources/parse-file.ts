@@ -1,13 +1,23 @@
 import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
-import type { ObjectProblem } from '../objects.ts';
-import { keyOf, type ParsedObject, parseObject } from './parse-object.ts';
+import type { ClusterObjects, ObjectProblem } from '../objects.ts';
+import { keyOf, listOfKind, type ParsedObject, parseObject } from './parse-object.ts';
 
 export interface ParsedFile {
   /** Differs if the file has changed; empty if it could not be read. */
   readonly stamp: string;
   readonly objects: readonly ParsedObject[];
+  /** Objects that their schemas refuse. */
+  readonly unread: readonly UnreadObject[];
+  /** Nobody knows what the file is about: it never could be read. */
+  readonly opaque?: boolean;
   readonly problems: readonly ObjectProblem[];
+}
+
+export interface UnreadObject {
+  readonly list: keyof ClusterObjects;
+  /** `name`, or `namespace/name` of what has a namespace. */
+  readonly name: string;
 }
 
 const listSchema = z.object({
@@ -33,14 +43,15 @@ export function parseFile(
     const line = broken.linePos?.[0].line ?? 0;
     const reason = broken.message.split('\n')[0];
     const message = `line ${line}: ${reason}; what it said before stays in force`;
-    return { stamp, objects: before?.objects ?? [], problems: [{ where: name, message }] };
+    return { ...keeping(before), stamp, problems: [{ where: name, message }] };
   }
   if (text.trim() === '' && before !== undefined && before.objects.length > 0) {
     const message = 'is empty; what it said before stays in force until the file is deleted';
-    return { stamp, objects: before.objects, problems: [{ where: name, message }] };
+    return { ...keeping(before), stamp, problems: [{ where: name, message }] };
   }
   const formerly = new Map((before?.objects ?? []).map((each) => [keyOf(each.object), each]));
   const objects: ParsedObject[] = [];
+  const unread: UnreadObject[] = [];
   const problems: ObjectProblem[] = [];
   for (const [index, document] of documents.entries()) {
     for (const raw of expand(document.toJS())) {
@@ -49,6 +60,7 @@ export function parseFile(
       const parsed = parseObject(raw, former?.object);
       if (typeof parsed === 'string') {
         objects.push(...(former === undefined ? [] : [former]));
+        unread.push(...unreadOf(raw));
         problems.push({ where, message: parsed });
       } else if (parsed !== undefined) {
         objects.push(parsed);
@@ -56,7 +68,29 @@ export function parseFile(
       }
     }
   }
-  return { stamp, objects, problems };
+  return { stamp, objects, unread, problems };
+}
+
+/** What a file that cannot be read at the moment still says. */
+export function keeping(before: ParsedFile | undefined): Pick<ParsedFile, 'objects' | 'unread' | 'opaque'> {
+  const { objects = [], unread = [], opaque = before === undefined } = before ?? {};
+  return { objects, unread, opaque };
+}
+
+const named = z.object({
+  kind: z.string(),
+  metadata: z.object({ name: z.coerce.string(), namespace: z.string().optional().catch(undefined) }),
+});
+const NAMESPACED: readonly string[] = ['services', 'endpointSlices', 'pods'];
+
+function unreadOf(raw: unknown): UnreadObject[] {
+  const parsed = named.safeParse(raw);
+  const list = listOfKind(parsed.data?.kind ?? '');
+  if (parsed.data === undefined || list === undefined) {
+    return [];
+  }
+  const { name, namespace = 'default' } = parsed.data.metadata;
+  return [{ list, name: NAMESPACED.includes(list) ? `${namespace}/${name}` : name }];
 }
 
 /**

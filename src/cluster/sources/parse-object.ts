@@ -135,6 +135,11 @@ function parse(raw: unknown, former: object | undefined): ParsedObject | string 
   return result as ParsedObject;
 }
 
+/** The list that objects of a kind are in; undefined if Trapline does not read the kind. */
+export function listOfKind(kind: string): keyof ClusterObjects | undefined {
+  return Object.entries(SCHEMAS).find(([name]) => name === kind)?.[1].list;
+}
+
 /** Ports of a Service or a slice have names if there are several of a protocol. */
 function portKeys(list: readonly unknown[]): string[] {
   return list.map((each) => {

@@ -1,4 +1,4 @@
-import type { ClusterObjects, Node, ObjectNames } from '../../../cluster/objects.ts';
+import type { Node } from '../../../cluster/objects.ts';
 import type { CachePod } from '../../../rundir/schema.ts';
 import { memoized } from '../../../util/memo.ts';
 
@@ -23,14 +23,3 @@ export const withHeld = memoized(
       : [...pods, ...kept].sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
   },
 );
-
-/** Names of the objects of a list, with those that cannot be read: `name` or `namespace/name`. */
-export function namesThere(
-  list: 'nodes' | 'pods' | 'policies' | 'blockAffinities' | 'ciliumNodes',
-  { objects, unread }: { readonly objects: ClusterObjects; readonly unread?: ObjectNames | undefined },
-): Names {
-  const names = (objects[list] ?? []).map(({ metadata: { namespace = 'default', name } }) =>
-    list === 'pods' ? `${namespace}/${name}` : name,
-  );
-  return new Set([...names, ...(unread?.[list] ?? [])]);
-}

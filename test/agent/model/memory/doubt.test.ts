@@ -61,7 +61,13 @@ test(
   { nodes: ['c', 'd', 'e'] },
   /Nodes: 3 .*c, d, e/,
 );
-test('a list without any pod of this node', doubted, { pods: [] }, { pods: ['ns/web'] }, /Pods of a: 1 /);
+test(
+  'a list without any pod of this node',
+  doubted,
+  { pods: [] },
+  { pods: ['ns/web'] },
+  /Pods of this node: 1 /,
+);
 
 test('what is seen to go has gone', (t) => {
   const one = lastingNode(POD);
