@@ -107,6 +107,7 @@ async function lead(options: ControllerOptions & StatusOptions, signal: AbortSig
   let written: Map<string, Written> | undefined;
   const announced: Announced = new Map();
   let enabling = new Map<string, EnablingState>();
+  const accepted = { items: new Map() };
   const work = async (): Promise<void> => {
     while (!signal.aborted) {
       const allRequired = [...enabling.values()].every(({ phase }) => phase === 'Required');
@@ -117,7 +118,7 @@ async function lead(options: ControllerOptions & StatusOptions, signal: AbortSig
             written = await recall(client);
             enabling = recallEnabling(written, options.now());
           }
-          await update(options, { objects: snapshot.objects, nodes, written, enabling });
+          await update(options, { objects: snapshot.objects, nodes, written, enabling, accepted });
           await announceFailures(options, nodes.items.values(), announced);
         } catch (error) {
           log.warn({ problem: (error as Error).message }, 'status not written');

@@ -4,7 +4,7 @@ import { POLICY_PHASES } from '../cluster/contract/phases.ts';
 import { parseNodes } from '../cluster/nodes.ts';
 import type { ClusterObjects } from '../cluster/objects.ts';
 import { resolveEntries } from '../cluster/policies/entries.ts';
-import { type PolicyItem, parseItems } from '../cluster/policies/items.ts';
+import { type KnownItems, type PolicyItem, parseItems } from '../cluster/policies/items.ts';
 import { acceptedCondition, type Condition, conditionSchema, enforcedCondition } from './conditions.ts';
 import { type EnablingState, nextPhase } from './enabling.ts';
 import { notEnforcing, phasesOf } from './report.ts';
@@ -33,15 +33,21 @@ export interface StatusContext {
   readonly phaseLimitMs: number;
   /** By name of the policy: its phase before, which `policyStatuses` replaces by its phase now. */
   readonly enabling: Map<string, EnablingState>;
+  /**
+   * The items that were accepted before, which `policyStatuses` replaces by those that are now: nodes keep
+   * them in force.
+   */
+  readonly accepted?: { items: KnownItems };
 }
 
 /** The status of every policy, by name. Changes nothing but `enabling` of the context. */
 export function policyStatuses(
   objects: Omit<ClusterObjects, 'pods'>,
   ipsecNodes: readonly IPsecNode[],
-  { now, phaseLimitMs, enabling }: StatusContext,
+  { now, phaseLimitMs, enabling, accepted: memory = { items: new Map() } }: StatusContext,
 ): Map<string, PolicyStatus> {
-  const all = parseItems(objects.policies, new Map());
+  const all = parseItems(objects.policies, memory.items);
+  memory.items = all.known;
   const resolved = resolveEntries(all.items, objects);
   const { nodes } = parseNodes(objects.nodes, objects);
   const reports = new Map(ipsecNodes.map((report) => [report.metadata.name, report]));
@@ -57,7 +63,11 @@ export function policyStatuses(
     objects.policies.map((policy) => {
       const name = policy.metadata.name;
       const generation = policy.metadata.generation ?? 0;
-      const problems = (told.get(`IPsecPolicy ${name}`) ?? []).map(({ message }) => message);
+      const problems = (told.get(`IPsecPolicy ${name}`) ?? []).map(({ message }) =>
+        message.startsWith('ServiceNotFound')
+          ? `${message}; what it selected, if it was there, stays in force until it is back or no item names it`
+          : message,
+      );
       const items = ofPolicy.get(name) ?? [];
       const state = nextPhase(
         enabling.get(name),

@@ -9,7 +9,7 @@ import type { Condition } from './conditions.ts';
 import type { EnablingState } from './enabling.ts';
 import type { Grant } from './event-limit.ts';
 import { type EventOptions, writeEvent } from './events.ts';
-import { type PolicyStatus, policyStatuses, statusSchema } from './status.ts';
+import { type PolicyStatus, policyStatuses, type StatusContext, statusSchema } from './status.ts';
 
 export interface StatusOptions extends EventOptions {
   readonly phaseLimitMs: number;
@@ -38,6 +38,7 @@ export interface State {
   readonly nodes: Reflector<IPsecNode>;
   readonly written: Map<string, Written>;
   readonly enabling: Map<string, EnablingState>;
+  readonly accepted?: NonNullable<StatusContext['accepted']>;
 }
 
 /**
@@ -46,10 +47,10 @@ export interface State {
  */
 export async function update(
   options: StatusOptions,
-  { objects, nodes, written, enabling }: State,
+  { objects, nodes, written, enabling, accepted = { items: new Map() } }: State,
 ): Promise<void> {
   const { phaseLimitMs } = options;
-  const context = { now: options.now(), phaseLimitMs, enabling };
+  const context = { now: options.now(), phaseLimitMs, enabling, accepted };
   const statuses = policyStatuses(objects, [...nodes.items.values()], context);
   for (const policy of objects.policies) {
     const { name, uid = '' } = policy.metadata;

@@ -159,6 +159,25 @@ test('nothing valid is nothing enforced', (t) => {
   t.like(condition(status, 'Enforced'), { status: 'False', reason: 'NothingToEnforce' });
 });
 
+test('a broken edit: nodes go on with what the item said before, and so does the status', (t) => {
+  const accepted = { items: new Map() };
+  const statuses = [item('web', 'tcp/80'), item('web', 'tcp/60-50')].map((one) => {
+    const context = { now: NOW, phaseLimitMs: 10_000, enabling: new Map([['p', REQUIRED]]), accepted };
+    return policyStatuses(cluster({ ...web, policies: [p(one)] }), all, context).get('p');
+  });
+  const [, broken] = statuses;
+  t.is(broken?.services, 1);
+  t.like(condition(broken as PolicyStatus, 'Accepted'), { status: 'False', reason: 'InvalidItem' });
+  t.regex(condition(broken as PolicyStatus, 'Accepted')?.message ?? '', /what it said before stays in force/);
+  t.like(condition(broken as PolicyStatus, 'Enforced'), { status: 'True' });
+});
+
+test('a Service that is not there: the status says what stays in force', (t) => {
+  const status = statusOf({ services: [], policies: [p(item('web', 'tcp/80'))] }, all);
+  t.like(condition(status, 'Accepted'), { status: 'False', reason: 'ServiceNotFound' });
+  t.regex(condition(status, 'Accepted')?.message ?? '', /ns\/web; what it selected, .* stays in force/);
+});
+
 test('no nodes', (t) => {
   const status = statusOf({ policies: [p(item('web', 'tcp/80'))], nodes: [] }, []);
   t.like(condition(status, 'Enforced'), { status: 'False', reason: 'NoNodes' });

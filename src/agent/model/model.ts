@@ -141,7 +141,8 @@ export function buildNodeCache(input: ModelInput): Model {
     mesh,
     problems: entryProblems,
   } = resolveEntries(parsed.items, recalled, phaseLookup(input));
-  const pods = withHeld(ownPods(objects.pods, nodeName), previous?.pods ?? NO_PODS, held.pods ?? NO_NAMES);
+  const heldPods = union(unread.pods ?? NO_NAMES, held.pods ?? NO_NAMES);
+  const pods = withHeld(ownPods(objects.pods, nodeName), previous?.pods ?? NO_PODS, heldPods);
   const children = sameChildren(
     childrenOf(childSaScope, mesh, buildChildren(entries, clusterPods(objects.pods))),
   );

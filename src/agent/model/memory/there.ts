@@ -14,10 +14,14 @@ export const nodesThere = memoized(
     new Set([...nodes.map(({ metadata }) => metadata.name), ...unread]),
 );
 
-/** This node's pods, with those that are missing and still believed to be there. */
+/** This node's pods, with those that cannot be read, or are missing and still believed to be there. */
 export const withHeld = memoized(
   (pods: CachePod[], previous: readonly CachePod[], held: Names): CachePod[] => {
-    const kept = previous.filter(({ namespace, name }) => held.has(`${namespace}/${name}`));
+    const there = new Set(held.size === 0 ? [] : pods.map(({ namespace, name }) => `${namespace}/${name}`));
+    const kept = previous.filter(({ namespace, name }) => {
+      const key = `${namespace}/${name}`;
+      return held.has(key) && !there.has(key);
+    });
     return kept.length === 0
       ? pods
       : [...pods, ...kept].sort((a, b) => (`${a.namespace}/${a.name}` < `${b.namespace}/${b.name}` ? -1 : 1));
