@@ -16,14 +16,18 @@ interface Watched {
   readonly seen: Snapshot[];
 }
 
-async function watched(t: ExecutionContext, files: Record<string, string>): Promise<Watched> {
+async function watched(
+  t: ExecutionContext,
+  files: Record<string, string>,
+  now?: () => number,
+): Promise<Watched> {
   const folder = mkdtempSync(`${tmpdir()}/trapline-source-`);
   const write = (name: string, text: string): void => writeFileSync(`${folder}/${name}`, text);
   for (const [name, text] of Object.entries(files)) {
     write(name, text);
   }
   const stop = new AbortController();
-  const snapshots = directorySource(folder).watch(stop.signal)[Symbol.asyncIterator]();
+  const snapshots = directorySource(folder, now).watch(stop.signal)[Symbol.asyncIterator]();
   t.teardown(() => {
     stop.abort();
     rmSync(folder, { recursive: true, force: true });
@@ -143,4 +147,45 @@ test('it ends when told to', async (t) => {
     stop.abort();
   }
   t.is(count, 1);
+});
+
+test('a folder that is suddenly empty is believed after a time, a single file at once', async (t) => {
+  let time = 0;
+  const { folder, until, write } = await watched(
+    t,
+    { 'a.yaml': node('a'), 'b.yaml': node('b'), 'c.yaml': node('c') },
+    () => time,
+  );
+  await until(() => true);
+  rmSync(`${folder}/c.yaml`);
+  t.is(names(await until((each) => !names(each).includes('c'))), 'a,b');
+  rmSync(`${folder}/a.yaml`);
+  rmSync(`${folder}/b.yaml`);
+  const doubted = await until(({ problems }) => problems.length > 0);
+  t.is(names(doubted), 'a,b');
+  t.is(doubted.problems[0]?.where, folder);
+  t.regex(doubted.problems[0]?.message ?? '', /no manifest any more: .* stays in force for 10 minutes/);
+  time += 10 * 60_000 - 1;
+  write('notes.txt', 'x');
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  time += 1;
+  write('notes.txt', 'y');
+  t.is(names(await until(({ problems }) => problems.length === 0)), '');
+});
+
+test('what a folder cannot tell at the start is told: objects that are refused, a file that nobody understands', async (t) => {
+  const { until, write } = await watched(t, {
+    'a.yaml': node('a').replace('}}', '}, status: {addresses: x}}'),
+    'b.yaml': '{kind: Nod',
+  });
+  const first = await until(() => true);
+  t.deepEqual([...(first.unread?.nodes ?? [])], ['a']);
+  t.true(first.opaque);
+  write('a.yaml', node('a'));
+  write('b.yaml', node('b'));
+  const mended = await until(({ problems }) => problems.length === 0);
+  t.deepEqual([mended.unread?.nodes, mended.opaque], [undefined, undefined]);
+  write('b.yaml', '{kind: Nod');
+  const broken = await until(({ problems }) => problems.length > 0);
+  t.is(broken.opaque, undefined, 'it is known what it was about');
 });

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { DEPARTED_MS } from '../../../../src/agent/model/departed.ts';
+import { cacheAnew } from '../../../../src/agent/model/memory/accepted.ts';
 import { steadyClock } from '../../../../src/util/steady-clock.ts';
 import { lastingNode } from '../../../helpers/unit/lasting-node.ts';
 import { item, node, policy, service } from '../../../helpers/unit/objects.ts';
@@ -60,4 +61,15 @@ test('a restart half-way leaves the other half', (t) => {
   t.is(one.see(less).departed?.length, 1);
   one.wait(1);
   t.is(one.see(less).departed, undefined);
+});
+
+test('a limit that makes no sense is left whole: the wall clock was set while the agent ran', (t) => {
+  const one = lastingNode();
+  one.see(world);
+  const cache = one.see(less);
+  for (const writtenAt of [cache.writtenAt - HOURS, cache.writtenAt + HOURS]) {
+    const now = writtenAt + 1_000;
+    const { departed, node: own } = cacheAnew({ ...cache, writtenAt }, now) ?? {};
+    t.deepEqual([departed?.[0]?.until, own?.formerCidrs?.[0]?.until], [now + DEPARTED_MS, now + DEPARTED_MS]);
+  }
 });

@@ -125,3 +125,30 @@ test('Calico’s blocks: without any, nodes do not move to other pod CIDRs', (t)
   const after = one.see({ ...world, blockAffinities: [] }, { missing });
   t.deepEqual(after.peers, before.peers);
 });
+
+test('a file that an agent finds broken at its start may hold whatever is not seen', (t) => {
+  const one = lastingNode(POD);
+  one.see(world);
+  one.restart();
+  const half = { ...world, policies: world.policies.slice(1), nodes: world.nodes.slice(0, 4), pods: [] };
+  for (let agent = 0; agent < 2; agent += 1) {
+    const { peers } = one.see(half, { opaque: true });
+    t.is(peers.length, 4);
+    t.true(one.requires('10.1.1.5', 80));
+    one.wait(2 * DOUBT_MS);
+  }
+  const deleted = { ...half, nodes: world.nodes.slice(0, 3) };
+  t.is(one.see(deleted, { opaque: true }).peers.length, 3, 'what was seen since is not in it');
+  one.see({ ...half, pods: world.pods });
+  t.false(one.requires('10.1.1.5', 80), 'mended: nothing hides there');
+});
+
+test('a pod that cannot be read keeps what it serves', (t) => {
+  const one = lastingNode(POD);
+  one.see(world);
+  one.restart();
+  one.see({ ...world, pods: [] }, { unread: { pods: new Set(['ns/web']) } });
+  one.wait(2 * DOUBT_MS);
+  one.see({ ...world, pods: [] }, { unread: { pods: new Set(['ns/web']) } });
+  t.true(one.requires('10.1.1.5', 80));
+});
