@@ -145,8 +145,10 @@ export async function liars({ server }: KubeLab, root: string): Promise<() => Pr
       await server.kubectl(['create', '-f', '-'], JSON.stringify(object));
     }
     const lastHeartbeat = new Date().toISOString();
-    const patch = JSON.stringify({ status: { certificate, lastHeartbeat } });
-    await server.kubectl(['patch', 'ipsecnode', name, '--subresource=status', '--type=merge', '-p', patch]);
+    const made = JSON.parse(await server.kubectl(['get', 'ipsecnode', name, '-o', 'json'])) as object;
+    const body = JSON.stringify({ ...made, status: { certificate, lastHeartbeat } });
+    const path = `/apis/trapline.io/v1alpha1/ipsecnodes/${name}/status`;
+    await server.kubectl(['replace', '--raw', path, '-f', '-'], body);
   }
   return async () => {
     for (const name of Object.keys(words)) {
