@@ -16,7 +16,7 @@ export const BOUNDS = {
    */
   addressesPerSlice: 1_000,
   /** Ports of a Service or of an EndpointSlice that are read. */
-  portsPerObject: 500,
+  portsPerObject: 400,
   /** Items of an IPsecPolicy. */
   itemsPerPolicy: 5_000,
   /** Specs between the commas of an item's `serviceports`. */
@@ -34,8 +34,8 @@ export const BOUNDS = {
   addressesPerService: 5_000,
   /** Addresses of a Service times its protected ports: each pair costs policies on every node. */
   pairsPerService: 20_000,
-  /** A Service, Node or Pod with what Trapline reads of it, as JSON; characters. */
-  charactersPerObject: 128 * 1_024,
+  /** An object with what Trapline reads of it, as JSON; characters. Slices and policies have other bounds. */
+  charactersPerObject: 32 * 1_024,
   /** How long a value is shown in a problem, and a problem as a whole; characters. */
   charactersPerValue: 80,
   charactersPerProblem: 600,

@@ -27,6 +27,9 @@ export const protocolName = z.string().refine((name) => /^(tcp|udp|sctp)$/i.test
   error: 'is not TCP, UDP or SCTP',
 });
 
+/** A name of something in an object: no name in Kubernetes is longer. */
+export const shortText = z.string().max(253);
+
 export const textByKey = z.record(z.string(), z.string());
 
 /** Nothing that would break a line of a log or a path of the API. Kubernetes itself allows less. */

@@ -19,6 +19,7 @@ import {
   portNumber,
   protocolName,
   SERVICE_NAME_LABEL,
+  shortText,
   sliceMetadata,
   textByKey,
 } from './fields.ts';
@@ -33,16 +34,16 @@ export const serviceSchema = z.object({
   metadata,
   spec: z.object({
     selector: textByKey.nullish(),
-    clusterIP: z.string().optional(),
+    clusterIP: shortText.optional(),
     ipFamilies: z.array(z.enum(['IPv4', 'IPv6'])).nullish(),
     ports: z
       .array(
         z.object({
-          name: z.string().optional(),
+          name: shortText.optional(),
           protocol: protocolName.optional(),
           port: portNumber,
           /** 0 and an empty text mean the same as none: that of `port`. */
-          targetPort: z.union([portNumber, z.literal(0), z.string()]).optional(),
+          targetPort: z.union([portNumber, z.literal(0), shortText]).optional(),
         }),
       )
       .nullish(),
@@ -58,17 +59,17 @@ export const SLICE_CONTROLLER = 'endpointslice-controller.k8s.io';
 export const endpointSliceSchema = z.object({
   kind: z.literal('EndpointSlice'),
   metadata: sliceMetadata,
-  addressType: z.string(),
+  addressType: shortText,
   endpoints: z
     .array(
       z.object({
-        addresses: z.array(z.string()),
-        nodeName: z.string().nullish(),
+        addresses: z.array(shortText),
+        nodeName: shortText.nullish(),
         targetRef: z
           .object({
-            kind: z.string().optional(),
-            name: z.string().optional(),
-            namespace: z.string().optional(),
+            kind: shortText.optional(),
+            name: shortText.optional(),
+            namespace: shortText.optional(),
           })
           .nullish(),
       }),
@@ -77,7 +78,7 @@ export const endpointSliceSchema = z.object({
   ports: z
     .array(
       z.object({
-        name: z.string().nullish(),
+        name: shortText.nullish(),
         protocol: protocolName.nullish(),
         port: portNumber.nullish(),
       }),

@@ -19,17 +19,16 @@ export interface Bounded<T = Listed['object']> {
 /** Undefined if the object is too large as a whole. */
 export function bounded({ list, object }: Listed): Bounded | undefined {
   switch (list) {
-    case 'services':
-      return fits(object) ? boundedService(object) : undefined;
+    case 'services': {
+      const within = boundedService(object);
+      return fits(within.object) ? within : undefined;
+    }
     case 'endpointSlices':
       return boundedSlice(object);
     case 'policies':
       return boundedPolicy(object);
-    case 'nodes':
-    case 'pods':
-      return fits(object) ? { object, excess: '' } : undefined;
     default:
-      return { object, excess: '' };
+      return fits(object) ? { object, excess: '' } : undefined;
   }
 }
 
