@@ -88,7 +88,7 @@ function agentParts({ heartbeat, cache, now, uptime }: NodeView): Part[] {
   ];
 }
 
-function cachePart({ cache, now }: NodeView): Part {
+function cachePart({ cache, closed, now }: NodeView): Part {
   if (cache.kind !== 'ok') {
     return { name: 'cache', facts: cache.kind, problem: cache.message };
   }
@@ -96,7 +96,7 @@ function cachePart({ cache, now }: NodeView): Part {
   return {
     name: 'cache',
     facts: `generation ${cache.value.generation}, ${seconds(age)} old, ${contents(cache.value)}`,
-    problem: age > CACHE_STALE_MS ? `older than ${seconds(CACHE_STALE_MS)}` : '',
+    problem: age > CACHE_STALE_MS ? `older than ${seconds(CACHE_STALE_MS)}` : closed,
   };
 }
 

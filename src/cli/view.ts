@@ -3,6 +3,7 @@ import { listPolicies } from '../ipsec/xfrm/kernel.ts';
 import type { KernelPolicy } from '../ipsec/xfrm/kernel-policy.ts';
 import type { Attachments } from '../rundir/attachments.ts';
 import { readAttachments } from '../rundir/attachments.ts';
+import { isUnguarded, notEnforced, whyUnguarded } from '../rundir/gate.ts';
 import type { Heartbeat } from '../rundir/heartbeat.ts';
 import { type ReadResult, readHeartbeat, readNodeCache } from '../rundir/read.ts';
 import type { NodeCache } from '../rundir/schema.ts';
@@ -20,6 +21,8 @@ export interface NodeView {
   /** Milliseconds since the machine booted (CLOCK_MONOTONIC). */
   readonly uptime: number;
   readonly cache: ReadResult<NodeCache>;
+  /** Why the plugin attaches no pod, whatever the cache says; empty if it does. */
+  readonly closed: string;
   readonly heartbeat: ReadResult<Heartbeat>;
   readonly attachments: Attachments;
   readonly kernel: KernelRead;
@@ -34,14 +37,21 @@ export interface ViewOptions {
 
 /** Reads the node without changing anything and without the lock. What cannot be read is part of the view. */
 export async function readView({ runDir, iproute2, now, uptime }: ViewOptions): Promise<NodeView> {
+  const cache = readNodeCache(runDir);
   return {
-    cache: readNodeCache(runDir),
+    cache,
+    closed: whyClosed(runDir, cache),
     heartbeat: readHeartbeat(runDir),
     attachments: recordsIn(runDir),
     kernel: await readKernel(iproute2),
     now: now(),
     uptime: uptime(),
   };
+}
+
+function whyClosed(runDir: string, cache: ReadResult<NodeCache>): string {
+  const why = cache.kind === 'ok' ? notEnforced(runDir, cache.value) : '';
+  return why === '' && isUnguarded(runDir) ? whyUnguarded(runDir) : why;
 }
 
 function recordsIn(runDir: string): Attachments {

@@ -8,7 +8,7 @@ import { addPolicies } from '../../src/ipsec/xfrm/write/apply.ts';
 import type { Attachment } from '../../src/rundir/attachment.ts';
 import { writeAttachment } from '../../src/rundir/attachments.ts';
 import type { Heartbeat } from '../../src/rundir/heartbeat.ts';
-import { heartbeatPath } from '../../src/rundir/paths.ts';
+import { heartbeatPath, unguardedPath } from '../../src/rundir/paths.ts';
 import type { NodeCache } from '../../src/rundir/schema.ts';
 import { writeNodeCache } from '../../src/rundir/write.ts';
 import { corednsAttachment, seedCache } from '../helpers/unit/cache.ts';
@@ -137,6 +137,15 @@ test('stale', unhealthy, 'source', /half/, ({ runDir }) => beat(runDir, { source
 test('behind', unhealthy, 'reconcile', /0 of 1/, ({ runDir }) => beat(runDir, { enforcedGeneration: 0 }));
 test('nft away', unhealthy, 'hairpin', /no nft/, ({ runDir }) => beat(runDir, { hairpinError: 'no nft' }));
 test('refused', unhealthy, 'objects', /Node b: x/, ({ runDir }) => beat(runDir, { problems: ['Node b: x'] }));
+test('of another boot', unhealthy, 'cache', /nothing has been enforced on this node/, ({ runDir }) =>
+  writeNodeCache(runDir, seedCache({ bootId: 'other' })),
+);
+test('unguarded', unhealthy, 'cache', /nft table .*: no nft/, ({ runDir }) =>
+  writeFileSync(unguardedPath(runDir), 'no nft'),
+);
+test('silent by the clock that nobody can set', unhealthy, 'agent', /silent for 21 s/, ({ runDir }) =>
+  beat(runDir, { at: NOW + 3_600_000, uptimeMs: UPTIME - 21_000 }),
+);
 test('old', unhealthy, 'cache', /older than 600 s/, ({ runDir }) =>
   writeNodeCache(runDir, seedCache({ writtenAt: NOW - 600_001 })),
 );

@@ -63,7 +63,7 @@ export const nodeStatusSchema = z.object({
   /** Absent until the node has worked with one. */
   certificate: certificateSchema.partial().optional(),
   /** Peers with which the last negotiation failed. */
-  failures: listBy('peer', failureSchema),
+  failures: listBy('peer', failureSchema).max(50),
   /** What is not in force as written. */
   problems: z.array(z.string()).max(50),
   /** One, `Healthy`. */
