@@ -135,6 +135,28 @@ test('who had a CIDR keeps it, be it the younger one, whole or in parts', (t) =>
   }
 });
 
+test('of two that nobody remembers the older Node has it, whatever its name', (t) => {
+  const at = (name: string, creationTimestamp: string | undefined): Node => ({
+    ...of(name, ['10.1.5.0/24']),
+    metadata: creationTimestamp === undefined ? { name } : { name, creationTimestamp },
+  });
+  const winner = (...nodes: Node[]): string[] => parseNodes(nodes).nodes.map(({ name }) => name);
+  t.deepEqual(winner(at('a', born(2)), at('b', born(1))), ['b']);
+  t.deepEqual(winner(at('a', undefined), at('b', born(1))), ['b']);
+  t.deepEqual(winner(at('b', born(1)), at('a', born(1))), ['a']);
+});
+
+test('a wide CIDR is refused for what others have in it, beside what the node has in it itself', (t) => {
+  const older = {
+    ...of('c', ['10.1.3.0/24']),
+    metadata: { name: 'c', creationTimestamp: '2019-01-01T00:00:00Z' },
+  };
+  const parsed = parseNodes([older, of('b', ['10.1.2.0/24', '10.1.0.0/16'])], {
+    known: [known('b', ['10.1.2.0/24'])],
+  });
+  t.is(has(parsed, 'b'), '10.0.0.2 10.1.2.0/24');
+});
+
 test('what nobody has any more is free', (t) => {
   const before = [known('a', ['10.1.1.0/24']), known('b', ['10.1.2.0/24'])];
   const parsed = parseNodes([of('a', ['10.1.2.0/24']), of('b', ['10.1.1.0/24'])], { known: before });
@@ -187,6 +209,7 @@ test('many refused CIDRs are one problem, and a node has no more than the bound'
   const many = Array.from({ length: 300 }, (_, index) => `10.50.${index >> 4}.${(index & 15) << 4}/28`);
   const parsed = parseNodes([of('a', many), claiming(...many.slice(0, 10))]);
   const [first, second] = parsed.problems;
+  t.is(parsed.nodes[0]?.podCidrs.length, 256);
   t.is(first?.message, 'spec.podCIDRs: more than 256: the last 44 are left out');
   t.regex(second?.message ?? '', /; and 7 more$/);
   t.is(parsed.problems.length, 2);

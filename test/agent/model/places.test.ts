@@ -110,6 +110,21 @@ test('the word of a tenant for an own unprotected pod counts alike on all nodes'
   t.is(build(objects, { nodeName: 'b' }).content.localEndpoints[0]?.namespace, 'tenant');
 });
 
+test('so does the word of a slice that calls it a pod of a service with a selector', (t) => {
+  const objects = attacked(
+    { addresses: ['10.244.2.99'], targetRef: { kind: 'Pod' } },
+    {
+      labels: { 'kubernetes.io/service-name': 'zz' },
+    },
+  );
+  const services = [dns, inNamespace(service('zz', [{ port: 6443 }]), 'tenant')];
+  const at = (namespace: string): number => {
+    const pods = [pod('other', 'b', { metadata: { namespace }, status: { podIP: '10.244.2.99' } })];
+    return build({ ...objects, services, pods }, { nodeName: 'b' }).content.localEndpoints.length;
+  };
+  t.deepEqual([at('ns'), at('tenant')], [1, 0], 'labels tell it of pods of its own namespace alone');
+});
+
 test('on its node the protected pod has its address before any slice lists it', (t) => {
   const coredns = pod('coredns', 'b', {
     metadata: { namespace: 'kube-system', labels: { app: 'kube-dns' } },
