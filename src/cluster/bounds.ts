@@ -1,3 +1,5 @@
+import { CONNECTION_BYTES, TRAFFIC_SELECTORS } from '../ipsec/plan/bounds.ts';
+
 /**
  * How much of what comes from outside is taken, in one place. What is beyond a bound is left out or
  * coarsened, never the rest with it, and a problem names the object and the bound. docs/trust.md lists them
@@ -54,4 +56,20 @@ export const BOUNDS = {
   formerEndpoints: 1_000,
   /** Ports of one namespace's Services that nothing protects any more. */
   formerPorts: 1_000,
+  /**
+   * Services of one policy item for every Service of a namespace that have CHILD_SAs of their own; with more,
+   * all of them share those of the item.
+   */
+  servicesOfItem: 64,
+  /**
+   * Children of one node towards one peer that are not wide. Even with the longest names a connection of so
+   * many fits into a packet of VICI. The items after them share the wide children of their protocols.
+   */
+  children: 192,
+  /** Letters of an entry's name: VICI's names, with protocol and side, have at most 255 bytes. */
+  entryName: 200,
+  /** Traffic selectors of one side of a child; with more they name no ports, then no CIDRs. */
+  trafficSelectors: TRAFFIC_SELECTORS,
+  /** Bytes of a connection's children in VICI; with more, as above for all of them. */
+  connectionBytes: CONNECTION_BYTES,
 } as const;

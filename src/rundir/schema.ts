@@ -31,10 +31,8 @@ const peer = node.extend({
 });
 
 /**
- * A CHILD_SA pair as the whole cluster shares it, before it is split into egress and ingress. The port sets
- * of two children with one protocol never overlap: the entry that names a port first, by entry name, owns it.
- * So responder and initiator choose the same child from the traffic selectors alone (RFC 7296 2.9;
- * docs/design.md, Who owns a port).
+ * A CHILD_SA pair as the whole cluster shares it, before it is split into egress and ingress. Two children
+ * may have ports in common: each carries those of its own entry (docs/design.md, Which child).
  */
 const child = z.object({
   /** `<proto>_<entry>`, or a wide child (`pods`, `pods_tcp`), which carries every port. */
@@ -57,6 +55,11 @@ const entry = z.object({
    * service's endpoints have.
    */
   families: z.array(z.union([z.literal(4), z.literal(6)])),
+  /**
+   * Under which name the entry's children go, if not under its own: that of an item that covers many
+   * Services, or `*` for the wide children.
+   */
+  carrier: z.string().optional(),
   /** Target ports. A string is the name of a container port, which each pod resolves to a number. */
   ports: z.array(z.object({ proto: protocol, target: z.union([port, z.string()]), phase })),
 });
@@ -127,6 +130,7 @@ export const nodeCacheSchema = z.object({
    * protected may go there or come from there in the clear.
    */
   unreachable: z.array(z.object({ name: z.string(), podCidrs: z.array(z.string()) })).optional(),
+  /** In the order of the items that they are from: the first comes before the others. */
   children: z.array(child),
   entries: z.array(entry),
   pods: z.array(pod),

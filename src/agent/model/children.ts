@@ -1,40 +1,44 @@
 import type { ModelEntry } from '../../cluster/policies/entries.ts';
 import { portsOf } from '../../cluster/policies/service-ports.ts';
-import { childFor, childName, wideChildName } from '../../ipsec/plan/child.ts';
-import { strongest } from '../../ipsec/plan/phase.ts';
+import { childFor, isWide, ownChild, wideChildName } from '../../ipsec/plan/child.ts';
+import { compareFurthest } from '../../ipsec/plan/phase.ts';
 import { isEveryPort } from '../../ipsec/plan/ports.ts';
 import { resolvePorts, selects } from '../../ipsec/plan/served.ts';
 import type { Phase, Protocol } from '../../ipsec/plan/types.ts';
 import type { CacheChild, CachePod, NodeCacheContent, ProtectedPort } from '../../rundir/schema.ts';
 
 /**
- * The children of the cluster, sorted by name. A port that several entries name belongs to the entry whose
- * name sorts first, so the port sets of two children with one protocol never overlap and the responder finds
- * the child that the initiator means (docs/design.md, Who owns a port).
+ * The children of the cluster, in the order of their items, then by name. Each entry has its own, with its
+ * own ports, whatever ports others have: what somebody writes into a Service moves nobody else's traffic
+ * (docs/design.md, Which child).
  */
 export function buildChildren(entries: readonly ModelEntry[], pods: readonly CachePod[]): CacheChild[] {
-  const owned = new Set<string>();
-  const children = new Map<string, CacheChild>();
+  const children = new Map<string, { proto: Protocol; rank: number; ports: Set<number> }>();
+  const note = (name: string, proto: Protocol, { rank }: ModelEntry, ports: readonly number[]): void => {
+    const child = children.get(name) ?? { proto, rank, ports: new Set<number>() };
+    child.rank = Math.min(child.rank, rank);
+    for (const port of isWide(name) ? [] : ports) {
+      child.ports.add(port);
+    }
+    children.set(name, child);
+  };
   for (const model of entries) {
     for (const proto of new Set(model.entry.ports.map((port) => port.proto))) {
       const targets = model.entry.ports.filter((port) => port.proto === proto).map(({ target }) => target);
       if (targets.some(isEveryPort)) {
-        const name = wideChildName(proto);
-        children.set(name, { name, proto, ports: [] });
+        note(wideChildName(proto), proto, model, []);
       }
-      const ports = [...new Set(numbersOf(model, proto, pods).map(({ port }) => port))]
-        .filter((port) => !isEveryPort(port) && !owned.has(`${proto}/${port}`))
-        .sort((a, b) => a - b);
-      for (const port of ports) {
-        owned.add(`${proto}/${port}`);
-      }
+      const ports = numbersOf(model, proto, pods)
+        .map(({ port }) => port)
+        .filter((port) => !isEveryPort(port));
       if (ports.length > 0) {
-        const name = childName(proto, model.entry.name);
-        children.set(name, { name, proto, ports });
+        note(ownChild(model.entry, proto), proto, model, ports);
       }
     }
   }
-  return [...children.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return [...children]
+    .sort(([a, one], [b, other]) => one.rank - other.rank || (a < b ? -1 : 1))
+    .map(([name, { proto, ports }]) => ({ name, proto, ports: [...ports].sort((a, b) => a - b) }));
 }
 
 interface NumberedPort {
@@ -42,30 +46,63 @@ interface NumberedPort {
   readonly phase: Phase;
 }
 
+/** An entry's claim to a port: its own phase, and how narrowly its items name the number. */
+interface Claim extends NumberedPort {
+  readonly model: ModelEntry;
+  readonly width: number;
+}
+
 /**
  * The protected port numbers of the whole cluster, sorted: unlisted endpoints may serve them. Protocols that
  * are protected as a whole have no port among them (docs/design.md, Unlisted and departed).
+ *
+ * Of several entries with one port, the child is that of the one that is furthest in its phases, as peers may
+ * not know yet a child that is being enabled; then of the one whose item names the number most narrowly, so
+ * that a Service's `targetPort` takes no port away from an item that names it; then of the first item.
  */
 export function unlistedPorts(
   entries: readonly ModelEntry[],
   pods: readonly CachePod[],
   children: Pick<NodeCacheContent, 'childSaScope' | 'children'>,
 ): ProtectedPort[] {
-  const found = new Map<string, ProtectedPort>();
+  const found = new Map<string, { readonly proto: Protocol; readonly first: Claim }>();
   for (const model of entries) {
     for (const proto of new Set(model.entry.ports.map((port) => port.proto))) {
-      for (const { port, phase: own } of numbersOf(model, proto, pods).filter(
-        (each) => !isEveryPort(each.port),
-      )) {
-        const key = `${proto}/${String(port).padStart(5, '0')}`;
-        const earlier = found.get(key);
-        const phase = earlier === undefined ? own : strongest([own, earlier.phase]);
-        const child = earlier?.child ?? childFor(children, model.entry.name, proto, port);
-        found.set(key, { proto, port, child, ...(phase === 'require' ? {} : { phase }) });
+      for (const numbered of numbersOf(model, proto, pods).filter(({ port }) => !isEveryPort(port))) {
+        const key = `${proto}/${String(numbered.port).padStart(5, '0')}`;
+        const claim = { ...numbered, model, width: widthIn(model, proto, numbered.port) };
+        const before = found.get(key)?.first;
+        const first = before === undefined || compareClaims(claim, before) < 0 ? claim : before;
+        found.set(key, { proto, first });
       }
     }
   }
-  return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, port]) => port);
+  return [...found]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, { proto, first }]) => ({
+      proto,
+      port: first.port,
+      child: childFor(children, first.model.entry, proto, first.port),
+      ...(first.phase === 'require' ? {} : { phase: first.phase }),
+    }));
+}
+
+/** Entries come sorted by name, which decides where nothing else does: within one item. */
+function compareClaims(a: Claim, b: Claim): number {
+  return compareFurthest(a.phase, b.phase) || compareNumbers(a.width, b.width) || a.model.rank - b.model.rank;
+}
+
+/** Two infinite numbers are equal. */
+const compareNumbers = (a: number, b: number): number => (a === b ? 0 : a - b);
+
+/**
+ * How narrowly an entry's items name a port, as a number of ports; infinite if they do not name its number.
+ */
+function widthIn({ specs }: ModelEntry, proto: Protocol, port: number): number {
+  const widths = specs
+    .filter((spec) => spec.proto === proto && spec.first <= port && port <= spec.last)
+    .map(({ first, last }) => last - first);
+  return Math.min(...widths);
 }
 
 const remembered = new WeakMap<

@@ -2,7 +2,7 @@ import type { EndpointSlice, ObjectProblem } from '../../cluster/objects.ts';
 import type { ModelEntry } from '../../cluster/policies/entries.ts';
 import { protoOf } from '../../cluster/policies/service-ports.ts';
 import { childFor } from '../../ipsec/plan/child.ts';
-import { strongest } from '../../ipsec/plan/phase.ts';
+import { compareFurthest, strongest } from '../../ipsec/plan/phase.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';
 import type {
   CacheNode,
@@ -123,8 +123,11 @@ function localOf(claims: readonly Claim[]): LocalEndpoint {
   return { address, host, ports: portsOf(claims), namespace };
 }
 
+/** Of several entries with one port at an address, the child of the first in the order of items has it. */
 function portsOf(claims: readonly Claim[]): ProtectedPort[] {
-  return claims.reduce<ProtectedPort[]>((ports, claim) => merge(ports, claim.ports), []);
+  return [...claims]
+    .sort((a, b) => a.rank - b.rank)
+    .reduce<ProtectedPort[]>((ports, claim) => merge(ports, claim.ports), []);
 }
 
 /** The claims of one entry, remembered, since an event leaves nearly all of them as they were. */
@@ -141,7 +144,8 @@ function claimedBy(model: ModelEntry, whereabouts: Whereabouts, children: ChildL
   const complaints: Complaint[] = [];
   for (const slice of model.slices) {
     const ports = protectedPorts(model, slice, children);
-    const ofSlice = { slice, namespace: namespaceOf(slice), managed: isManaged(slice), ports };
+    const { rank } = model;
+    const ofSlice = { slice, namespace: namespaceOf(slice), managed: isManaged(slice), ports, rank };
     for (const endpoint of ports.length === 0 ? [] : (slice.endpoints ?? [])) {
       const podRef = model.entry.selector !== null && endpoint.targetRef?.kind === 'Pod';
       for (const address of endpoint.addresses) {
@@ -168,7 +172,7 @@ function protectedPorts(model: ModelEntry, slice: EndpointSlice, children: Child
   const port = (proto: ProtectedPort['proto'], number: number, phase: Phase | undefined): ProtectedPort => ({
     proto,
     port: number,
-    child: childFor(children, entry.name, proto, number),
+    child: childFor(children, entry, proto, number),
     ...(phase === undefined || phase === 'require' ? {} : { phase }),
   });
   const numbered = entry.ports.flatMap(({ proto, target, phase }) =>
@@ -184,13 +188,17 @@ function protectedPorts(model: ModelEntry, slice: EndpointSlice, children: Child
 }
 
 /**
- * Joins two lists of ports, without repetitions and in a fixed order. A port in both gets the further phase.
+ * Joins two lists of ports, without repetitions and in a fixed order. A port in both gets the further phase
+ * and goes through its child: peers may not know yet a child that is being enabled. If both are equally far,
+ * the child of the first list has it.
  */
 function merge(a: readonly ProtectedPort[], b: readonly ProtectedPort[]): ProtectedPort[] {
   const byKey = new Map<string, ProtectedPort>();
-  for (const { phase, ...port } of [...a, ...b]) {
-    const key = `${port.proto}/${String(port.port).padStart(5, '0')}`;
+  for (const { phase, ...own } of [...a, ...b]) {
+    const key = `${own.proto}/${String(own.port).padStart(5, '0')}`;
     const merged = byKey.get(key);
+    const first = merged === undefined || compareFurthest(phase, merged.phase) < 0 ? own : merged;
+    const port = { ...own, child: first.child };
     const both = merged === undefined ? (phase ?? 'require') : strongest([phase, merged.phase]);
     byKey.set(key, both === 'require' ? port : { ...port, phase: both });
   }

@@ -140,6 +140,7 @@ export function buildNodeCache(input: ModelInput): Model {
     entries,
     mesh,
     problems: entryProblems,
+    coarsened,
   } = resolveEntries(parsed.items, recalled, phaseLookup(input));
   const heldPods = union(unread.pods ?? NO_NAMES, held.pods ?? NO_NAMES);
   const pods = withHeld(ownPods(objects.pods, nodeName), previous?.pods ?? NO_PODS, heldPods);
@@ -189,6 +190,7 @@ export function buildNodeCache(input: ModelInput): Model {
     ...parsed.problems,
     ...recalled.problems,
     ...entryProblems,
+    ...(mesh || childSaScope === 'node' ? [] : coarsened),
     ...placed.problems,
   ];
   return {

@@ -1,8 +1,9 @@
 /**
  * What IPsecPolicies mean in this cluster. `items.ts` checks the items of all policies, `ports.ts` reads
- * their ports, `service-ports.ts` finds the target ports that those mean, and here items and Services become
- * entries. All of it is pure but for caches of results: the same objects give the same answer. The room
- * imports objects of the cluster and types of plan and cache, and touches nothing.
+ * their ports, `service-ports.ts` finds the target ports that those mean, `groups.ts` says which Services
+ * become entries, of what name, and here they do. All of it is pure but for caches of results: the same
+ * objects give the same answer. The room imports objects of the cluster and types of plan and cache, and
+ * touches nothing.
  */
 
 import type { Phase, Protocol } from '../../ipsec/plan/types.ts';
@@ -11,9 +12,11 @@ import { memoized, sameElements } from '../../util/memo.ts';
 import { BOUNDS } from '../bounds.ts';
 import { type EndpointSlice, type ObjectProblem, SERVICE_NAME_LABEL, type Service } from '../objects.ts';
 import { boundSlices } from './bounded-slices.ts';
+import { type Group, groupItems } from './groups.ts';
 import type { PolicyItem } from './items.ts';
-import { type PolicySpec, type PortContext, resolvePorts } from './service-ports.ts';
-import { servicesOf, wildcardProblems } from './wildcards.ts';
+import type { PortSpec } from './ports.ts';
+import { type PortContext, resolvePorts } from './service-ports.ts';
+import { wildcardProblems } from './wildcards.ts';
 
 /**
  * An entry as the cache holds it, with the slices of its Service and those of their ports that are protected.
@@ -23,6 +26,10 @@ export interface ModelEntry {
   readonly slices: readonly EndpointSlice[];
   /** The protected ports of the Service, `<proto>/<name>`, each with its phase. */
   readonly portNames: ReadonlyMap<string, Phase>;
+  /** The ports as its items name them. */
+  readonly specs: readonly PortSpec[];
+  /** Place of its first item among the items of all policies. */
+  readonly rank: number;
 }
 
 export interface ResolvedEntries {
@@ -31,6 +38,8 @@ export interface ResolvedEntries {
   /** True if an item names every Service of every namespace: then all traffic between pods is protected. */
   readonly mesh: boolean;
   readonly problems: readonly ObjectProblem[];
+  /** Items whose entries share children because there would be too many otherwise. */
+  readonly coarsened: readonly ObjectProblem[];
 }
 
 export interface ServiceObjects {
@@ -88,7 +97,8 @@ export function resolveEntries(
   const slicesByService = Map.groupBy(objects.endpointSlices, ({ metadata }) =>
     nameOf({ ...metadata, name: metadata.labels?.[SERVICE_NAME_LABEL] ?? '' }),
   );
-  for (const group of groupsOf(items, objects.services)) {
+  const { groups, coarsened } = groupsOf(items, objects.services);
+  for (const group of groups) {
     const { namespace, service: serviceName } = group;
     const service = services.get(`${namespace}/${serviceName}`);
     if (service === undefined) {
@@ -111,14 +121,15 @@ export function resolveEntries(
   }
   problems.push(...wildcardProblems(items, objects.services));
   const mesh = items.some(({ namespace, service }) => namespace === '*' && service === '*');
-  return { entries: entries.sort((a, b) => (a.entry.name < b.entry.name ? -1 : 1)), mesh, problems };
+  entries.sort((a, b) => (a.entry.name < b.entry.name ? -1 : 1));
+  return { entries, mesh, problems, coarsened };
 }
 
 function resolve(
   group: Group,
   { service, slices, phaseOf }: Pick<PortContext, 'service' | 'slices'> & { readonly phaseOf: PhaseOf },
 ): Resolved {
-  const { name, namespace, service: serviceName, policy, specs } = group;
+  const { name, namespace, service: serviceName, policy, specs, rank, carrier } = group;
   const phases: Resolved['phases'][number][] = [];
   const phaseIn: PortContext['phaseIn'] = (spec, target, numbers) => {
     const { policy: owner, proto } = spec;
@@ -145,69 +156,24 @@ function resolve(
   const selector =
     Object.keys(service.spec.selector ?? {}).length > 0 ? (service.spec.selector ?? null) : null;
   const families = familiesOf(service);
-  const entry = { name, namespace, service: serviceName, selector, families, ports: found.ports };
-  return { slices, phases, model: { entry, slices: within.slices, portNames: found.names }, problems };
+  const entry: CacheEntry = {
+    name,
+    namespace,
+    service: serviceName,
+    selector,
+    families,
+    ...(carrier === undefined ? {} : { carrier }),
+    ports: found.ports,
+  };
+  return {
+    slices,
+    phases,
+    model: { entry, slices: within.slices, portNames: found.names, specs, rank },
+    problems,
+  };
 }
 
 const nameOf = ({ name, namespace = 'default' }: Service['metadata']): string => `${namespace}/${name}`;
-
-/** What becomes an entry: one Service, with the ports of all items that name it by the same item name. */
-interface Group {
-  readonly policy: string;
-  readonly name: string;
-  readonly namespace: string;
-  readonly service: string;
-  readonly specs: PolicySpec[];
-}
-
-/**
- * One group for each Service and item name. Where items of one name mean different Services, namespace and
- * Service are added to the entry's name.
- */
-function groupItems(items: readonly PolicyItem[], services: readonly Service[]): Group[] {
-  const groups = new Map<string, Group>();
-  for (const item of items.filter(({ namespace }) => namespace !== '*')) {
-    const targets = item.service === '*' ? servicesOf(item.namespace, services) : [item.service];
-    const shared = items.some(
-      (other) =>
-        other.name === item.name && (other.namespace !== item.namespace || other.service !== item.service),
-    );
-    for (const service of targets) {
-      const base = item.service === '*' ? `${item.name}.${service}` : item.name;
-      const name = shared ? `${item.name}.${item.namespace}.${service}` : base;
-      const key = `${name} ${item.namespace}/${service}`;
-      const group = groups.get(key) ?? {
-        policy: item.policy,
-        name,
-        namespace: item.namespace,
-        service,
-        specs: [],
-      };
-      group.specs.push(...item.specs.map((spec) => ({ ...spec, policy: item.policy })));
-      groups.set(key, group);
-    }
-  }
-  return uniqueNames(groups);
-}
-
-/**
- * An item may have the name that another item's entry gets: an item `web.api`, and an item `web` for every
- * Service, of which one is `api`. The entry that is later in the order of name, namespace and Service is
- * renamed.
- */
-function uniqueNames(groups: ReadonlyMap<string, Group>): Group[] {
-  const taken = new Set<string>();
-  return [...groups]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, group]) => {
-      let name = group.name;
-      while (taken.has(name)) {
-        name = `${name}.${group.namespace}.${group.service}`;
-      }
-      taken.add(name);
-      return { ...group, name };
-    });
-}
 
 /** The API server fills in `ipFamilies`; a manifest may leave it out, which means both. */
 function familiesOf({ spec: { ipFamilies } }: Service): CacheEntry['families'] {

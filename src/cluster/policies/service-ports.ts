@@ -33,7 +33,7 @@ export interface ResolvedPorts {
 /**
  * The target ports that specs mean: after DNAT, the kernel sees no others. A number that is a port of the
  * Service means its target port, and a number that is a target port means itself; where it is both, both are
- * meant (docs/design.md, Who owns a port). Slices tell of target ports that the Service does not: the numbers
+ * meant (docs/design.md, Which child). Slices tell of target ports that the Service does not: the numbers
  * of those that have a name, and whatever somebody wrote into a slice by hand.
  */
 export function resolvePorts(

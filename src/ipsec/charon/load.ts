@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ConnectionConfig } from '../plan/types.ts';
+import { ViciError } from '../vici/error.ts';
 import type { ViciMessage } from '../vici/message.ts';
 import type { ViciSession } from '../vici/session.ts';
 import { connectionNames, listConnections, listSas } from './query.ts';
@@ -35,8 +36,10 @@ export interface LoadOptions {
 }
 
 /**
- * Loads the connections that charon does not have in this form, and resolves to their names. @throws
- * ViciError
+ * Loads the connections that charon does not have in this form, and resolves to their names. One that charon
+ * refuses, or that does not fit into a packet, keeps none of the others from being loaded.
+ *
+ * @throws ViciError why the first of those was not loaded, once all others are
  */
 export async function load(
   connections: readonly ConnectionConfig[],
@@ -56,6 +59,7 @@ export async function load(
       ({ config, rendering }) =>
         !present.has(config.name) || !isDeepStrictEqual(memory.loaded.get(config.name)?.rendering, rendering),
     );
+  const refused: ViciError[] = [];
   for (const { config, rendering } of changed) {
     const before = memory.loaded.get(config.name);
     const replaces =
@@ -66,10 +70,27 @@ export async function load(
       memory.stale.add(sa.uniqueId);
     }
     memory.loaded.delete(config.name);
-    await session.request('load-conn', { [config.name]: rendering });
-    memory.loaded.set(config.name, { config, rendering });
+    try {
+      await session.request('load-conn', { [config.name]: rendering });
+      memory.loaded.set(config.name, { config, rendering });
+    } catch (error) {
+      if (!(error instanceof ViciError && (error.reason === 'refused' || error.reason === 'too-long'))) {
+        throw error;
+      }
+      refused.push(named(error, config));
+    }
+  }
+  const [first] = refused;
+  if (first !== undefined) {
+    throw first;
   }
   return changed.map(({ config }) => config.name);
+}
+
+/** The same error, with the connection that it is about. */
+function named({ reason, message }: ViciError, { name, children }: ConnectionConfig): ViciError {
+  const text = reason === 'too-long' ? `load-conn: ${message}` : message;
+  return new ViciError(reason, `${text} (${name}, ${children.length} children)`);
 }
 
 interface Rendered {

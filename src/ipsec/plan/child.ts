@@ -1,4 +1,4 @@
-import type { CacheChild, NodeCacheContent } from '../../rundir/schema.ts';
+import type { CacheChild, CacheEntry, NodeCacheContent } from '../../rundir/schema.ts';
 import { isEveryPort } from './ports.ts';
 import type { Protocol } from './types.ts';
 
@@ -51,33 +51,46 @@ export function configNames(child: string): string[] {
   return isWide(child) ? [child] : [configName(child, 'egress'), configName(child, 'ingress')];
 }
 
+/** Compares two children by name. */
+export type ChildOrder = (a: string, b: string) => number;
+
+const orders = new WeakMap<readonly CacheChild[], ChildOrder>();
+
 /**
- * The order of children that every node agrees on: by entry, then by protocol (docs/design.md, Who owns a
- * port).
+ * The order in which children come before one another where several could carry the same packet: that of the
+ * cache, which goes by facts that the cluster's administrator alone controls (docs/design.md, Which child).
  */
-export function compareChildren(a: string, b: string): number {
-  const [protoA, entryA] = split(a);
-  const [protoB, entryB] = split(b);
-  return compare(entryA, entryB) || compare(protoA, protoB);
+export function childOrder(children: readonly CacheChild[]): ChildOrder {
+  const known = orders.get(children);
+  if (known !== undefined) {
+    return known;
+  }
+  const places = new Map(children.map(({ name }, index) => [name, index]));
+  const placeOf = (name: string): number => places.get(name) ?? places.size;
+  const order: ChildOrder = (a, b) => placeOf(a) - placeOf(b) || (a === b ? 0 : a < b ? -1 : 1);
+  orders.set(children, order);
+  return order;
 }
 
-function split(child: string): [proto: string, entry: string] {
-  const at = child.indexOf('_');
-  return [child.slice(0, at), child.slice(at + 1)];
-}
+/** The `carrier` of an entry whose ports go through the wide children of their protocols. */
+export const WIDE_CARRIER = '*';
 
-function compare(a: string, b: string): number {
-  return a === b ? 0 : a < b ? -1 : 1;
+/** What of an entry decides which child is its own. */
+export type Carried = Pick<CacheEntry, 'name' | 'carrier'>;
+
+/** Name of the child that carries the ports of an entry for one protocol. */
+export function ownChild({ name, carrier = name }: Carried, proto: Protocol): string {
+  return carrier === WIDE_CARRIER ? wideChildName(proto) : childName(proto, carrier);
 }
 
 /**
- * The child that carries a target port of an entry. A port that several entries name belongs to one child
- * alone, otherwise the responder could not tell from the traffic selectors which child is meant
- * (docs/design.md, Who owns a port).
+ * The child that carries a target port of an entry: its own one, whatever other entries have the same port
+ * (docs/design.md, Which child). A cache that an older agent wrote has a child for each port, not for each
+ * entry: until it is written anew, a port goes through the child that has it.
  */
 export function childFor(
   { childSaScope: scope, children }: Pick<NodeCacheContent, 'childSaScope' | 'children'>,
-  entry: string,
+  entry: Carried,
   proto: Protocol,
   port: number,
 ): string {
@@ -87,6 +100,8 @@ export function childFor(
   if (proto === 'any' || isEveryPort(port)) {
     return wideChildName(proto);
   }
-  const owner = children.find((child) => child.proto === proto && child.ports.includes(port));
-  return owner?.name ?? childName(proto, entry);
+  const own = ownChild(entry, proto);
+  const former = (): CacheChild | undefined =>
+    children.find((child) => child.proto === proto && child.ports.includes(port));
+  return children.some(({ name }) => name === own) ? own : (former()?.name ?? own);
 }

@@ -1,5 +1,6 @@
-import { hostCidr } from '../../ip/family.ts';
+import { familyOf, hostCidr } from '../../ip/family.ts';
 import type { CacheChild, CacheNode, CachePeer, NodeCache } from '../../rundir/schema.ts';
+import { CONNECTION_BYTES, TRAFFIC_SELECTORS } from './bounds.ts';
 import { carriesEveryPort, configName, isWide, type Side } from './child.ts';
 import { tunnelEnds } from './ends.ts';
 import type { ChildConfig, ConnectionConfig } from './types.ts';
@@ -23,11 +24,26 @@ export function planConnections(cache: NodeCache): ConnectionConfig[] {
   return cache.peers.flatMap((peer) => connection(cache, peer)).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/**
+ * How coarse the traffic selectors of a connection are. No traffic depends on it: the label decides which
+ * child is meant, and policies decide what goes through it and what is let in.
+ */
+const COARSENESS = ['ports', 'protocols', 'families'] as const;
+type Coarseness = (typeof COARSENESS)[number];
+
 function connection(cache: NodeCache, peer: CachePeer): ConnectionConfig[] {
   const ends = tunnelEnds(cache.node.addresses, peer.addresses);
   if (ends === undefined) {
     return [];
   }
+  const childrenAt = (coarseness: Coarseness): ChildConfig[] =>
+    cache.children.flatMap((child) =>
+      (isWide(child.name) ? (['ingress'] as const) : (['egress', 'ingress'] as const)).flatMap((side) =>
+        childConfig(cache, peer, { child, side, coarseness }),
+      ),
+    );
+  const names = cache.node.name.length + peer.name.length;
+  const children = COARSENESS.map(childrenAt).find((all) => bytesOf(all, names) <= CONNECTION_BYTES);
   return [
     {
       name: `${CONNECTION_PREFIX}${peer.name}`,
@@ -36,35 +52,81 @@ function connection(cache: NodeCache, peer: CachePeer): ConnectionConfig[] {
       remoteAddrs: [ends.peer],
       localId: ikeId(cache.node.name),
       remoteId: ikeId(peer.name),
-      children: cache.children.flatMap((child) =>
-        isWide(child.name)
-          ? childConfig(cache, peer, child, 'ingress')
-          : [...childConfig(cache, peer, child, 'egress'), ...childConfig(cache, peer, child, 'ingress')],
-      ),
+      children: children ?? childrenAt('families'),
     },
   ];
 }
 
-function childConfig(cache: NodeCache, peer: CachePeer, child: CacheChild, side: Side): ChildConfig[] {
+/**
+ * What all else of a child but names and selectors takes in VICI, and what a selector takes beside its text;
+ * bytes, generously. The estimate is the same on both ends.
+ */
+const CHILD_BYTES = 640;
+const SELECTOR_BYTES = 4;
+
+function bytesOf(children: readonly ChildConfig[], names: number): number {
+  return children.reduce(
+    (sum, { name, localTs, remoteTs }) =>
+      [...localTs, ...remoteTs].reduce(
+        (all, text) => all + text.length + SELECTOR_BYTES,
+        sum + CHILD_BYTES + 2 * name.length + names,
+      ),
+    0,
+  );
+}
+
+interface SideOfChild {
+  readonly child: CacheChild;
+  readonly side: Side;
+  readonly coarseness: Coarseness;
+}
+
+function childConfig(
+  cache: NodeCache,
+  peer: CachePeer,
+  { child, side, coarseness }: SideOfChild,
+): ChildConfig[] {
   const name = configName(child.name, side);
   const reqid = peer.reqids[name];
   if (reqid === undefined) {
     return [];
   }
-  const served = (cidrs: readonly string[]): string[] =>
-    cidrs.flatMap((cidr) =>
-      carriesEveryPort(child)
-        ? clients([cidr])
-        : child.ports.map((port) => `${cidr}[${child.proto}/${port}]`),
-    );
-  const clients = (cidrs: readonly string[]): string[] =>
-    cidrs.map((cidr) => (child.proto === 'any' ? cidr : `${cidr}[${child.proto}]`));
   const within = ({ podCidrs, addresses }: CacheNode): string[] =>
     cache.nodeTraffic === true ? [...podCidrs, ...addresses.map(hostCidr)] : podCidrs;
-  const [own, other] = [within(cache.node), within(peer)];
+  const served = (node: CacheNode): string[] => selectorsOf(child, within(node), coarseness);
+  const clients = (node: CacheNode): string[] =>
+    selectorsOf({ ...child, ports: [] }, within(node), coarseness);
   return [
     side === 'ingress'
-      ? { name, reqid, localTs: served(own), remoteTs: clients(other) }
-      : { name, reqid, localTs: clients(own), remoteTs: served(other) },
+      ? { name, reqid, localTs: served(cache.node), remoteTs: clients(peer) }
+      : { name, reqid, localTs: clients(cache.node), remoteTs: served(peer) },
   ];
+}
+
+/**
+ * The selectors of one side of a child. Where they would be more than fit, they name no ports, and if that is
+ * not enough, no CIDRs but one for all addresses of each family.
+ */
+function selectorsOf(
+  child: Pick<CacheChild, 'proto' | 'ports'>,
+  cidrs: readonly string[],
+  coarseness: Coarseness,
+): string[] {
+  if (coarseness === 'families' || cidrs.length > TRAFFIC_SELECTORS) {
+    const families = [...new Set(cidrs.map(familyOf))].sort();
+    return protocolOf(
+      child,
+      families.map((family) => (family === 4 ? '0.0.0.0/0' : '::/0')),
+    );
+  }
+  const { proto, ports } = child;
+  return carriesEveryPort(child) ||
+    coarseness === 'protocols' ||
+    cidrs.length * ports.length > TRAFFIC_SELECTORS
+    ? protocolOf(child, cidrs)
+    : cidrs.flatMap((cidr) => ports.map((port) => `${cidr}[${proto}/${port}]`));
+}
+
+function protocolOf({ proto }: Pick<CacheChild, 'proto'>, cidrs: readonly string[]): string[] {
+  return cidrs.map((cidr) => (proto === 'any' ? cidr : `${cidr}[${proto}]`));
 }

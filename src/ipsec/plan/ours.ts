@@ -1,4 +1,4 @@
-import type { Direction, PolicyKey, SelectorProtocol, XfrmPolicy } from './types.ts';
+import type { PolicyKey, Template, XfrmPolicy } from './types.ts';
 
 /**
  * Our reqids, from first to last, both inclusive. The range is chosen so that an operator recognises them at
@@ -8,7 +8,7 @@ export const REQID_FIRST = 10_000_000;
 export const REQID_LAST = 19_999_999;
 /** A reqid that no child ever has: no SA satisfies a template with it. */
 export const REQID_STRANGER = REQID_LAST;
-/** Reqid of an inbound template that accepts an SA of any child between the two nodes. */
+/** Reqid of templates for what comes in: they accept an SA of any child between the two nodes. */
 export const REQID_ANY = 0;
 
 /**
@@ -23,14 +23,35 @@ export function isOurPriority(priority: number): boolean {
 }
 
 /**
- * Whether a policy of ours may carry this reqid. A policy is ours if this holds and `isOurPriority` holds
- * too; any other policy is never changed or deleted.
+ * Whether a policy with this priority, direction and template, of ESP in tunnel mode, is ours; any other
+ * policy is never changed or deleted. What comes in has no reqid that would tell, so such a policy of ours
+ * must at least name both ends of a tunnel, and no whole address family.
  */
-export function mayHaveReqid(reqid: number, dir: Direction, proto: SelectorProtocol): boolean {
-  return isOurReqid(reqid) || (reqid === REQID_ANY && dir !== 'out' && isIcmp(proto));
+export function isOurs({
+  dir,
+  priority,
+  selector,
+  template,
+}: Omit<XfrmPolicy, 'template'> & Tunnel): boolean {
+  const { src, dst, reqid } = template;
+  return (
+    isOurPriority(priority) &&
+    (isOurReqid(reqid) ||
+      (reqid === REQID_ANY &&
+        dir !== 'out' &&
+        src !== dst &&
+        ![src, dst].some((end) => ANY_ADDRESS.has(end)) &&
+        ![selector.src, selector.dst].some((cidr) => cidr.endsWith('/0'))))
+  );
 }
 
-export function isIcmp(proto: SelectorProtocol): boolean {
+interface Tunnel {
+  readonly template: Pick<Template, 'src' | 'dst' | 'reqid'>;
+}
+
+const ANY_ADDRESS: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
+
+export function isIcmp(proto: string): boolean {
   return proto === 'icmp' || proto === 'icmpv6';
 }
 

@@ -56,7 +56,19 @@ export function localAddresses(
 }
 
 function append(ports: Map<string, ProtectedPort[]>, address: string, more: readonly ProtectedPort[]): void {
-  ports.set(address, [...(ports.get(address) ?? []), ...more]);
+  ports.set(address, joined(ports.get(address) ?? [], more));
+}
+
+/**
+ * Joins lists of ports at one address. A port of both goes through the child of the first list: what a pod's
+ * own labels say comes before what a slice says, which may be of another namespace.
+ */
+function joined(ports: readonly ProtectedPort[], more: readonly ProtectedPort[]): ProtectedPort[] {
+  const childOf = new Map(ports.map(({ proto, port, child }) => [`${proto}/${port}`, child]));
+  return [
+    ...ports,
+    ...more.map((one) => ({ ...one, child: childOf.get(`${one.proto}/${one.port}`) ?? one.child })),
+  ];
 }
 
 function findPod(pods: readonly CachePod[], attachment: PlannedAttachment): CachePod | undefined {
@@ -80,7 +92,7 @@ function podPorts(
         resolvePorts(pod, proto, target).map((port) => ({
           proto,
           port,
-          child: childFor(cache, entry.name, proto, port),
+          child: childFor(cache, entry, proto, port),
           ...(phase === undefined ? {} : { phase }),
         })),
       ),
@@ -127,6 +139,13 @@ export function attachedAddresses(cache: NodeCache, attachment: PlannedAttachmen
     const others = cache.localEndpoints.filter(
       (endpoint) => endpoint.address === address && isOf(endpoint, own.length > 0 ? attachment.pod : null),
     );
-    return { address, ports: [...own, ...others.flatMap(({ ports }) => ports)], host: false };
+    return {
+      address,
+      ports: joined(
+        own,
+        others.flatMap(({ ports }) => ports),
+      ),
+      host: false,
+    };
   });
 }

@@ -31,7 +31,7 @@ export interface Selector {
 export interface Template {
   readonly src: string;
   readonly dst: string;
-  /** REQID_ANY in inbound ICMP policies: an SA of any child will do. */
+  /** REQID_ANY in policies for what comes in: an SA of any child will do. */
   readonly reqid: number;
   /** `use` lets plaintext in as well (RFC 4301 4.4.1 has no such level; docs/design.md, Phases). */
   readonly level: 'required' | 'use';

@@ -1,4 +1,4 @@
-import { isOurPriority, mayHaveReqid, policyKey } from '../plan/ours.ts';
+import { isOurs, policyKey } from '../plan/ours.ts';
 import type { Direction, PolicyKey, Selector, XfrmPolicy } from '../plan/types.ts';
 
 /** A template as the kernel lists it, whoever wrote it. */
@@ -61,7 +61,7 @@ export function ownPolicy(policy: KernelPolicy): XfrmPolicy | undefined {
     return undefined;
   }
   const { dir, selector, priority } = policy;
-  if (!isOurPriority(priority) || !mayHaveReqid(template.reqid, dir, selector.proto)) {
+  if (!isOurs({ dir, selector, priority, template })) {
     return undefined;
   }
   // Only `out` policies are ever pinned to an SA.

@@ -23,25 +23,49 @@ function printed(
 `;
 }
 
-const peer = seedCache().peers.find(({ name }) => name === 'worker-0');
-const reqid = peer?.reqids['udp_kube-dns_ingress'] ?? 0;
-const inUse = (text: string): unknown => childrenInUse(seedCache(), parsePolicies(text));
-
-test('a child is in use when plaintext has come in by a policy of its that lets it', (t) => {
-  t.deepEqual(inUse(printed(reqid, 'use', '2026-11-21 04:00:01')), [
-    { connection: 'k8s-node-worker-0', child: 'udp_kube-dns_ingress' },
-  ]);
-  t.deepEqual(inUse(printed(reqid, 'use', '-')), [], 'nothing has come in');
-  t.deepEqual(
-    inUse(printed(reqid, 'required', '2026-11-21 04:00:01')),
-    [],
-    'it is required: charon knows by itself',
-  );
-  t.deepEqual(inUse(printed(19_000_000, 'use', '2026-11-21 04:00:01')), [], 'no child has this reqid');
-});
-
 const LIVE = '2026-11-21 04:00:01';
 const accepting = { proto: 'udp', port: 53, child: 'udp_kube-dns', phase: 'accept' } as const;
+const served = { address: '172.16.166.178', host: false, ports: [accepting] };
+const inUse = (text: string, cache = seedCache({ localEndpoints: [served] })): unknown =>
+  childrenInUse(cache, parsePolicies(text));
+
+test('a child is in use when plaintext has come in by a policy whose answers go through it', (t) => {
+  const ingress = [{ connection: 'k8s-node-worker-0', child: 'udp_kube-dns_ingress' }];
+  t.deepEqual(inUse(printed(0, 'use', LIVE)), ingress);
+  t.deepEqual(inUse(printed(10_000_103, 'use', LIVE)), ingress, 'as an agent of before laid it');
+  t.deepEqual(inUse(printed(0, 'use', '-')), [], 'nothing has come in');
+  t.deepEqual(inUse(printed(0, 'required', LIVE)), [], 'it is required: charon knows by itself');
+  t.deepEqual(
+    inUse(printed(0, 'use', LIVE, 'src 172.16.43.0/26 dst 172.16.166.178/32 proto udp dport 54')),
+    [],
+    'the plan has no answer to it',
+  );
+});
+
+test('a client is answered: the child is the one through which it will ask', (t) => {
+  const cache = seedCache({
+    endpoints: [{ address: '172.16.192.115', node: 'controller-0', ports: [accepting] }],
+  });
+  const answers = 'src 172.16.192.115/32 dst 172.16.166.128/26 proto udp sport 53';
+  t.deepEqual(inUse(printed(0, 'use', LIVE, answers), cache), [
+    { connection: 'k8s-node-controller-0', child: 'udp_kube-dns_egress' },
+  ]);
+});
+
+test('the mesh is being accepted: all that comes from a peer is answered through one child', (t) => {
+  const { peers } = seedCache();
+  const cache = seedCache({
+    mesh: true,
+    meshPhase: 'accept',
+    entries: [],
+    endpoints: [],
+    children: [{ name: 'pods', proto: 'any', ports: [] }],
+    peers: peers.map((peer, index) => ({ ...peer, reqids: { pods: 10_000_000 + index } })),
+  });
+  t.deepEqual(inUse(printed(0, 'use', LIVE, 'src 172.16.43.0/26 dst 172.16.166.128/26'), cache), [
+    { connection: 'k8s-node-worker-0', child: 'pods' },
+  ]);
+});
 
 test('ICMP has come in from pods that serve nothing: the child is the one through which it is answered', (t) => {
   const entries = seedCache().entries.map((entry) => ({

@@ -1,8 +1,9 @@
 import test from 'ava';
+import { planPolicies } from '../../../src/ipsec/plan/plan.ts';
 import { build } from '../../helpers/unit/model.ts';
 import { item, node, pod, policy, service, slice } from '../../helpers/unit/objects.ts';
 
-test('a port that two entries name belongs to the first by name', (t) => {
+test('a port that two entries name is in the child of each', (t) => {
   const ports = [{ port: 80 }, { name: 'm', port: 81 }];
   const { content } = build({
     services: [service('one', ports), service('two', ports)],
@@ -20,25 +21,75 @@ test('a port that two entries name belongs to the first by name', (t) => {
     policies: [policy('p', item('two', 'tcp/80,tcp/81'), item('one', 'tcp/80'))],
   });
   t.deepEqual(content.children, [
+    { name: 'tcp_two', proto: 'tcp', ports: [80, 81] },
     { name: 'tcp_one', proto: 'tcp', ports: [80] },
-    { name: 'tcp_two', proto: 'tcp', ports: [81] },
   ]);
-  t.deepEqual(content.endpoints[1]?.ports, [
-    { proto: 'tcp', port: 80, child: 'tcp_one' },
-    { proto: 'tcp', port: 81, child: 'tcp_two' },
-  ]);
+  t.deepEqual(
+    content.endpoints.map(({ ports: [first] }) => first),
+    [
+      { proto: 'tcp', port: 80, child: 'tcp_one' },
+      { proto: 'tcp', port: 80, child: 'tcp_two' },
+    ],
+  );
 });
 
-test('a child that owns no port does not exist', (t) => {
+const dnsOf = (targetPort: number) => {
+  const elsewhere = { namespace: 'tenant' };
+  const web = service('web', [{ port: 80, targetPort }]);
   const { content } = build({
-    services: [service('one', [{ port: 80 }]), service('two', [{ port: 80 }])],
-    policies: [policy('p', item('two', 'tcp/80'), item('one', 'tcp/80'))],
+    services: [service('dns', [{ port: 53 }]), { ...web, metadata: { ...web.metadata, ...elsewhere } }],
+    endpointSlices: [slice('dns', ['10.1.2.1'], [{ name: '', port: 53 }])],
+    // The tenant's item comes first, in whatever order.
+    policies: [
+      policy('a', item('a', 'tcp/80', { servicename: 'web', servicens: 'tenant' })),
+      policy('z', item('dns', 'tcp/53')),
+    ],
   });
-  t.deepEqual(
-    content.children.map(({ name }) => name),
-    ['tcp_one'],
-  );
-  t.deepEqual(Object.keys(content.peers[0]?.reqids ?? {}), ['tcp_one_egress', 'tcp_one_ingress']);
+  const { endpoints, unlisted, children } = content;
+  const dns = children.find(({ name }) => name === 'tcp_dns');
+  return { endpoints, dns, unlisted: unlisted?.find(({ port }) => port === 53) };
+};
+
+test("a tenant's targetPort takes no port away from another entry, listed or not", (t) => {
+  const before = dnsOf(8080);
+  t.deepEqual(before.unlisted, { proto: 'tcp', port: 53, child: 'tcp_dns' });
+  t.deepEqual(before.dns, { name: 'tcp_dns', proto: 'tcp', ports: [53] });
+  t.deepEqual(dnsOf(53), before);
+});
+
+test('of several entries that name a port, the narrowest spec has it unlisted, then the first item', (t) => {
+  const childOf = (...items: object[]): string | undefined =>
+    build({
+      services: ['one', 'two'].map((name) => service(name, [{ port: 80 }])),
+      policies: [policy('p', ...items)],
+    }).content.unlisted?.find(({ port }) => port === 80)?.child;
+  t.is(childOf(item('two', 'tcp/80'), item('one', 'tcp/80')), 'tcp_two');
+  t.is(childOf(item('two', 'tcp/1-100'), item('one', 'tcp/80')), 'tcp_one');
+});
+
+test('an address that several entries have goes through the child of the first item, on both ends', (t) => {
+  const objects = {
+    services: ['one', 'two'].map((name) => service(name, [{ port: 80 }], { selector: { app: 'both' } })),
+    endpointSlices: ['one', 'two'].map((name) =>
+      slice(name, ['10.1.2.1'], [{ name: '', port: 80 }], {
+        nodeName: 'b',
+        targetRef: { kind: 'Pod', name: 'both', namespace: 'ns' },
+      }),
+    ),
+    pods: [pod('both', 'b', { status: { phase: 'Running', podIPs: [{ ip: '10.1.2.1' }] } })],
+    policies: [policy('p', item('two', 'tcp/80'), item('one', 'tcp/80'))],
+  };
+  const sent = (nodeName: string): string[] => {
+    const { content } = build(objects, { nodeName });
+    const names = new Map(
+      content.peers.flatMap(({ reqids }) => Object.entries(reqids).map(([n, id]) => [id, n])),
+    );
+    return planPolicies({ schema: 1, generation: 1, writtenAt: 0, ...content }, [])
+      .filter(({ dir, priority, selector }) => dir === 'out' && priority < 1_102 && selector.proto === 'tcp')
+      .map(({ template }) => names.get(template.reqid) ?? '');
+  };
+  t.deepEqual(new Set(sent('a')), new Set(['tcp_two_egress']));
+  t.deepEqual(new Set(sent('b')), new Set(['tcp_two_ingress']));
 });
 
 test('one child for everything in scope node, none while nothing is protected', (t) => {

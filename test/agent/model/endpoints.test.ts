@@ -117,7 +117,7 @@ test('an address behind two services has the ports of both, once each and sorted
       node: 'b',
       ports: [
         { proto: 'tcp', port: 9, child: 'tcp_api' },
-        { proto: 'tcp', port: 80, child: 'tcp_api' },
+        { proto: 'tcp', port: 80, child: 'tcp_web' },
       ],
       namespace: 'ns',
     },

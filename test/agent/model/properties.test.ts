@@ -115,7 +115,7 @@ test('an event leaves what it does not concern as it was, object by object', (t)
   t.not(content.endpoints[1], before.endpoints[1]);
 });
 
-test('a port that another service has now is of its child, whatever else is as before', (t) => {
+test('a port that another service has now stays in its own child', (t) => {
   const services = [service('api', [{ port: 1, targetPort: 'www' }]), service('web', [{ port: 5 }])];
   const policies = [policy('p', item('api', 'tcp/1'), item('web', 'tcp/5'))];
   const web = slice('web', ['10.1.3.1'], [{ port: 5 }]);
@@ -127,7 +127,7 @@ test('a port that another service has now is of its child, whatever else is as b
     known = knownItems;
     return content.endpoints.find(({ address }) => address === '10.1.3.1')?.ports[0]?.child;
   };
-  t.deepEqual([childAt(6), childAt(5)], ['tcp_web', 'tcp_api']);
+  t.deepEqual([childAt(6), childAt(5)], ['tcp_web', 'tcp_web']);
 });
 
 test('what is remembered for one node is not another one’s', (t) => {
@@ -142,14 +142,33 @@ test('what is remembered for one node is not another one’s', (t) => {
   t.deepEqual([remote('a'), remote('b')], [['10.1.2.1'], ['10.1.1.1']]);
 });
 
-test('port sets of children of one protocol never overlap, and none is empty but a wide one', (t) => {
+test('no child is empty but a wide one, and none is there twice', (t) => {
   fc.assert(
     fc.property(objects, (one) => {
       const { children } = build(one).content;
-      const owned = children.flatMap(({ proto, ports }) => ports.map((number) => `${proto}/${number}`));
       return (
-        new Set(owned).size === owned.length &&
+        new Set(children.map(({ name }) => name)).size === children.length &&
         children.every(({ name, ports }) => (ports.length === 0) === /^pods(_|$)/.test(name))
+      );
+    }),
+  );
+  t.pass();
+});
+
+test('a port of an entry is in a child of its own, whatever other entries there are', (t) => {
+  fc.assert(
+    fc.property(objects, fc.nat(), (one, index) => {
+      const { entries, children, mesh } = build(one).content;
+      const left = one.policies[index % Math.max(1, one.policies.length)];
+      const alone = build({ ...one, policies: left === undefined ? [] : [left] }).content;
+      return (
+        mesh ||
+        alone.mesh ||
+        alone.children.every(
+          ({ name, ports }) =>
+            entries.every((entry) => !alone.entries.some((own) => own.name === entry.name)) ||
+            ports.every((port) => children.find((child) => child.name === name)?.ports.includes(port)),
+        )
       );
     }),
   );

@@ -107,7 +107,16 @@ test(
   'an item named as an entry of another item',
   entryNames,
   [item('all', 'tcp/80', { servicename: '*' }), item('all.api', 'tcp/80', other)],
-  ['all.api: ns/api', 'all.api.other.web: other/web', 'all.web: ns/web'],
+  ['all.api: other/web', 'all.api.ns.api: ns/api', 'all.web: ns/web'],
+);
+test(
+  'two items for every service whose names continue one another, of two namespaces',
+  entryNames,
+  [
+    item('all', 'tcp/80', { servicename: '*' }),
+    item('all.ns', 'tcp/80', { servicename: '*', servicens: 'other' }),
+  ],
+  ['all.ns.api: ns/api', 'all.ns.other.web: other/web', 'all.ns.web: ns/web'],
 );
 
 test('every service of every namespace is the mesh', (t) => {

@@ -71,15 +71,23 @@ const INBOUND: TablePolicy = {
   flags: [],
 };
 
-test('a policy of ICMP that comes in is ours by its priority', (t) => {
+test('a policy for what comes in is ours by its priority and its tunnel', (t) => {
   t.truthy(ownPolicy(INBOUND));
+  for (const proto of ['udp', 'any'] as const) {
+    t.truthy(ownPolicy({ ...INBOUND, selector: { ...INBOUND.selector, proto } }));
+  }
   t.truthy(ownPolicy({ ...INBOUND, dir: 'in', selector: { ...INBOUND.selector, proto: 'icmpv6' } }));
 });
 
 for (const [title, change] of [
   ['is for what is sent', { dir: 'out' }],
-  ['is for another protocol', { selector: { ...INBOUND.selector, proto: 'udp' } }],
-  ['is for every protocol', { selector: { ...INBOUND.selector, proto: 'any' } }],
+  ['is for all sources', { selector: { ...INBOUND.selector, src: '0.0.0.0/0' } }],
+  ['names no end of its tunnel', { templates: INBOUND.templates.map((one) => ({ ...one, src: '0.0.0.0' })) }],
+  ['is no tunnel', { templates: INBOUND.templates.map((one) => ({ ...one, mode: 'transport' })) }],
+  ['is of AH', { templates: INBOUND.templates.map((one) => ({ ...one, proto: 'ah' })) }],
+  ['has two templates', { templates: [...INBOUND.templates, ...INBOUND.templates] }],
+  ['is for marked packets', { mark: { value: 1, mask: 1 } }],
+  ['is for an interface', { ifId: 1 }],
   ['has another priority', { priority: PRIORITY_LAST + 1 }],
 ] as const) {
   test(`a policy without a reqid that ${title} is not ours`, (t) => {

@@ -1,6 +1,5 @@
 import * as fc from 'fast-check';
 import {
-  isIcmp,
   PRIORITY_FIRST,
   PRIORITY_LAST,
   policyKey,
@@ -76,15 +75,18 @@ export const policies: fc.Arbitrary<XfrmPolicy> = fc
     templateEnds,
     fc.integer({ min: REQID_FIRST, max: REQID_LAST }),
     fc.constantFrom<Template['level'][]>('required', 'use'),
+    fc.boolean(),
   )
-  .map(([dir, chosen, priority, [src = '', dst = ''], reqid, level]) => {
+  .map(([dir, chosen, priority, [src = '', dst = ''], reqid, level, any]) => {
+    const whole = chosen.src.endsWith('/0') || chosen.dst.endsWith('/0');
     return policy({
       dir,
       selector: chosen,
       priority,
       src,
       dst,
-      reqid: dir !== 'out' && isIcmp(chosen.proto) ? REQID_ANY : reqid,
+      // What an agent of before laid for what comes in names a child; so does what keeps strangers out.
+      reqid: dir !== 'out' && any && !whole ? REQID_ANY : reqid,
       level: dir === 'out' ? 'required' : level,
     });
   });
@@ -103,6 +105,23 @@ const foreignChanges: readonly ((own: TablePolicy) => TablePolicy)[] = [
   (own) => ({ ...own, templates: own.templates.map((one) => ({ ...one, reqid: REQID_LAST + 1 })) }),
   (own) => ({ ...own, templates: own.templates.map((one) => ({ ...one, mode: 'transport' })) }),
   (own) => ({ ...own, templates: own.templates.map((one) => ({ ...one, proto: 'ah' })) }),
+  // Without a reqid it is ours only if it is for what comes in, by a tunnel that has two ends.
+  ...[
+    { dir: 'out' as const, ends: {} },
+    { dir: 'fwd' as const, ends: { src: '0.0.0.0' } },
+    { dir: 'in' as const, ends: { dst: '::' } },
+    { dir: 'fwd' as const, ends: { src: '192.168.0.1', dst: '192.168.0.1' } },
+  ].map(({ dir, ends: changed }) => (own: TablePolicy) => ({
+    ...own,
+    dir,
+    templates: own.templates.map((one) => ({ ...one, reqid: REQID_ANY, ...changed })),
+  })),
+  (own) => ({
+    ...own,
+    dir: 'fwd',
+    selector: { ...own.selector, src: '0.0.0.0/0' },
+    templates: own.templates.map((one) => ({ ...one, reqid: REQID_ANY })),
+  }),
   // What is sent may be held to one SA.
   (own) => ({
     ...own,

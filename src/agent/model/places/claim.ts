@@ -12,4 +12,6 @@ export interface Claim extends Placement {
   /** Whether the slice says that the address is of a pod that the entry selects. */
   readonly podRef: boolean;
   readonly ports: readonly ProtectedPort[];
+  /** The entry's: its place in the order of the policies' items. */
+  readonly rank: number;
 }

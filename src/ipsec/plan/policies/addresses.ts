@@ -1,5 +1,6 @@
 import { familyOf, hostCidr } from '../../../ip/family.ts';
 import type { NodeCache, RemoteEndpoint } from '../../../rundir/schema.ts';
+import { childOrder } from '../child.ts';
 import { EVERY_PORT } from '../ports.ts';
 import type { ServedAddress } from '../served.ts';
 import type { XfrmPolicy } from '../types.ts';
@@ -14,7 +15,7 @@ import { strangerPolicies } from './strict.ts';
 export function servingPolicies(cache: NodeCache, served: ServedAddress): XfrmPolicy[] {
   const family = familyOf(served.address);
   const own = hostCidr(served.address);
-  const selectors = portSelectors(served.ports, family);
+  const selectors = portSelectors(served.ports, family, childOrder(cache.children));
   if (selectors.length === 0) {
     return [];
   }
@@ -43,6 +44,7 @@ export function servingPolicies(cache: NodeCache, served: ServedAddress): XfrmPo
  */
 export function clientPlanner(cache: NodeCache): (endpoint: RemoteEndpoint) => XfrmPolicy[] {
   const peers = new Map(presentPeers(cache).map((peer) => [peer.name, peer]));
+  const order = childOrder(cache.children);
   return (endpoint) => {
     const peer = peers.get(endpoint.node);
     if (peer === undefined) {
@@ -52,7 +54,7 @@ export function clientPlanner(cache: NodeCache): (endpoint: RemoteEndpoint) => X
     const remote = hostCidr(endpoint.address);
     const make = policyMaker(cache, { peer, side: 'egress', kind: 'address' });
     return clientsHere(cache, family).flatMap(({ cidr, inbound }) =>
-      portSelectors(endpoint.ports, family).flatMap((port) => [
+      portSelectors(endpoint.ports, family, order).flatMap((port) => [
         ...make(port, 'out', {
           src: cidr,
           dst: remote,

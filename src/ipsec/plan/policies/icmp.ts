@@ -1,6 +1,6 @@
 import { type Family, hostCidr } from '../../../ip/family.ts';
 import type { NodeCache } from '../../../rundir/schema.ts';
-import { compareChildren } from '../child.ts';
+import { childOrder } from '../child.ts';
 import { strongest } from '../phase.ts';
 import { EVERY_PORT } from '../ports.ts';
 import type { Phase, XfrmPolicy } from '../types.ts';
@@ -12,8 +12,8 @@ import type { PortSelector } from './selectors.ts';
  * errors quote the packet that they are about (RFC 792, RFC 4443). Their sender is whoever dropped it: a node
  * on the way, with its own address, or a pod that no node has read of yet. What a peer's node and pods send
  * to our pods may come as ESP, and ours goes as ESP. No ports tell which node serves, so both nodes take the
- * child of the node whose name sorts first: the first child of those with the furthest phase. Throws
- * PlanError.
+ * child of the node whose name sorts first: the first child (`childOrder`) of those with the furthest phase.
+ * Throws PlanError.
  */
 export function icmpPolicies(cache: NodeCache): XfrmPolicy[] {
   const phases = cache.mesh
@@ -35,7 +35,7 @@ export function icmpPolicies(cache: NodeCache): XfrmPolicy[] {
 function firstChild({ unlisted = [], children }: NodeCache, phase: Phase): string | undefined {
   const furthest = unlisted.filter((port) => strongest([port.phase]) === phase).map(({ child }) => child);
   const names = furthest.length === 0 ? children.map(({ name }) => name) : furthest;
-  return [...names].sort(compareChildren)[0];
+  return [...names].sort(childOrder(children))[0];
 }
 
 interface Place {

@@ -10,7 +10,7 @@ import { type Family, familyOf, hostCidr } from '../../../ip/family.ts';
 import type { CachePeer, NodeCache } from '../../../rundir/schema.ts';
 import { configName, type Side } from '../child.ts';
 import { tunnelEnds } from '../ends.ts';
-import { isIcmp, PRIORITY_FIRST, REQID_ANY, REQID_STRANGER } from '../ours.ts';
+import { PRIORITY_FIRST, REQID_ANY, REQID_STRANGER } from '../ours.ts';
 import type { Direction, Selector, Template, XfrmPolicy } from '../types.ts';
 import type { PortSelector } from './selectors.ts';
 
@@ -54,10 +54,13 @@ export interface Towards {
 export type PolicyMaker = (port: PortSelector, dir: Direction, selector: Selector) => XfrmPolicy[];
 
 /**
- * Makes the policies towards one peer. Two policies for protected addresses overlap only where both ends of a
- * flow are protected: one policy for the address that is served here, one for the address that is served
- * there. Priority then decides for the child of the serving node whose name sorts first, which both nodes
- * know.
+ * Makes the policies towards one peer. What is sent goes through one child. What comes in may come through
+ * any child of the peer (REQID_ANY): which child carries a port changes with the entries around it, and not
+ * on both nodes at once. The template's ends still bind it to that one peer.
+ *
+ * Two policies for protected addresses overlap only where both ends of a flow are protected: one policy for
+ * the address that is served here, one for the address that is served there. Priority then decides for the
+ * child of the serving node whose name sorts first, which both nodes know.
  *
  * The phase of a port decides what a policy lets through (docs/design.md, Phases): in `accept` nothing is
  * sent as ESP, so there is no `out` policy; before `require` plaintext is let in as well. Where no tunnel
@@ -91,9 +94,7 @@ export function policyMaker(cache: NodeCache, { peer, side, kind }: Towards): Po
       const template = { src: ends.own, dst: ends.peer, reqid, level: 'required' } as const;
       return port.phase === 'accept' ? [] : [{ dir, selector, priority, template }];
     }
-    // The child that carries ICMP changes with the ports around it, and not on both nodes at once.
-    const theirs = isIcmp(port.proto) ? REQID_ANY : reqid;
-    const template = { src: ends.peer, dst: ends.own, reqid: theirs, level: inbound(port) };
+    const template = { src: ends.peer, dst: ends.own, reqid: REQID_ANY, level: inbound(port) };
     return [{ dir, selector, priority, template }];
   };
 }

@@ -1,5 +1,6 @@
 import type { Family } from '../../../ip/family.ts';
 import type { NodeCache } from '../../../rundir/schema.ts';
+import { childOrder } from '../child.ts';
 import { EVERY_PORT, isEveryPort } from '../ports.ts';
 import type { XfrmPolicy } from '../types.ts';
 import { cidrsOf, clientsHere, type PlannedPeer, peersOf, policyMaker } from './maker.ts';
@@ -22,7 +23,7 @@ export function unlistedPolicies(cache: NodeCache): XfrmPolicy[] {
     ? []
     : peersOf(cache).flatMap((peer) =>
         ([4, 6] as const).flatMap((family) =>
-          portSelectors(ports, family)
+          portSelectors(ports, family, childOrder(cache.children))
             .filter(({ port }) => !isEveryPort(port))
             .flatMap((port) => portPolicies(cache, { peer, family, port })),
         ),

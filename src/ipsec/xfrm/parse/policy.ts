@@ -1,4 +1,4 @@
-import { isOurPriority, isOurReqid } from '../../plan/ours.ts';
+import { isOurPriority, isOurReqid, REQID_ANY } from '../../plan/ours.ts';
 import type { Direction, Selector } from '../../plan/types.ts';
 import type { KernelPolicy, KernelTemplate, TablePolicy } from '../kernel-policy.ts';
 import { protocolOf } from '../protocol.ts';
@@ -180,14 +180,19 @@ function match(pattern: RegExp, line: string): RegExpExecArray {
 }
 
 /**
- * Whether the text may be a policy of ours: it then has a priority in our band and a reqid of ours. Without
- * one of the two it is another's, however strange it looks. A priority that cannot be found counts as ours.
+ * Whether the text may be a policy of ours: it then has a priority in our band and a reqid of ours, or the
+ * one for any child if it is for what comes in. Without that it is another's, however strange it looks. A
+ * priority that cannot be found counts as ours.
  */
 function mayBeOurs(text: string): boolean {
+  const comesIn = /\tdir (?:in|fwd)\b/.test(text);
   const priority = /\bpriority (\d+)/.exec(text)?.[1];
   const inBand = priority === undefined || isOurPriority(Number(priority));
   return (
     !text.startsWith('src ') ||
-    (inBand && [...text.matchAll(/\breqid (\d+)/g)].some((id) => isOurReqid(Number(id[1]))))
+    (inBand &&
+      [...text.matchAll(/\breqid (\d+)/g)]
+        .map(([, id]) => Number(id))
+        .some((id) => isOurReqid(id) || (comesIn && id === REQID_ANY)))
   );
 }

@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { policyKey } from '../../../../src/ipsec/plan/ours.ts';
+import { policyKey, REQID_ANY } from '../../../../src/ipsec/plan/ours.ts';
 import type { XfrmPolicy } from '../../../../src/ipsec/plan/types.ts';
 import { diffPolicies } from '../../../../src/ipsec/xfrm/compare/diff.ts';
 import {
@@ -86,6 +86,19 @@ test('adds come before updates, updates before deletes', (t) => {
     { op: 'update', policy: changed, previous },
     { op: 'delete', policy: gone },
   ]);
+});
+
+test('what comes in by a reqid of before is updated in place, before anything that is sent', (t) => {
+  const answers = selector({ src: '10.2.0.0/24', dst: '10.1.0.3/32', sport: 0, dport: 53 });
+  const former = [
+    policy({ dir: 'fwd', selector: answers, reqid: 10_000_001 }),
+    policy({ reqid: 10_000_001 }),
+  ];
+  const now = [policy({ dir: 'fwd', selector: answers, reqid: REQID_ANY }), policy({ reqid: 10_000_003 })];
+  t.deepEqual(
+    diffPolicies(now, former.map(inKernel)).operations.map(({ op, policy: { dir } }) => `${op} ${dir}`),
+    ['update fwd', 'update out'],
+  );
 });
 
 test('a foreign policy at the key is a conflict and not an operation', (t) => {

@@ -67,8 +67,8 @@ export const PLAN: readonly Mutation[] = [
     edits: [
       {
         file: `${SRC}/ipsec/plan/policies/maker.js`,
-        from: 'isIcmp(port.proto) ? REQID_ANY',
-        to: 'false ? REQID_ANY',
+        from: 'reqid: REQID_ANY',
+        to: 'reqid',
       },
       { file: `${SRC}/ipsec/plan/policies/selectors.js`, from: 'one.phase === phase', to: 'true' },
     ],
