@@ -1,7 +1,9 @@
 import type { Charon, Updown } from '../../src/ipsec/charon/charon.ts';
 import { parseKeyId } from '../../src/ipsec/charon/replies.ts';
+import { planConnections } from '../../src/ipsec/plan/connections.ts';
 import { createTestCa } from '../helpers/charon/certificates.ts';
 import { type CharonNode, charonTest, pair, trigger } from '../helpers/charon/charon-test.ts';
+import { seedCache } from '../helpers/unit/cache.ts';
 import { until } from '../helpers/unit/until.ts';
 
 const NOTHING = { loaded: [], connections: [], ikeSas: [], childSas: [], traps: [], missingTraps: [] };
@@ -94,6 +96,58 @@ charonTest('an acquire brings up the IKE_SA, and the peer takes the child that i
   await until('down', () => events.some(({ kind, up }) => kind === 'ike' && !up));
   await until('gone at b', async () => (await b.charon.listSas()).length === 0);
 });
+
+charonTest('two children have one port: the peer takes the one whose label is meant', async (t, a, b) => {
+  // The first is named as one of an item with many Services.
+  const entries = { a_ns: [54, 53], dns: [53] };
+  const own = pair('a', entries);
+  await b.charon.reconcile([pair('b', entries)]);
+  await a.charon.reconcile([own]);
+  for (const child of ['udp_dns', 'udp_a_ns']) {
+    await trigger(a, own.children.find(({ name }) => name === `${child}_egress`)?.reqid ?? 0);
+    const found = `found matching child config "${child}_ingress"`;
+    await until('decided', () => b.process.log().includes(found));
+  }
+  t.is(b.process.log().match(/found matching child config/g)?.length, 2);
+});
+
+charonTest(
+  'a child of more ports than a payload can count is understood, as it names none',
+  async (t, a, b) => {
+    const ports = Array.from({ length: 300 }, (_, index) => index + 1);
+    const node = (name: 'a' | 'b') => ({
+      name,
+      addresses: [name === 'a' ? '192.0.2.1' : '192.0.2.2'],
+      podCidrs: [name === 'a' ? '10.1.0.0/24' : '10.2.0.0/24'],
+    });
+    const planned = (name: 'a' | 'b') => {
+      const reqids = { udp_web_egress: 10_000_000, udp_web_ingress: 10_000_001 };
+      return planConnections(
+        seedCache({
+          node: node(name),
+          peers: [{ ...node(name === 'a' ? 'b' : 'a'), reqids }],
+          children: [{ name: 'udp_web', proto: 'udp', ports }],
+          endpoints: [],
+        }),
+      );
+    };
+    await b.charon.reconcile(planned('b'));
+    await a.charon.reconcile(planned('a'));
+    // This kernel may not have the cipher, so only what the peer decides is looked at.
+    const initiate = () => a.charon.initiate('k8s-node-b', 'udp_web_egress', 30_000).catch(String);
+    await initiate();
+    t.regex(b.process.log(), /found matching child config "udp_web_ingress"/);
+    t.notRegex(a.process.log(), /INVAL_SYN/);
+
+    // Each by its number: charon cannot even set up the IKE_SA.
+    await a.charon.reconcile([]);
+    await until('gone at b', async () => (await b.charon.listSas()).length === 0);
+    await b.charon.reconcile([pair('b', { web: ports })]);
+    await a.charon.reconcile([pair('a', { web: ports })]);
+    t.regex(String(await initiate()), /ViciError/);
+    t.regex(a.process.log(), /INVAL_SYN/);
+  },
+);
 
 charonTest(
   'a replaced connection ends its IKE_SAs, but not while they are being renewed',
