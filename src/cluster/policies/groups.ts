@@ -63,7 +63,8 @@ export function groupItems(items: readonly PolicyItem[], services: readonly Serv
   }
   const { carriers, coarsened } = carriersOf(items, services);
   const groups = uniqueNames(drafts).map(({ explicit, ...group }) => {
-    const carrier = carriers.get(carrierKey(items[group.rank]));
+    const first = items[group.rank];
+    const carrier = first === undefined ? undefined : carriers.get(keyOf(first));
     return carrier === undefined ? group : { ...group, carrier };
   });
   return { groups, coarsened };
@@ -123,15 +124,23 @@ function fitting(name: string): string {
     : `${name.slice(0, most - 9)}-${createHash('sha256').update(name).digest('hex').slice(0, 8)}`;
 }
 
-/** Items of one name for all Services of one namespace count as one. */
-const carrierKey = (item: PolicyItem | undefined): string =>
-  item === undefined ? '' : `${item.name} ${item.namespace}/${item.service}`;
+/** What is named alike for the same Services counts as one item. */
+const keyOf = ({ name, namespace, service }: PolicyItem): string => `${name} ${namespace}/${service}`;
+
+const isWildcard = ({ namespace, service }: PolicyItem): boolean => service === '*' && namespace !== '*';
+
+/** An item that needs children, with the number of its protocols. */
+interface Needing {
+  readonly item: PolicyItem;
+  readonly protocols: number;
+}
 
 /**
- * Which items' entries go through other children than those of their own. Each item has one child for each
- * of its protocols to itself; those after the bound have none and go through the wide children. What is left
- * is shared out evenly among the items for every Service of a namespace. Such an item with more Services than
- * its share has one child for all of them. So no Service makes the entries of another item go elsewhere.
+ * Which items' entries go through other children than those of their own, by `keyOf`. Each item has one child
+ * for each of its protocols to itself; those after the bound have none and go through the wide children. What
+ * is left is shared out evenly among the items for every Service of a namespace. Such an item with more
+ * Services than its share has one child for all of them. So no Service makes the entries of another item go
+ * elsewhere.
  */
 function carriersOf(
   items: readonly PolicyItem[],
@@ -139,35 +148,43 @@ function carriersOf(
 ): { readonly carriers: ReadonlyMap<string, string>; readonly coarsened: readonly ObjectProblem[] } {
   const carriers = new Map<string, string>();
   const coarsened: ObjectProblem[] = [];
-  const distinct = [...Map.groupBy(items, carrierKey)]
-    .map(([key, [item, ...more]]) => ({ key, item, need: protocolsOf([...(item ? [item] : []), ...more]) }))
-    .flatMap(({ item, ...one }) => (item === undefined || one.need === 0 ? [] : [{ ...one, item }]));
-  const wildcards = distinct.filter(({ item }) => item.service === '*' && item.namespace !== '*');
-  const needed = distinct.reduce((sum, { need }) => sum + need, 0);
-  const share = Math.max(0, BOUNDS.children - needed) / Math.max(1, wildcards.length);
+  const needing = needingOf(items);
+  const needed = needing.reduce((sum, { protocols }) => sum + protocols, 0);
+  const wildcards = needing.filter(({ item }) => isWildcard(item)).length;
+  const share = Math.max(0, BOUNDS.children - needed) / Math.max(1, wildcards);
   let used = 0;
-  for (const { key, item, need } of distinct) {
-    used += need;
-    const where = `IPsecPolicy ${item.policy}`;
-    const count = item.service === '*' ? targetsOf(item, services).length : 1;
-    const most = Math.min(BOUNDS.servicesOfItem, Math.floor((need + share) / need));
+  for (const { item, protocols } of needing) {
+    used += protocols;
+    const coarsen = (carrier: string, why: string): void => {
+      carriers.set(keyOf(item), carrier);
+      coarsened.push({ where: `IPsecPolicy ${item.policy}`, message: `item ${item.name}: ${why}` });
+    };
+    const count = isWildcard(item) ? targetsOf(item, services).length : 1;
+    const most = Math.min(BOUNDS.servicesOfItem, Math.floor(1 + share / protocols));
     if (used > BOUNDS.children) {
-      carriers.set(key, WIDE_CARRIER);
-      const message = `item ${item.name}: the items before it need ${BOUNDS.children} CHILD_SAs to a peer, as many as there may be: it shares those of its protocols`;
-      coarsened.push({ where, message });
-    } else if (item.service === '*' && item.namespace !== '*' && count > most) {
+      const why = `the items up to this one need more than ${BOUNDS.children} CHILD_SAs to a peer`;
+      coarsen(WIDE_CARRIER, `${why}: its ports go through those of their whole protocols`);
+    } else if (count > most) {
       // No entry has such a name: an underscore is in none.
-      const name = fitting(`${item.name}_${item.namespace}`);
-      carriers.set(key, name);
-      const message = `item ${item.name}: ${count} Services, of which at most ${most} could have CHILD_SAs of their own: they share those of ${name}`;
-      coarsened.push({ where, message });
+      const carrier = fitting(`${item.name}_${item.namespace}`);
+      const why = `${count} Services, of which at most ${most} could have CHILD_SAs of their own`;
+      coarsen(carrier, `${why}: they share those of ${carrier}`);
     }
   }
   return { carriers, coarsened };
 }
 
-/** How many protocols need a child of their own: not those that are protected as a whole. */
-function protocolsOf(items: readonly PolicyItem[]): number {
-  const specs = items.flatMap((item) => item.specs);
-  return new Set(specs.filter(({ first }) => !isEveryPort(first)).map(({ proto }) => proto)).size;
+/** Protocols that are protected as a whole need no child of an item's own. */
+function needingOf(items: readonly PolicyItem[]): Needing[] {
+  const needing = new Map<string, { readonly item: PolicyItem; readonly protocols: Set<string> }>();
+  for (const item of items) {
+    const one = needing.get(keyOf(item)) ?? { item, protocols: new Set() };
+    for (const { proto } of item.specs.filter(({ first }) => !isEveryPort(first))) {
+      one.protocols.add(proto);
+    }
+    needing.set(keyOf(item), one);
+  }
+  return [...needing.values()]
+    .map(({ item, protocols }) => ({ item, protocols: protocols.size }))
+    .filter(({ protocols }) => protocols > 0);
 }

@@ -6,7 +6,7 @@ import type { PolicyKey, Template, XfrmPolicy } from './types.ts';
  */
 export const REQID_FIRST = 10_000_000;
 export const REQID_LAST = 19_999_999;
-/** A reqid that no child ever has: no SA satisfies a template with it. */
+/** A reqid that no child ever has: no SA satisfies a template with it, and charon has no trap for it. */
 export const REQID_STRANGER = REQID_LAST;
 /** Reqid of templates for what comes in: they accept an SA of any child between the two nodes. */
 export const REQID_ANY = 0;

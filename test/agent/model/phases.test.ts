@@ -76,3 +76,24 @@ test('unlisted ports are numbers that are protected anywhere; whole protocols ar
   t.deepEqual(build(objects('tcp/*')).content.unlisted, []);
   t.deepEqual(build(objects('tcp/80'), { protectUnlisted: false }).content.unlisted, []);
 });
+
+test('a port of two entries stays in the child that is required while the other is being enabled', (t) => {
+  const ports = [{ port: 80, name: 'http' }];
+  const two = {
+    services: [service('new', ports), service('web', ports)],
+    endpointSlices: ['new', 'web'].map((name) => slice(name, ['10.1.2.5'], [{ name: 'http', port: 80 }])),
+    policies: [policy('a', item('new', 'tcp/80')), policy('z', item('web', 'tcp/80'))],
+  };
+  const childrenIn = (phase: Phase): unknown => {
+    const { content } = build(two, { phases: new Map([['a', phase]]) });
+    return [content.unlisted?.[0], content.endpoints[0]?.ports[0]].map((port) => [port?.child, port?.phase]);
+  };
+  t.deepEqual(childrenIn('accept'), [
+    ['tcp_web', undefined],
+    ['tcp_web', undefined],
+  ]);
+  t.deepEqual(childrenIn('require'), [
+    ['tcp_new', undefined],
+    ['tcp_new', undefined],
+  ]);
+});

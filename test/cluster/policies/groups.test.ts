@@ -62,7 +62,7 @@ test('never more children than there may be: the items after them go through the
   t.is(names.length, BOUNDS.children + 1);
   t.is(names.at(-1), 'pods_tcp');
   t.is(messages(model).length, 2);
-  t.regex(messages(model)[0] ?? '', /^IPsecPolicy p: item s192: .*192 CHILD_SAs/);
+  t.regex(messages(model)[0] ?? '', /^IPsecPolicy p: item s192: .* more than 192 CHILD_SAs to a peer/);
   t.is(model.content.entries.length, count, 'all are protected');
   t.deepEqual(messages(build({ services, policies: [policy('p', ...items)] }, { childSaScope: 'node' })), []);
 });

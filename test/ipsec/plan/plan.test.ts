@@ -1,4 +1,5 @@
 import test from 'ava';
+import { REQID_STRANGER } from '../../../src/ipsec/plan/ours.ts';
 import { PlanError, planAttachment, planPolicies } from '../../../src/ipsec/plan/plan.ts';
 import type { NodeCache } from '../../../src/rundir/schema.ts';
 import { corednsAttachment, seedCache } from '../../helpers/unit/cache.ts';
@@ -143,4 +144,74 @@ test('IPv6 addresses get ICMPv6 and their own CIDRs, over the one tunnel of the 
   t.true(policies.some(({ selector }) => selector.proto === 'icmpv6'));
   t.true(policies.every(({ selector }) => selector.src.includes(':') && selector.dst.includes(':')));
   t.true(policies.every(({ template }) => !template.src.includes(':')));
+});
+
+const required = { proto: 'udp', port: 53, phase: 'require' } as const;
+
+/** The children through which the policies of an address send. */
+function childrenSending(cache: NodeCache, address: string): Set<string> {
+  const names = new Map(
+    cache.peers.flatMap(({ reqids }) => Object.entries(reqids).map(([name, reqid]) => [reqid, name])),
+  );
+  return new Set(
+    planPolicies(cache, [corednsAttachment])
+      .filter(({ dir, selector: { src, proto } }) => dir === 'out' && src === address && proto === 'udp')
+      .map(({ template }) => names.get(template.reqid) ?? ''),
+  );
+}
+
+/** The seed with another UDP child, which comes first, and reqids for it. */
+function withFirst(overrides: Partial<NodeCache>): NodeCache {
+  const cache = seedCache(overrides);
+  return {
+    ...cache,
+    children: [{ name: 'udp_aaa', proto: 'udp', ports: [53] }, ...cache.children],
+    peers: cache.peers.map((peer, index) => ({
+      ...peer,
+      reqids: {
+        ...peer.reqids,
+        udp_aaa_egress: 10_000_500 + 2 * index,
+        udp_aaa_ingress: 10_000_501 + 2 * index,
+      },
+    })),
+  };
+}
+
+test("what a slice says of a pod's address takes no port from the entry whose labels select the pod", (t) => {
+  const [address = ''] = corednsAttachment.addresses;
+  const cache = withFirst({
+    localEndpoints: [{ address, host: false, ports: [{ ...required, child: 'udp_aaa' }] }],
+  });
+  t.deepEqual(childrenSending(cache, `${address}/32`), new Set(['udp_kube-dns_ingress']));
+  const added = planAttachment(cache, corednsAttachment).map(({ template }) => template.reqid);
+  t.false(added.some((reqid) => reqid >= 10_000_500));
+});
+
+test('of several children that have a port of an address the first is taken, but none that is being enabled', (t) => {
+  const ends = (phase: 'accept' | 'require'): Set<string> => {
+    const ports = [
+      { ...required, child: 'udp_kube-dns' },
+      { ...required, child: 'udp_aaa', phase },
+    ];
+    const cache = withFirst({ localEndpoints: [{ address: '172.16.166.180', host: false, ports }] });
+    return childrenSending(cache, '172.16.166.180/32');
+  };
+  t.deepEqual(ends('require'), new Set(['udp_aaa_ingress']));
+  t.deepEqual(ends('accept'), new Set(['udp_kube-dns_ingress']));
+});
+
+test('what goes to a departed peer finds no SA, even by a child that is newer than its leaving', (t) => {
+  const cache = seedCache();
+  const [gone, ...peers] = cache.peers;
+  if (gone === undefined) {
+    throw new Error('unreachable');
+  }
+  const departed = [{ ...gone, reqids: {}, until: Number.MAX_SAFE_INTEGER }];
+  const sent = planPolicies({ ...cache, peers, departed }, [corednsAttachment]).filter(
+    ({ dir, selector: { dst, proto } }) => dir === 'out' && dst === gone.podCidrs[0] && proto === 'udp',
+  );
+  t.deepEqual(
+    sent.map(({ template: { reqid, level } }) => ({ reqid, level })),
+    [{ reqid: REQID_STRANGER, level: 'required' }],
+  );
 });

@@ -145,6 +145,11 @@ function odd(priority: number, reqid: number, line: string): string {
 
 for (const [title, text, line] of [
   ['an attribute', odd(1_100, 10_000_001, '\tnovelty 5'), '\tnovelty 5'],
+  [
+    'an attribute of what comes in',
+    odd(1_100, 0, '\tnovelty 5').replace('dir out', 'dir fwd'),
+    '\tnovelty 5',
+  ],
   ['a part of a template', odd(1_199, 19_999_999, '\t\tnovelty 5'), '\t\tnovelty 5'],
   ['a level', odd(1_100, 10_000_001, '\t\tlevel 7 '), '\t\tlevel 7 '],
   ['a selector', odd(1_100, 10_000_001, '').replace('proto udp', 'prot udp'), HEAD.replace('proto', 'prot')],
@@ -165,6 +170,7 @@ for (const [title, text, line] of [
 for (const [title, text] of [
   ['its priority', odd(1_200, 10_000_001, '\tnovelty 5')],
   ['its reqid', odd(1_100, 20_000_000, '\tnovelty 5')],
+  ['its lack of a reqid', odd(1_100, 0, '\tnovelty 5')],
   ['no template', `${HEAD}\n\tdir out priority 1100 ptype main \n\tnovelty 5\n`],
 ] as const) {
   test(`a foreign policy, told by ${title}, is opaque if not understood, and stops nobody`, (t) => {

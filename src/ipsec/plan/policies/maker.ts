@@ -83,10 +83,8 @@ export function policyMaker(cache: NodeCache, { peer, side, kind }: Towards): Po
   }
   return (port, dir, selector) => {
     const config = configName(port.child, side);
-    const reqid = peer.reqids[config];
-    if (reqid === undefined && peer.until !== undefined) {
-      return [];
-    }
+    // What is sent to a departed peer must find no SA, even by a child that is newer than its leaving.
+    const reqid = peer.reqids[config] ?? (peer.until === undefined ? undefined : REQID_STRANGER);
     if (reqid === undefined) {
       throw new PlanError(`node cache: peers[${peer.name}].reqids has no ${config}`);
     }
