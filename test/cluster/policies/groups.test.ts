@@ -88,7 +88,10 @@ test('names of any length are cut to what VICI takes, and stay different', (t) =
   });
   const { content } = build({
     services,
-    policies: [policy('p', every(long('i'), long('n')), item(long('i'), 'tcp/80', { servicename: 'other' }))],
+    policies: [
+      policy('p', every(long('i'), long('n'))),
+      policy('q', item(long('i'), 'tcp/80', { servicename: 'other' })),
+    ],
   });
   const names = content.entries.map(({ name }) => name);
   t.is(new Set(names).size, 2);
