@@ -6,7 +6,7 @@ const CHARON_MS = 30_000;
 
 /**
  * What the next step has to take in although no event asks for it: everything after a step that failed,
- * charon if it was not compared for CHARON_MS. Undefined: nothing.
+ * charon if it was not compared for CHARON_MS, or the clock was set back. Undefined: nothing.
  */
 export function dueScope(
   { reconcileError, charonAt }: Pick<AgentState, 'reconcileError' | 'charonAt'>,

@@ -132,7 +132,8 @@ export function createPublisher(options: PublisherOptions): Publisher {
       while (!signal.aborted) {
         await wake.wait(LOOK_MS, signal);
         const given = report;
-        const due = given !== null && (urgentPart(given) !== urgent || now() - last >= NODE_HEARTBEAT_MS);
+        const due =
+          given !== null && (urgentPart(given) !== urgent || Math.abs(now() - last) >= NODE_HEARTBEAT_MS);
         if (given === null || !due || signal.aborted) {
           continue;
         }
