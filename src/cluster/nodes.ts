@@ -1,5 +1,7 @@
 import { rememberedAddress, rememberedCidr } from '../ip/remembered.ts';
 import type { CacheNode } from '../rundir/schema.ts';
+import { shown } from '../util/printable.ts';
+import { BOUNDS } from './bounds.ts';
 import { ADDRESSES_ANNOTATION, POD_CIDRS_ANNOTATION } from './fields.ts';
 import { type ClaimContext, type NodeDraft, settleClaims } from './node-claims.ts';
 import type { ClusterObjects, Node, ObjectProblem } from './objects.ts';
@@ -14,6 +16,11 @@ export { ADDRESSES_ANNOTATION, POD_CIDRS_ANNOTATION };
 export interface ParsedNodes {
   /** Sorted by name. */
   readonly nodes: readonly CacheNode[];
+  /**
+   * Nodes with a malformed CIDR or address, without it: for whoever does not know what they had before. They
+   * are among the problems, too.
+   */
+  readonly partial?: readonly CacheNode[];
   /** Nodes of which no address is known, and pod CIDRs are. They are among the problems, too. */
   readonly addressless?: readonly Pick<CacheNode, 'name' | 'podCidrs'>[];
   /** One for each Node at most. */
@@ -39,13 +46,14 @@ export function parseNodes(objects: readonly Node[], context: NodeContext = {}):
     context,
   );
   const nodes: CacheNode[] = [];
+  const partial: CacheNode[] = [];
   const addressless: Pick<CacheNode, 'name' | 'podCidrs'>[] = [];
   const problems: ObjectProblem[] = [];
   for (const [name, { problem }] of read) {
     const { node, refused = [] } = settled.get(name) ?? {};
     if (node !== undefined && node.podCidrs.length > 0) {
       if (node.addresses.length > 0) {
-        nodes.push(node);
+        (problem === undefined ? nodes : partial).push(node);
       } else {
         addressless.push({ name, podCidrs: node.podCidrs });
       }
@@ -53,7 +61,7 @@ export function parseNodes(objects: readonly Node[], context: NodeContext = {}):
     const message = problem ?? (refused.length === 0 ? undefined : summary(refused));
     problems.push(...(message === undefined ? [] : [{ where: `Node ${name}`, message }]));
   }
-  return { nodes, addressless, problems };
+  return { nodes, partial, addressless, problems };
 }
 
 /** One message for all that was refused of a node: the first few, and how many more there are. */
@@ -94,7 +102,7 @@ function blocksByNode({ blockAffinities = [], ciliumNodes = [] }: PodCidrSources
 interface ReadNode {
   /** What the node claims; it may have no address. */
   readonly draft?: NodeDraft;
-  /** Why it can have no tunnel as it is: `<field>: <reason>`. */
+  /** Why the draft is not all that the node says, or that it can have no tunnel: `<field>: <reason>`. */
   readonly problem?: string;
 }
 
@@ -117,34 +125,29 @@ function readNode({ metadata, spec, status }: Node, blocks: Blocks | undefined):
     given?.split(',') ?? internal.map(({ address }) => address),
     rememberedAddress,
   );
-  if (typeof cidrs === 'string') {
-    return { problem: cidrs };
-  }
   const { name, creationTimestamp: createdAt } = metadata;
-  const podCidrs = [...new Set(cidrs)].sort();
+  const podCidrs = [...new Set(cidrs.values)].sort();
+  const problem = cidrs.problem ?? addresses.problem;
   if (podCidrs.length === 0) {
-    return { problem: typeof addresses === 'string' ? addresses : `${field}: none yet` };
+    return { problem: problem ?? `${field}: none yet` };
   }
-  if (typeof addresses === 'string' || addresses.length === 0) {
-    const problem = typeof addresses === 'string' ? addresses : `${ADDRESSES}: no InternalIP yet`;
-    return { problem, draft: { name, createdAt, addresses: [], podCidrs, fields } };
-  }
-  return { draft: { name, createdAt, addresses, podCidrs, fields } };
+  const draft = { name, createdAt, addresses: addresses.values, podCidrs, fields };
+  const none = draft.addresses.length === 0 ? `${ADDRESSES}: no InternalIP yet` : undefined;
+  const said = problem ?? none;
+  return said === undefined ? { draft } : { draft, problem: said };
 }
 
-/** All values in canonical form, or which one is malformed. */
+/** The values in canonical form, without those that are malformed, and which of these is the first. */
 function canonicalAll(
   field: string,
   texts: readonly string[],
   canonical: (text: string) => string | undefined,
-): string[] | string {
-  const values: string[] = [];
-  for (const text of texts) {
-    const value = canonical(text);
-    if (value === undefined) {
-      return `${field}: ${JSON.stringify(text)} is malformed`;
-    }
-    values.push(value);
-  }
-  return values;
+): { readonly values: string[]; readonly problem?: string } {
+  const malformed = texts.find((text) => canonical(text) === undefined);
+  return {
+    values: texts.flatMap((text) => canonical(text) ?? []),
+    ...(malformed === undefined
+      ? {}
+      : { problem: `${field}: ${shown(malformed, BOUNDS.charactersPerValue)} is malformed` }),
+  };
 }

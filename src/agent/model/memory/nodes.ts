@@ -24,7 +24,8 @@ export interface RememberedNodes {
 /**
  * The nodes as they are, and in their last good form those that were good and are not now: a typo in an
  * annotation, or a kubelet that reports no address for a moment, is no leave. Only a node whose object is
- * gone has left. One that was never good is unreachable if at least its pod CIDRs are known.
+ * gone has left. One that was never good counts as far as it can be read, and is unreachable if at least its
+ * pod CIDRs are known.
  */
 export const rememberNodes = memoized(
   (
@@ -34,15 +35,17 @@ export const rememberNodes = memoized(
     there: NodesBefore['there'],
     held: NodesBefore['held'],
   ): RememberedNodes => {
-    const formed = new Set(parsed.nodes.map(({ name }) => name));
     const former = new Map(formerNodes(previous, nodeName).map((node) => [node.name, node]));
+    const unknown = (parsed.partial ?? []).filter(({ name }) => !former.has(name));
+    const readable = unknown.length === 0 ? parsed.nodes : sorted([...parsed.nodes, ...unknown]);
+    const formed = new Set(readable.map(({ name }) => name));
     const stays = [...former.values()].filter(
       ({ name }) => !formed.has(name) && (there.has(name) || held.has(name)),
     );
     // A node that is there keeps its CIDRs against one that claims them anew. One that is missing does not.
     const firm = stays.filter(({ name }) => there.has(name)).flatMap(({ podCidrs }) => podCidrs);
     const problems: ObjectProblem[] = [];
-    const present = parsed.nodes.flatMap((node) => {
+    const present = readable.flatMap((node) => {
       const own = former.get(node.name)?.podCidrs ?? [];
       const refused = node.podCidrs.filter(
         (cidr) => !own.includes(cidr) && firm.some((other) => overlap(cidr, other)),
@@ -67,7 +70,7 @@ export const rememberNodes = memoized(
       .map(({ name, podCidrs }) => ({ name, podCidrs: without(podCidrs, taken) }))
       .filter(({ podCidrs }) => podCidrs.length > 0);
     return {
-      nodes: kept.length === 0 && problems.length === 0 ? parsed.nodes : sorted([...present, ...kept]),
+      nodes: kept.length === 0 && problems.length === 0 ? readable : sorted([...present, ...kept]),
       unreachable,
       problems: [...problems, ...told(parsed.problems, kept, { there, unreachable })],
     };
