@@ -16,6 +16,7 @@ import { createEventLimit, STATUSES } from './event-limit.ts';
 import { type Announced, announceFailures } from './failures.ts';
 import { type KeysOptions, keepKeys } from './keys/keys.ts';
 import { createLease, RENEW_DEADLINE_MS, RENEW_MS } from './lease.ts';
+import { type AnnouncedNodes, announceNodes } from './node-problems.ts';
 import { recall, recallEnabling, type StatusOptions, update, type Written } from './write-status.ts';
 
 export interface ControllerOptions extends Omit<StatusOptions, 'mayWrite' | 'mayPatch'> {
@@ -106,6 +107,7 @@ async function lead(options: ControllerOptions & StatusOptions, signal: AbortSig
   };
   let written: Map<string, Written> | undefined;
   const announced: Announced = new Map();
+  const announcedNodes: AnnouncedNodes = new Map();
   let enabling = new Map<string, EnablingState>();
   const accepted = { items: new Map() };
   const work = async (): Promise<void> => {
@@ -120,6 +122,7 @@ async function lead(options: ControllerOptions & StatusOptions, signal: AbortSig
           }
           await update(options, { objects: snapshot.objects, nodes, written, enabling, accepted });
           await announceFailures(options, nodes.items.values(), announced);
+          await announceNodes(options, snapshot.objects, announcedNodes);
         } catch (error) {
           log.warn({ problem: (error as Error).message }, 'status not written');
           await sleep(1_000, signal);

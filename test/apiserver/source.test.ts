@@ -71,6 +71,23 @@ apiserverTest('source: what the node needs, as it changes', async (t, server) =>
     ({ objects, stale }) => stale === '' && names(objects.endpointSlices).length === 2,
   );
 
+  const ipsecNodes = '/apis/trapline.io/v1alpha1/ipsecnodes';
+  for (const [name, labels] of [
+    ['lender', { 'trapline.io/lends': 'true' }],
+    ['other', {}],
+  ] as const) {
+    const body = { apiVersion: 'trapline.io/v1alpha1', kind: 'IPsecNode', metadata: { name, labels } };
+    await server.client.request({ method: 'POST', path: ipsecNodes, body });
+    const status = { addressesOutside: ['10.9.9.9'], lastHeartbeat: '2026-11-21T12:00:00Z' };
+    await change(`${ipsecNodes}/${name}/status`, { status });
+  }
+  await source.until(
+    'the IPsecNodes that lend, without their heartbeats',
+    ({ objects }) =>
+      JSON.stringify(objects.ipsecNodes?.map(({ metadata, status }) => [metadata, status])) ===
+      '[[{"name":"lender"},{"addressesOutside":["10.9.9.9"]}]]',
+  );
+
   await change('/api/v1/namespaces/ns/services/web', { spec: { ports: [{ port: 81 }] } });
   await source.until('a service changes', ({ objects }) =>
     JSON.stringify(objects.services).includes('"port":81'),
