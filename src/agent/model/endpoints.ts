@@ -125,9 +125,8 @@ function localOf(claims: readonly Claim[]): LocalEndpoint {
 
 /** Of several entries with one port at an address, the child of the first in the order of items has it. */
 function portsOf(claims: readonly Claim[]): ProtectedPort[] {
-  return [...claims]
-    .sort((a, b) => a.rank - b.rank)
-    .reduce<ProtectedPort[]>((ports, claim) => merge(ports, claim.ports), []);
+  const [first, ...others] = [...claims].sort((a, b) => a.rank - b.rank) as [Claim, ...Claim[]];
+  return others.reduce((ports, claim) => merge(ports, claim.ports), first.ports);
 }
 
 /** The claims of one entry, remembered, since an event leaves nearly all of them as they were. */
@@ -143,7 +142,7 @@ function claimedBy(model: ModelEntry, whereabouts: Whereabouts, children: ChildL
   const claims: Claim[] = [];
   const complaints: Complaint[] = [];
   for (const slice of model.slices) {
-    const ports = protectedPorts(model, slice, children);
+    const ports = merge([], protectedPorts(model, slice, children));
     const { rank } = model;
     const ofSlice = { slice, namespace: namespaceOf(slice), managed: isManaged(slice), ports, rank };
     for (const endpoint of ports.length === 0 ? [] : (slice.endpoints ?? [])) {

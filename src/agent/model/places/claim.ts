@@ -11,7 +11,8 @@ export interface Claim extends Placement {
   readonly managed: boolean;
   /** Whether the slice says that the address is of a pod that the entry selects. */
   readonly podRef: boolean;
-  readonly ports: readonly ProtectedPort[];
+  /** Sorted, each once. */
+  readonly ports: ProtectedPort[];
   /** The entry's: its place in the order of the policies' items. */
   readonly rank: number;
 }

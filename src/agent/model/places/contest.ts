@@ -53,24 +53,29 @@ export function createJudge(
  */
 export function decide(address: string, claims: readonly Claim[], judge: Judge): Verdict {
   const pod = judge.pod(address);
-  const [only] = claims;
-  if (claims.length === 1 && only !== undefined && (pod?.namespace ?? only.namespace) === only.namespace) {
-    return { winners: claims, losers: [], namespace: only.namespace };
+  const [first] = claims;
+  const namespace = first?.namespace ?? '';
+  // Nearly always there is nothing to decide.
+  if (
+    (pod?.namespace ?? namespace) === namespace &&
+    claims.every((claim) => claim.namespace === namespace && claim.node === first?.node)
+  ) {
+    return { winners: claims, losers: [], namespace };
   }
-  const isForeign = pod !== undefined && claims.some(({ namespace }) => namespace !== pod.namespace);
+  const isForeign = pod !== undefined && claims.some((claim) => claim.namespace !== pod.namespace);
   const owner = isForeign && judge.isProtected(pod, address) ? pod.namespace : undefined;
-  const isContested = claims.some(({ namespace }) => namespace !== only?.namespace);
+  const isContested = claims.some((claim) => claim.namespace !== namespace);
   const before = isContested ? judge.before(address) : undefined;
-  const rank = ({ managed, namespace, slice: { metadata } }: Claim): string =>
-    `${managed ? 0 : 1}${namespace === before ? 0 : 1}${metadata.creationTimestamp ?? '~'} ${namespace}/${metadata.name}`;
+  const rank = ({ managed, namespace: own, slice: { metadata } }: Claim): string =>
+    `${managed ? 0 : 1}${own === before ? 0 : 1}${metadata.creationTimestamp ?? '~'} ${own}/${metadata.name}`;
   const ranked = claims
     .map((claim) => ({ claim, rank: rank(claim) }))
     .sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0))
     .map(({ claim }) => claim);
-  const namespace = owner ?? ranked[0]?.namespace ?? '';
+  const winner = owner ?? ranked[0]?.namespace ?? '';
   return {
-    winners: ranked.filter((claim) => claim.namespace === namespace),
-    losers: ranked.filter((claim) => claim.namespace !== namespace),
-    namespace,
+    winners: ranked.filter((claim) => claim.namespace === winner),
+    losers: ranked.filter((claim) => claim.namespace !== winner),
+    namespace: winner,
   };
 }
