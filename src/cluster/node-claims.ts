@@ -70,7 +70,8 @@ export function settleClaims(
       const why =
         whyNever(cidr, kind) ??
         conflict(taken, cidr, draft.name) ??
-        (kind === 'CIDR' ? (ownAddressIn(cidr, draft) ?? (known ? undefined : serviceIn(cidr))) : undefined);
+        (kind === 'CIDR' ? ownAddressIn(cidr, draft) : undefined) ??
+        (known ? undefined : serviceIn(cidr));
       if (why === undefined) {
         taken.add(cidr, { name: draft.name, text: textOf(cidr, kind) });
         own?.[kind === 'CIDR' ? 'podCidrs' : 'addresses'].push(textOf(cidr, kind));
@@ -169,7 +170,7 @@ function serviceFinder(addresses: readonly string[]): (cidr: string) => string |
       );
     byLength.set(key, found);
     const address = found.get(prefix);
-    return address === undefined ? undefined : `is refused: it contains the Service address ${address}`;
+    return address === undefined ? undefined : `is refused: the Service address ${address} is in it`;
   };
 }
 

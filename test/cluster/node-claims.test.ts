@@ -72,7 +72,7 @@ test('multicast, IPv6', refused, 'ff02::/64', /multicast/);
 test('unspecified', refused, '0.0.0.0/16', /unspecified/);
 test('unspecified, IPv6', refused, '::/48', /unspecified/);
 test('mapped', refused, '::ffff:0:0/96', /reserved/);
-test('a Service address', refused, '10.96.0.0/24', /Service address 10\.96\.0\.10/, {
+test('a Service address', refused, '10.96.0.0/24', /Service address 10\.96\.0\.10 is in it/, {
   serviceAddresses: ['10.96.0.10', 'fd00:96::a'],
 });
 test('a Service address, IPv6', refused, 'fd00:96::/64', /Service address fd00:96::a/, {
@@ -95,6 +95,13 @@ test('an address in the pod CIDR of another node is refused, and takes nothing f
   t.is(has(parsed, 'c'), '10.0.0.9 10.1.3.0/24', 'the next address of the family');
   t.is(has(parsed, 'b'), '10.0.0.2 10.1.2.0/24 fd00:2::/64');
   t.is(has(parseNodes([a, b, of('c', ['10.1.3.0/24'], '10.1.2.9')]), 'c'), 'out');
+});
+
+test('an address of a Service is no address of a node', (t) => {
+  const parsed = parseNodes([of('c', ['10.1.3.0/24'], '10.96.0.10', '10.0.0.9')], {
+    serviceAddresses: ['10.96.0.10'],
+  });
+  t.is(has(parsed, 'c'), '10.0.0.9 10.1.3.0/24');
 });
 
 test('two Nodes with one InternalIP: the older one has it', (t) => {
