@@ -7,7 +7,14 @@ import { deleteState, listPolicies, listStates, ownPolicies } from '../ipsec/xfr
 import { applyOperations } from '../ipsec/xfrm/write/apply.ts';
 import { HEARTBEAT_STALE_MS, silenceOf } from '../rundir/heartbeat.ts';
 import { withLock } from '../rundir/lock.ts';
-import { agentDir, attachmentsDir, cachePath, heartbeatPath, unguardedPath } from '../rundir/paths.ts';
+import {
+  acceptedPath,
+  agentDir,
+  attachmentsDir,
+  cachePath,
+  heartbeatPath,
+  unguardedPath,
+} from '../rundir/paths.ts';
 import { readHeartbeat } from '../rundir/read.ts';
 import { uptime } from '../util/uptime.ts';
 import { removeHairpin } from './host/hairpin.ts';
@@ -70,6 +77,7 @@ export async function cleanup(options: CleanupOptions): Promise<CleanedUp> {
     rmSync(agentDir(runDir), { recursive: true, force: true });
     rmSync(cachePath(runDir), { force: true });
     rmSync(unguardedPath(runDir), { force: true });
+    rmSync(acceptedPath(runDir), { force: true });
     rmSync(heartbeatPath(runDir), { force: true });
     return { policies: policies.length, states: states.length };
   });

@@ -171,3 +171,33 @@ test('news are told of at once, and cost the kernel no step', async (t) => {
   abort.abort();
   await running;
 });
+
+test('what ends by time alone is modelled again, without an event', async (t) => {
+  let due = false;
+  let models = 0;
+  const { effects, abort } = harness();
+  const { model } = effects;
+  const running = runAgent(
+    {
+      ...effects,
+      sleep: (ms, signal) =>
+        new Promise((resolve) => {
+          signal?.addEventListener('abort', () => resolve());
+          setTimeout(resolve, Math.min(ms, 1));
+        }),
+      model(snapshot, previous) {
+        models += 1;
+        return { ...model(snapshot, previous), due: () => due };
+      },
+    },
+    null,
+    abort.signal,
+  );
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  t.is(models, 1);
+  due = true;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  t.true(models > 1);
+  abort.abort();
+  await running;
+});

@@ -53,7 +53,8 @@ export function createModeller(options: ModellerOptions, remembered: Remembered)
   const beliefs = createBeliefs();
   const settings = { nodeName, childSaScope, nodeTraffic, strict, protectUnlisted };
   let memory: Memory = memoryFrom(remembered.accepted, now());
-  let kept = textOfMemory(memory);
+  /** What the file says. */
+  let kept = memory;
   /** Undefined until the first snapshot has been understood. */
   let seen: ClusterObjects | undefined;
 
@@ -76,9 +77,8 @@ export function createModeller(options: ModellerOptions, remembered: Remembered)
         held,
       });
       seen = objects;
-      const text = sameMemory(memory, next) ? kept : textOfMemory(next);
-      if (text !== kept && keep(acceptedFrom(next, at))) {
-        kept = text;
+      if (!sameMemory(kept, next) && keep(acceptedFrom(next, at))) {
+        kept = next;
       }
       memory = next;
       const end = nextEnd(content, memory);
@@ -92,7 +92,12 @@ export function createModeller(options: ModellerOptions, remembered: Remembered)
   };
 }
 
-const sameMemory = (a: Memory, b: Memory): boolean =>
-  a.knownItems === b.knownItems && a.services === b.services && a.reached === b.reached;
-
-const textOfMemory = (memory: Memory): string => JSON.stringify(acceptedFrom(memory, 0));
+/** Services and ports are the same objects if nothing has changed; items are made anew with each list. */
+function sameMemory(a: Memory, b: Memory): boolean {
+  const text = ({ knownItems }: Memory): string => JSON.stringify([...knownItems]);
+  return (
+    a.services === b.services &&
+    a.reached === b.reached &&
+    (a.knownItems === b.knownItems || text(a) === text(b))
+  );
+}

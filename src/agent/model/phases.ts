@@ -89,7 +89,7 @@ export function phaseOfMesh(
 
 let last:
   | {
-      readonly entries: readonly ModelEntry[];
+      readonly lists: readonly (readonly ReachedPort[])[];
       readonly mesh: Phase | undefined;
       readonly result: ReachedPorts;
     }
@@ -104,15 +104,13 @@ export function nextReached(
   entries: readonly ModelEntry[],
   { mesh, now }: { readonly mesh: Phase | undefined; readonly now: number },
 ): ReachedPorts {
-  const unchanged = last?.result === before && last.mesh === mesh && sameElements(last.entries, entries);
-  if (unchanged && ![...before.values()].some(({ until }) => until !== undefined && until <= now)) {
+  const lists = entries.map((entry, index) => portsIn(entry, last?.lists[index]));
+  const unchanged = last?.result === before && last.mesh === mesh && sameElements(last.lists, lists);
+  if (unchanged && !(formerIn.get(before) ?? []).some(({ until }) => (until ?? now) <= now)) {
     return before;
   }
   const result = new Map<string, ReachedPort>();
-  for (const port of [
-    ...entries.flatMap(portsIn),
-    ...(mesh === undefined ? [] : [{ ...MESH, phase: mesh }]),
-  ]) {
+  for (const port of [...lists.flat(), ...(mesh === undefined ? [] : [{ ...MESH, phase: mesh }])]) {
     const key = keyOf(port);
     result.set(key, { ...port, phase: strongest([port.phase, result.get(key)?.phase ?? port.phase]) });
   }
@@ -120,15 +118,38 @@ export function nextReached(
     .filter(([key]) => !result.has(key))
     .map(([, port]) => ({ ...port, until: port.until ?? now + DEPARTED_MS }))
     .filter(({ until }) => until > now);
-  for (const port of newestPerNamespace(gone, BOUNDS.formerPorts)) {
+  const former = newestPerNamespace(gone, BOUNDS.formerPorts);
+  for (const port of former) {
     result.set(keyOf(port), port);
   }
-  last = { entries, mesh, result };
-  return result;
+  const same =
+    result.size === before.size && [...result].every(([key, port]) => equal(port, before.get(key)));
+  last = { lists, mesh, result: same ? before : result };
+  formerIn.set(last.result, former);
+  return last.result;
 }
 
-/** The ports of an entry, and the numbers that its slices give for those that have names. */
-function portsIn({ entry, slices, portNames }: ModelEntry): ReachedPort[] {
+/** Those of the ports that nothing protects any more. */
+const formerIn = new WeakMap<ReachedPorts, readonly ReachedPort[]>();
+
+const equal = (a: ReachedPort, b: ReachedPort | undefined): boolean =>
+  a.phase === b?.phase && a.until === b.until;
+
+const portsOfEntry = new WeakMap<ModelEntry, readonly ReachedPort[]>();
+
+/** The ports of an entry, and the numbers that its slices give for those with names; `before` if equal. */
+function portsIn(model: ModelEntry, before: readonly ReachedPort[] = []): readonly ReachedPort[] {
+  const known = portsOfEntry.get(model);
+  if (known !== undefined) {
+    return known;
+  }
+  const found = findPorts(model);
+  const ports = JSON.stringify(found) === JSON.stringify(before) ? before : found;
+  portsOfEntry.set(model, ports);
+  return ports;
+}
+
+function findPorts({ entry, slices, portNames }: ModelEntry): ReachedPort[] {
   const { namespace, service, ports } = entry;
   const protos = new Set(ports.map(({ proto }) => proto));
   return [

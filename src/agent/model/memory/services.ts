@@ -6,29 +6,21 @@ import {
   SERVICE_NAME_LABEL,
   type Service,
 } from '../../../cluster/objects.ts';
-import type { ModelEntry } from '../../../cluster/policies/entries.ts';
 import type { PolicyItem } from '../../../cluster/policies/items.ts';
 import type { AcceptedService } from '../../../rundir/accepted.ts';
 import { memoized } from '../../../util/memo.ts';
 import { DEPARTED_MS } from '../departed.ts';
-import {
-  formerSlices,
-  keepSlices,
-  portsSlice,
-  readSlices,
-  type Slices,
-  uniquePorts,
-} from './former-slices.ts';
+import { formerSlices, portsSlice, type Slices } from './former-slices.ts';
+import { goneSince, type KnownServices, samePorts } from './known-services.ts';
 import { newestPerNamespace } from './newest.ts';
-
-/** Services that items name, as they last were, by `namespace/name`. */
-export type KnownServices = ReadonlyMap<string, AcceptedService>;
 
 type ServiceObjects = Pick<ClusterObjects, 'services' | 'endpointSlices'>;
 
 export interface Recalled extends ServiceObjects {
-  /** The Services that are gone and stay in force, as they are remembered from now on. */
-  readonly gone: readonly AcceptedService[];
+  /** The Services that are there. */
+  readonly present: ReadonlyMap<string, Service>;
+  /** Those that are gone and stay in force, as they are remembered from now on. */
+  readonly lost: KnownServices;
   readonly problems: readonly ObjectProblem[];
 }
 
@@ -45,6 +37,11 @@ const namesIn = memoized((items: readonly PolicyItem[]): ReadonlyMap<string, rea
   const grouped = Map.groupBy(items, ({ namespace, service }) => `${namespace}/${service}`);
   return new Map([...grouped].map(([key, all]) => [key, [...new Set(all.map(({ policy }) => policy))]]));
 });
+const namedPorts = memoized((known: KnownServices) =>
+  [...known.values()].filter(({ slicePorts }) => slicePorts.length > 0),
+);
+const slicesOf = memoized((slices: Slices) => Map.groupBy(slices, serviceKeyOf));
+const NO_SLICES: Slices = [];
 const joined = memoized((list: readonly Service[], ...more: readonly Service[]) =>
   more.length === 0 ? list : [...list, ...more],
 );
@@ -59,29 +56,42 @@ const joinedSlices = memoized((list: Slices, ...more: Slices) =>
  * an item for all Services of its namespace has named stays for that while, too: nobody will ever withdraw
  * it by its name.
  */
-export function recallServices(
-  objects: ServiceObjects,
-  items: readonly PolicyItem[],
-  { known, now }: Time,
-): Recalled {
+export function recallServices(objects: ServiceObjects, items: readonly PolicyItem[], time: Time): Recalled {
+  // As long as none is gone, the time does not matter.
+  const last = ofNow(objects.services, objects.endpointSlices, items, time.known);
+  last.recalled = last.recalled?.lost.size === 0 ? last.recalled : recall(objects, items, time);
+  return last.recalled;
+}
+
+const ofNow = memoized(
+  (
+    ..._: [ServiceObjects['services'], Slices, readonly PolicyItem[], KnownServices]
+  ): {
+    recalled?: Recalled;
+  } => ({}),
+);
+
+function recall(objects: ServiceObjects, items: readonly PolicyItem[], { known, now }: Time): Recalled {
   const present = byKey(objects.services);
   const { gone, problems } = goneFrom(present, namesIn(items), { known, now });
   const lost = new Map(gone.map((service) => [keyFor(service), service]));
-  const read = Map.groupBy(objects.endpointSlices, serviceKeyOf);
-  const slices = [...known].flatMap(([key, before]) => {
+  const some = [...lost.values(), ...namedPorts(known).filter((service) => !lost.has(keyFor(service)))];
+  const read = slicesOf(some.length === 0 ? NO_SLICES : objects.endpointSlices);
+  const slices = some.flatMap((service) => {
+    const key = keyFor(service);
     const own = read.get(key) ?? [];
-    const service = lost.get(key);
-    if (service === undefined) {
-      const silent = portsSlice(before, own);
-      return silent.length > 0 && samePorts(before, present.get(key)) ? silent : [];
+    if (lost.has(key)) {
+      const former = formerSlices(service, own);
+      return [...former, ...portsSlice(service, [...own, ...former])];
     }
-    const former = formerSlices(service, own);
-    return [...former, ...portsSlice(service, [...own, ...former])];
+    const silent = portsSlice(service, own);
+    return silent.length > 0 && samePorts(service, present.get(key)) ? silent : [];
   });
   return {
     services: joined(objects.services, ...gone.map(serviceFrom)),
     endpointSlices: joinedSlices(objects.endpointSlices, ...slices),
-    gone,
+    present,
+    lost,
     problems,
   };
 }
@@ -90,7 +100,7 @@ function goneFrom(
   present: ReadonlyMap<string, Service>,
   policies: ReadonlyMap<string, readonly string[]>,
   { known, now }: Time,
-): Pick<Recalled, 'gone' | 'problems'> {
+): { readonly gone: readonly AcceptedService[]; readonly problems: readonly ObjectProblem[] } {
   const gone: AcceptedService[] = [];
   const problems: ObjectProblem[] = [];
   const former: { namespace: string; until: number; service: AcceptedService }[] = [];
@@ -118,80 +128,6 @@ function goneFrom(
     report(service, policies.get(`${namespace}/*`) ?? [], how);
   }
   return { gone, problems };
-}
-
-/** The Services that entries are made from, as they are now, and those that are gone. */
-export function nextServices(
-  known: KnownServices,
-  entries: readonly ModelEntry[],
-  { services, gone }: Recalled,
-): KnownServices {
-  const lost = new Map(gone.map((service) => [keyFor(service), service]));
-  const present = byKey(services);
-  const next = new Map<string, AcceptedService>();
-  for (const entry of entries) {
-    const key = `${entry.entry.namespace}/${entry.entry.service}`;
-    const service = present.get(key);
-    const kept = lost.get(key) ?? (service && remember(service, entry, next.get(key) ?? known.get(key)));
-    if (kept !== undefined) {
-      next.set(key, kept);
-    }
-  }
-  const same = next.size === known.size && [...next].every(([key, service]) => known.get(key) === service);
-  return same ? known : next;
-}
-
-/** The last result for each entry. An entry is another one if its Service is. */
-const rememberedOf = new WeakMap<ModelEntry, AcceptedService>();
-/** The slices that a remembered Service had, for as long as this process lives. */
-const slicesOf = new WeakMap<AcceptedService, Slices>();
-
-/** What is remembered of a Service that is there; `before` itself if that is still true. */
-function remember(service: Service, entry: ModelEntry, before: AcceptedService | undefined): AcceptedService {
-  if (before !== undefined && rememberedOf.get(entry) === before) {
-    return before;
-  }
-  const slices = readSlices(entry.slices);
-  const told = uniquePorts(slices);
-  const slicePorts = told.length === 0 && samePorts(before, service) ? before?.slicePorts : told;
-  const { namespace = 'default', name } = service.metadata;
-  const { selector, ipFamilies } = service.spec;
-  const now = {
-    namespace,
-    name,
-    selector: selector ?? null,
-    ipFamilies: ipFamilies ?? [],
-    ports: portsIn(service),
-    slicePorts: slicePorts ?? [],
-  };
-  const kept = before !== undefined && JSON.stringify(before) === JSON.stringify(now) ? before : now;
-  rememberedOf.set(entry, kept);
-  slicesOf.set(kept, slices);
-  return kept;
-}
-
-function portsIn({ spec }: Service): AcceptedService['ports'] {
-  return (spec.ports ?? []).map(({ name = '', protocol = 'TCP', port, targetPort }) => ({
-    name,
-    protocol,
-    port,
-    ...(targetPort === undefined ? {} : { targetPort }),
-  }));
-}
-
-/** Whether a Service has the ports that are remembered of it. */
-function samePorts(before: AcceptedService | undefined, service: Service | undefined): boolean {
-  return (
-    before !== undefined &&
-    service !== undefined &&
-    JSON.stringify(before.ports) === JSON.stringify(portsIn(service))
-  );
-}
-
-function goneSince(service: AcceptedService, now: number): AcceptedService {
-  return service.gone === undefined
-    ? { ...service, gone: { until: now + DEPARTED_MS, slices: keepSlices(slicesOf.get(service) ?? []) } }
-    : service;
 }
 
 /** A Service that is gone for so long that its endpoints count no more. */
