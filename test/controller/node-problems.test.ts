@@ -9,7 +9,13 @@ test('an Event about a Node of which something is refused, once', async (t) => {
   const client = {
     request: async ({ body }: KubeRequest) => void written.push(body as (typeof written)[number]),
   } as unknown as KubeClient;
-  const options = { client, identity: 'c', now: () => 0, log: pino({ level: 'silent' }) };
+  const options = {
+    client,
+    identity: 'c',
+    now: () => 0,
+    log: pino({ level: 'silent' }),
+    mayWrite: () => true,
+  };
   const announced: AnnouncedNodes = new Map();
   const seeing = async (podCIDRs: string[]): Promise<string[]> => {
     const b = node('b', { metadata: { name: 'b', uid: 'u' }, spec: { podCIDRs } });

@@ -20,7 +20,7 @@ import { buildChildren, unlistedPorts } from './children.ts';
 import { departedPeers, formerCidrs } from './departed.ts';
 import { placeEndpoints } from './endpoints.ts';
 import { nextServices } from './memory/known-services.ts';
-import { rememberNodes } from './memory/nodes.ts';
+import { nodesBefore, rememberNodes } from './memory/nodes.ts';
 import { recallServices } from './memory/services.ts';
 import { NO_NAMES, nodesThere, union, withHeld } from './memory/there.ts';
 import { nextReached, phaseLookup, phaseOfMesh } from './phases.ts';
@@ -101,6 +101,7 @@ const peersOf = memoized(
 );
 
 const NO_PODS: readonly CachePod[] = [];
+const NO_PEERS: CachePeer[] = [];
 const EVERYTHING: CacheChild = { name: PODS_CHILD, proto: 'any', ports: [] };
 
 /**
@@ -123,7 +124,8 @@ export function buildNodeCache(input: ModelInput): Model {
       objects.ciliumNodes,
       ...(previous === null ? [] : [previous.node, ...previous.peers]),
     ),
-    previous,
+    nodesBefore(previous?.node, previous?.peers ?? NO_PEERS, nodeName),
+    previous?.unreachable ?? NO_PEERS,
     nodeName,
     nodesThere(objects.nodes, unread.nodes ?? NO_NAMES),
     held.nodes ?? NO_NAMES,

@@ -4,16 +4,6 @@ import { overlap } from '../../../ip/cidr.ts';
 import type { CacheNode, NodeCacheContent } from '../../../rundir/schema.ts';
 import { memoized } from '../../../util/memo.ts';
 
-export interface NodesBefore {
-  /** What was in force before. */
-  readonly previous: Pick<NodeCacheContent, 'node' | 'peers'> | null;
-  readonly nodeName: string;
-  /** Nodes that are there, whether they can be read or not. */
-  readonly there: ReadonlySet<string>;
-  /** Nodes that are missing, and still believed to be there. */
-  readonly held: ReadonlySet<string>;
-}
-
 export interface RememberedNodes {
   /** Sorted by name. */
   readonly nodes: readonly CacheNode[];
@@ -24,24 +14,27 @@ export interface RememberedNodes {
 /**
  * The nodes as they are, and in their last good form those that were good and are not now: a typo in an
  * annotation, or a kubelet that reports no address for a moment, is no leave. Only a node whose object is
- * gone has left. One that was never good counts as far as it can be read, and is unreachable if at least its
- * pod CIDRs are known.
+ * gone has left. One that was never good counts as far as it can be read, and is
+ * unreachable if at least its pod CIDRs are known. `before`: the
+ * nodes of the cache before, `unreached` those that were unreachable; `there`: nodes that are there, whether
+ * they can be read or not; `held`: those that are missing, and still believed to be there.
  */
 export const rememberNodes = memoized(
   (
     parsed: ParsedNodes,
-    previous: NodesBefore['previous'],
+    before: readonly CacheNode[],
+    unreached: RememberedNodes['unreachable'],
     nodeName: string,
-    there: NodesBefore['there'],
-    held: NodesBefore['held'],
+    there: ReadonlySet<string>,
+    held: ReadonlySet<string>,
   ): RememberedNodes => {
-    const former = new Map(formerNodes(previous, nodeName).map((node) => [node.name, node]));
+    const former = new Map(before.map((node) => [node.name, node]));
     const unknown = (parsed.partial ?? []).filter(({ name }) => !former.has(name));
     const readable = unknown.length === 0 ? parsed.nodes : sorted([...parsed.nodes, ...unknown]);
     const formed = new Set(readable.map(({ name }) => name));
-    const stays = [...former.values()].filter(
-      ({ name }) => !formed.has(name) && (there.has(name) || held.has(name)),
-    );
+    const remains = ({ name }: { readonly name: string }): boolean =>
+      !formed.has(name) && (there.has(name) || held.has(name));
+    const stays = [...former.values()].filter(remains);
     // A node that is there keeps its CIDRs against one that claims them anew. One that is missing does not.
     const firm = stays.filter(({ name }) => there.has(name)).flatMap(({ podCidrs }) => podCidrs);
     const problems: ObjectProblem[] = [];
@@ -65,7 +58,11 @@ export const rememberNodes = memoized(
     });
     const inForce = new Set([...present, ...kept].map(({ name }) => name));
     const taken = [...used, ...kept.flatMap(({ podCidrs }) => podCidrs)];
-    const unreachable = (parsed.addressless ?? [])
+    const addressless = parsed.addressless ?? [];
+    const silent = unreached.filter(
+      (one) => remains(one) && !addressless.some(({ name }) => name === one.name),
+    );
+    const unreachable = [...addressless, ...silent]
       .filter(({ name }) => name !== nodeName && !inForce.has(name))
       .map(({ name, podCidrs }) => ({ name, podCidrs: without(podCidrs, taken) }))
       .filter(({ podCidrs }) => podCidrs.length > 0);
@@ -77,20 +74,25 @@ export const rememberNodes = memoized(
   },
 );
 
-function formerNodes(previous: NodesBefore['previous'], nodeName: string): CacheNode[] {
-  const own = previous?.node.name === nodeName ? [previous.node] : [];
-  return [...own, ...(previous?.peers ?? [])].map(({ name, addresses, podCidrs }) => ({
-    name,
-    addresses,
-    podCidrs,
-  }));
-}
+/** The nodes of the cache before, in the form in which they are compared. */
+export const nodesBefore = memoized(
+  (
+    node: NodeCacheContent['node'] | undefined,
+    peers: NodeCacheContent['peers'],
+    nodeName: string,
+  ): readonly CacheNode[] =>
+    [...(node?.name === nodeName ? [node] : []), ...peers].map(({ name, addresses, podCidrs }) => ({
+      name,
+      addresses,
+      podCidrs,
+    })),
+);
 
 /** What the problems of these nodes mean. */
 function told(
   problems: readonly ObjectProblem[],
   kept: readonly CacheNode[],
-  { there, unreachable }: Pick<NodesBefore, 'there'> & Pick<RememberedNodes, 'unreachable'>,
+  { there, unreachable }: Pick<RememberedNodes, 'unreachable'> & { readonly there: ReadonlySet<string> },
 ): ObjectProblem[] {
   const keeps = new Set(kept.filter(({ name }) => there.has(name)).map(({ name }) => `Node ${name}`));
   const closed = new Set(unreachable.map(({ name }) => `Node ${name}`));

@@ -90,3 +90,15 @@ for (const [what, broken] of Object.entries(FRESH)) {
     t.is(known.unreachable, undefined);
   });
 }
+
+test('a node that nobody could reach, and that says nothing now, is still not reached', (t) => {
+  const one = lastingNode(POD);
+  const first = one.see({ ...world, nodes: [node('a'), node('b', { status: {} }), node('c')] });
+  one.restart();
+  const { unreachable } = one.see({
+    ...world,
+    nodes: [node('a'), node('b', { status: {}, spec: {} }), node('c')],
+  });
+  t.deepEqual(unreachable, first.unreachable);
+  t.true(one.sends('10.1.2.7', 80));
+});
