@@ -28,8 +28,8 @@ export function planConnections(cache: NodeCache): ConnectionConfig[] {
  * How coarse the traffic selectors of a connection are. No traffic depends on it: the label decides which
  * child is meant, and policies decide what goes through it and what is let in.
  */
-const COARSENESS = ['ports', 'protocols', 'families'] as const;
-type Coarseness = (typeof COARSENESS)[number];
+type Coarseness = 'ports' | 'protocols' | 'families';
+const COARSER = ['protocols', 'families'] as const satisfies readonly Coarseness[];
 
 function connection(cache: NodeCache, peer: CachePeer): ConnectionConfig[] {
   const ends = tunnelEnds(cache.node.addresses, peer.addresses);
@@ -43,7 +43,12 @@ function connection(cache: NodeCache, peer: CachePeer): ConnectionConfig[] {
       ),
     );
   const names = cache.node.name.length + peer.name.length;
-  const children = COARSENESS.map(childrenAt).find((all) => bytesOf(all, names) <= CONNECTION_BYTES);
+  let children = childrenAt('ports');
+  for (const coarseness of COARSER) {
+    if (bytesOf(children, names) > CONNECTION_BYTES) {
+      children = childrenAt(coarseness);
+    }
+  }
   return [
     {
       name: `${CONNECTION_PREFIX}${peer.name}`,
@@ -52,7 +57,7 @@ function connection(cache: NodeCache, peer: CachePeer): ConnectionConfig[] {
       remoteAddrs: [ends.peer],
       localId: ikeId(cache.node.name),
       remoteId: ikeId(peer.name),
-      children: children ?? childrenAt('families'),
+      children,
     },
   ];
 }
