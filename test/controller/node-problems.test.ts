@@ -1,5 +1,6 @@
 import test from 'ava';
 import { pino } from 'pino';
+import { createEventLimit } from '../../src/controller/event-limit.ts';
 import { type AnnouncedNodes, announceNodes } from '../../src/controller/node-problems.ts';
 import type { KubeClient, KubeRequest } from '../../src/kube/client.ts';
 import { node } from '../helpers/unit/objects.ts';
