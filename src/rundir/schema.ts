@@ -146,6 +146,11 @@ export const nodeCacheSchema = z.object({
    * earlier one. Of another boot, or absent: nobody can say that the kernel has any policy of ours.
    */
   bootId: z.string().optional(),
+  /**
+   * All protected ports of the cluster, whole protocols too: what departed peers' pods may have served. Only
+   * there if there are departed or unreachable peers.
+   */
+  guarded: z.array(protectedPort).optional(),
 });
 
 export type NodeCache = z.infer<typeof nodeCacheSchema>;

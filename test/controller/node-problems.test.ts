@@ -15,7 +15,7 @@ test('an Event about a Node of which something is refused, once', async (t) => {
     identity: 'c',
     now: () => 0,
     log: pino({ level: 'silent' }),
-    mayWrite: () => true,
+    mayWrite: createEventLimit(() => 0),
   };
   const announced: AnnouncedNodes = new Map();
   const seeing = async (podCIDRs: string[]): Promise<string[]> => {

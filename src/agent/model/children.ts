@@ -53,14 +53,15 @@ interface Claim extends NumberedPort {
 }
 
 /**
- * The protected port numbers of the whole cluster, sorted: unlisted endpoints may serve them. Protocols that
- * are protected as a whole have no port among them (docs/design.md, Unlisted and departed).
+ * All protected ports of the whole cluster, sorted; EVERY_PORT where a protocol is protected as a whole.
+ * Unlisted endpoints may serve those that are numbers, and departed peers' pods may have served any of them
+ * (docs/design.md, Unlisted and departed).
  *
  * Of several entries with one port, the child is that of the one that is furthest in its phases, as peers may
  * not know yet a child that is being enabled; then of the one whose item names the number most narrowly, so
  * that a Service's `targetPort` takes no port away from an item that names it; then of the first item.
  */
-export function unlistedPorts(
+export function protectedPorts(
   entries: readonly ModelEntry[],
   pods: readonly CachePod[],
   children: Pick<NodeCacheContent, 'childSaScope' | 'children'>,
@@ -68,7 +69,7 @@ export function unlistedPorts(
   const found = new Map<string, { readonly proto: Protocol; readonly first: Claim }>();
   for (const model of entries) {
     for (const proto of new Set(model.entry.ports.map((port) => port.proto))) {
-      for (const numbered of numbersOf(model, proto, pods).filter(({ port }) => !isEveryPort(port))) {
+      for (const numbered of numbersOf(model, proto, pods)) {
         const key = `${proto}/${String(numbered.port).padStart(5, '0')}`;
         const claim = { ...numbered, model, width: widthIn(model, proto, numbered.port) };
         const before = found.get(key)?.first;

@@ -14,9 +14,10 @@ import { parseItems } from '../../cluster/policies/items.ts';
 import { rememberedAddress } from '../../ip/remembered.ts';
 import { configNames, PODS_CHILD } from '../../ipsec/plan/child.ts';
 import { tunnelEnds } from '../../ipsec/plan/ends.ts';
+import { isEveryPort } from '../../ipsec/plan/ports.ts';
 import type { CacheChild, CacheNode, CachePeer, CachePod, NodeCacheContent } from '../../rundir/schema.ts';
 import { memoized, steady } from '../../util/memo.ts';
-import { buildChildren, unlistedPorts } from './children.ts';
+import { buildChildren, protectedPorts } from './children.ts';
 import { departedPeers, formerCidrs } from './departed.ts';
 import { placeEndpoints } from './endpoints.ts';
 import { nextServices } from './memory/known-services.ts';
@@ -163,10 +164,8 @@ export function buildNodeCache(input: ModelInput): Model {
   const peers = peersOf(nodes, nodeName, configs.join(' '), previous?.peers, previous?.departed);
   const names = namesOf(peers, unreachable);
   const meshPhase = mesh ? phaseOfMesh(parsed.items, input) : 'require';
-  const unlisted =
-    mesh || input.protectUnlisted === false
-      ? []
-      : unlistedPorts(entries, clusterPods(objects.pods), { childSaScope, children });
+  const ports = mesh ? [] : protectedPorts(entries, clusterPods(objects.pods), { childSaScope, children });
+  const unlisted = input.protectUnlisted === false ? [] : ports.filter(({ port }) => !isEveryPort(port));
   const moved = formerCidrs(node, peers, input);
   const departed = departedPeers(peers, locatedOf([node], unreachable), input);
   const content: NodeCacheContent = {
@@ -179,6 +178,7 @@ export function buildNodeCache(input: ModelInput): Model {
     peers,
     ...(departed.length === 0 ? {} : { departed }),
     ...(unreachable.length === 0 ? {} : { unreachable: [...unreachable] }),
+    ...(departed.length + unreachable.length === 0 ? {} : { guarded: ports }),
     children,
     entries: mesh ? [] : entries.map(({ entry }) => entry),
     pods,

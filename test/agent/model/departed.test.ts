@@ -1,6 +1,7 @@
 import test from 'ava';
 import { DEPARTED_MS } from '../../../src/agent/model/departed.ts';
 import type { Model } from '../../../src/agent/model/types.ts';
+import { REQID_STRANGER } from '../../../src/ipsec/plan/ours.ts';
 import { planPolicies } from '../../../src/ipsec/plan/plan.ts';
 import { build } from '../../helpers/unit/model.ts';
 import { item, node, policy, service, slice } from '../../helpers/unit/objects.ts';
@@ -70,4 +71,68 @@ test('the pods of a node keep the addresses of a pod CIDR that it lost', (t) => 
       .map(({ selector }) => selector.src),
   );
   t.true(from.has(three().content.node.podCidrs[0] ?? ''));
+});
+
+/** What `a` sends from its pods to those of c that is dropped, as `<protocol>/<port>`, once c has left. */
+function dropped(of: Partial<Parameters<typeof build>[0]>, more: Parameters<typeof build>[1] = {}): string[] {
+  const objects = { ...web, ...of };
+  const { content: before } = build(objects, more);
+  const { content } = build(
+    { ...objects, nodes: [node('a'), node('b')] },
+    { ...more, previous: before, now: 1 },
+  );
+  const here = content.node.podCidrs[0];
+  const [there] = content.departed?.[0]?.podCidrs ?? [];
+  return planPolicies({ schema: 1, generation: 1, writtenAt: 0, ...content }, [])
+    .filter(({ dir, selector: { src, dst } }) => dir === 'out' && src === here && dst === there)
+    .map(({ selector: { proto, sport, dport } }) => `${proto}/${sport || '*'}-${dport || '*'}`)
+    .sort();
+}
+
+const protecting = (ports: unknown, more: object = {}): Partial<Parameters<typeof build>[0]> => ({
+  policies: [policy('p', item('web', ports, more))],
+});
+const everyPort = ['icmp/*-*', 'tcp/*-*'];
+const onePort = ['icmp/*-*', 'tcp/*-80', 'tcp/80-*'];
+
+for (const protectUnlisted of [true, false]) {
+  const title = `dropped on the way to a departed peer, unlisted ${protectUnlisted ? 'protected' : 'passed'}`;
+  test(`${title}: a port`, (t) => t.deepEqual(dropped({}, { protectUnlisted }), onePort));
+  test(`${title}: tcp/*`, (t) => t.deepEqual(dropped(protecting('tcp/*'), { protectUnlisted }), everyPort));
+  test(`${title}: *`, (t) =>
+    t.deepEqual(dropped(protecting('*'), { protectUnlisted }), ['any/*-*', 'icmp/*-*']));
+  test(`${title}: the mesh`, (t) =>
+    t.true(
+      dropped(
+        { policies: [policy('p', item('m', '*', { servicename: '*', servicens: '*' }))] },
+        { protectUnlisted },
+      ).includes('any/*-*'),
+    ));
+  test(`${title}: with one child for all`, (t) =>
+    t.deepEqual(dropped({}, { protectUnlisted, childSaScope: 'node' }), onePort));
+}
+
+test('what is protected since a peer left is dropped on the way there too, by a reqid that no child has', (t) => {
+  const two = [node('a'), node('b')];
+  const { content } = after(two);
+  for (const [since, proto] of [
+    [policy('p', item('web', 'tcp/80'), item('m', '*', { servicename: '*', servicens: '*' })), 'any'],
+    [policy('p', item('web', 'tcp/80'), item('web', 'sctp/*', { name: 'w' })), 'sctp'],
+  ] as const) {
+    const { content: later } = build(
+      { ...web, nodes: two, policies: [since] },
+      { previous: content, now: 2 },
+    );
+    const [there] = later.departed?.[0]?.podCidrs ?? [];
+    const policies = planPolicies({ schema: 1, generation: 1, writtenAt: 0, ...later }, []);
+    const found = policies.filter(
+      ({ dir, selector }) => dir === 'out' && selector.dst === there && selector.proto === proto,
+    );
+    t.is(found[0]?.template.reqid, REQID_STRANGER);
+    t.is(found[0]?.template.level, 'required');
+  }
+});
+
+test('nothing more is in the cache while nobody has left', (t) => {
+  t.is(three().content.guarded, undefined);
 });

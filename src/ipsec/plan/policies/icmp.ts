@@ -4,7 +4,7 @@ import { childOrder } from '../child.ts';
 import { strongest } from '../phase.ts';
 import { EVERY_PORT } from '../ports.ts';
 import type { Phase, XfrmPolicy } from '../types.ts';
-import { cidrsOf, ownCidrs, type PlannedPeer, peersOf, policyMaker } from './maker.ts';
+import { cidrsOf, isDeparted, ownCidrs, type PlannedPeer, peersOf, policyMaker } from './maker.ts';
 import type { PortSelector } from './selectors.ts';
 
 /**
@@ -54,7 +54,7 @@ function towards(cache: NodeCache, { peer, family, icmp }: Place): XfrmPolicy[] 
     sport: EVERY_PORT,
     dport: EVERY_PORT,
   });
-  const unlisted = (cache.unlisted ?? []).length > 0;
+  const unlisted = (cache.unlisted ?? []).length > 0 || isDeparted(peer);
   const [here, there] = [cidrsOf(ownCidrs(cache), family), cidrsOf(peer.podCidrs, family)];
   const [us, them] = [cache.node.addresses, peer.addresses].map((addresses) =>
     cidrsOf(addresses.map(hostCidr), family),

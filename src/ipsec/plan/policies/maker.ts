@@ -44,6 +44,10 @@ export function presentPeers({ peers, unreachable = [] }: NodeCache): PlannedPee
     : [...peers, ...unreachable.map((node) => ({ ...node, addresses: [], reqids: {} }))];
 }
 
+export function isDeparted(peer: PlannedPeer): boolean {
+  return peer.until !== undefined;
+}
+
 /** What the policies towards one peer have in common. */
 export interface Towards {
   readonly peer: PlannedPeer;
@@ -83,8 +87,8 @@ export function policyMaker(cache: NodeCache, { peer, side, kind }: Towards): Po
   }
   return (port, dir, selector) => {
     const config = configName(port.child, side);
-    // What is sent to a departed peer must find no SA, even by a child that is newer than its leaving.
-    const reqid = peer.reqids[config] ?? (peer.until === undefined ? undefined : REQID_STRANGER);
+    // What is sent to a departed peer must find no SA, even by a child that is younger than the departure.
+    const reqid = peer.reqids[config] ?? (isDeparted(peer) ? REQID_STRANGER : undefined);
     if (reqid === undefined) {
       throw new PlanError(`node cache: peers[${peer.name}].reqids has no ${config}`);
     }

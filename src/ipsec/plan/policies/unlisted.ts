@@ -1,9 +1,10 @@
 import type { Family } from '../../../ip/family.ts';
 import type { NodeCache } from '../../../rundir/schema.ts';
 import { childOrder } from '../child.ts';
+import { isIcmp } from '../ours.ts';
 import { EVERY_PORT, isEveryPort } from '../ports.ts';
 import type { XfrmPolicy } from '../types.ts';
-import { cidrsOf, clientsHere, type PlannedPeer, peersOf, policyMaker } from './maker.ts';
+import { cidrsOf, clientsHere, isDeparted, type PlannedPeer, peersOf, policyMaker } from './maker.ts';
 import { type PortSelector, portSelectors } from './selectors.ts';
 
 /**
@@ -18,16 +19,23 @@ import { type PortSelector, portSelectors } from './selectors.ts';
  * drops what comes out of a tunnel and matches no inbound policy. Throws PlanError.
  */
 export function unlistedPolicies(cache: NodeCache): XfrmPolicy[] {
-  const ports = cache.unlisted ?? [];
-  return ports.length === 0
-    ? []
-    : peersOf(cache).flatMap((peer) =>
-        ([4, 6] as const).flatMap((family) =>
-          portSelectors(ports, family, childOrder(cache.children))
-            .filter(({ port }) => !isEveryPort(port))
-            .flatMap((port) => portPolicies(cache, { peer, family, port })),
-        ),
-      );
+  return peersOf(cache).flatMap((peer) =>
+    ([4, 6] as const).flatMap((family) =>
+      portsTowards(cache, peer, family).flatMap((port) => portPolicies(cache, { peer, family, port })),
+    ),
+  );
+}
+
+/**
+ * Towards a peer that departed, or that no tunnel can reach, everything that is protected anywhere, whatever
+ * the agent is told of unlisted endpoints: it is not known what its pods serve.
+ */
+function portsTowards(cache: NodeCache, peer: PlannedPeer, family: Family): PortSelector[] {
+  const { unlisted = [], guarded = unlisted } = cache;
+  const order = childOrder(cache.children);
+  return isDeparted(peer) || peer.addresses.length === 0
+    ? portSelectors(guarded, family, order).filter(({ proto }) => !isIcmp(proto))
+    : portSelectors(unlisted, family, order).filter(({ port }) => !isEveryPort(port));
 }
 
 interface Place {
@@ -48,7 +56,7 @@ function portPolicies(cache: NodeCache, { peer, family, port }: Place): XfrmPoli
       ...inbound.flatMap((dir) =>
         answer(port, dir, { src: there, dst: here, proto, sport: port.port, dport: EVERY_PORT }),
       ),
-      ...(inbound.includes('in')
+      ...(inbound.includes('in') || isEveryPort(port.port)
         ? []
         : [
             ...asServer(port, 'fwd', { src: there, dst: here, proto, sport: EVERY_PORT, dport: port.port }),
