@@ -19,6 +19,8 @@ import { newState } from './state.ts';
 
 /** How often hairpin and routes are looked at, if nothing else happens. */
 const NETWORK_MS = 30_000;
+/** How soon they are tried again after they could not be laid. */
+const NETWORK_RETRY_MS = 2_000;
 /** The least time between two heartbeats: each asks charon for all its SAs. */
 export const REST_MS = 1_000;
 
@@ -42,7 +44,7 @@ export async function runAgent(
   /** Hairpin and routes. Without them packets are lost, which is no reason to hold back anything else. */
   const keepNetwork = async (): Promise<void> => {
     while (!running.aborted) {
-      await stepped.wait(NETWORK_MS, running);
+      await stepped.wait(state.hairpinError === '' ? NETWORK_MS : NETWORK_RETRY_MS, running);
       if (state.cache === null || running.aborted) {
         continue;
       }
@@ -85,6 +87,7 @@ export async function runAgent(
     follower.follow(running),
     reconcile({ effects, state, acceptance, onStep: stepped.notify }, running),
     keepNetwork(),
+    effects.watchNetwork(stepped.notify, running),
     heartbeat(),
     endPhases(),
     charon.run(running),

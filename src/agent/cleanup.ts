@@ -7,15 +7,9 @@ import { deleteState, listPolicies, listStates, ownPolicies } from '../ipsec/xfr
 import { applyOperations } from '../ipsec/xfrm/write/apply.ts';
 import { HEARTBEAT_STALE_MS, silenceOf } from '../rundir/heartbeat.ts';
 import { withLock } from '../rundir/lock.ts';
-import {
-  acceptedPath,
-  agentDir,
-  attachmentsDir,
-  cachePath,
-  heartbeatPath,
-  unguardedPath,
-} from '../rundir/paths.ts';
+import { acceptedPath, agentDir, attachmentsDir, cachePath, heartbeatPath } from '../rundir/paths.ts';
 import { readHeartbeat } from '../rundir/read.ts';
+import { unmarkUnguarded } from '../rundir/unguarded.ts';
 import { uptime } from '../util/uptime.ts';
 import { removeHairpin } from './host/hairpin.ts';
 import { restoreThresholds } from './host/hash-thresholds.ts';
@@ -75,8 +69,8 @@ export async function cleanup(options: CleanupOptions): Promise<CleanedUp> {
     restoreSysctls({ runDir, root: options.sysctlRoot });
     rmSync(attachmentsDir(runDir), { recursive: true, force: true });
     rmSync(agentDir(runDir), { recursive: true, force: true });
+    unmarkUnguarded(runDir);
     rmSync(cachePath(runDir), { force: true });
-    rmSync(unguardedPath(runDir), { force: true });
     rmSync(acceptedPath(runDir), { force: true });
     rmSync(heartbeatPath(runDir), { force: true });
     return { policies: policies.length, states: states.length };

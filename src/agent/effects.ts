@@ -38,6 +38,10 @@ export interface AgentEffects extends AcceptanceEffects {
    * cannot.
    */
   readonly keepNetwork: (cache: NodeCache) => Promise<void>;
+  /**
+   * Calls `onChange` when somebody may have taken away what `keepNetwork` has laid, until the signal aborts.
+   */
+  readonly watchNetwork: (onChange: () => void, signal: AbortSignal) => Promise<void>;
   /** What else is not well, although nothing that is protected depends on it: one text each. */
   readonly notices: () => readonly string[];
   readonly watchAttachments: (signal: AbortSignal) => void;

@@ -116,6 +116,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     onChange: () => wake.notify('charon'),
     sleep,
   });
+  const network = createNetworkKeeper(options);
   const effects: AgentEffects = {
     source: options.source,
     wake,
@@ -123,7 +124,8 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     charon,
     ...modeller,
     kernel: createNodeKernel(runDir, iproute2, log, initial.kind === 'ok' ? initial.value : null),
-    keepNetwork: createNetworkKeeper(options),
+    keepNetwork: network.keep,
+    watchNetwork: network.watch,
     notices: options.notices,
     publish: (report) => options.publisher?.publish(report),
     warmUp: async (cache) => {
@@ -141,6 +143,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     now: Date.now,
     log,
   };
+  await network.begin(initial.kind === 'ok' ? initial.value : null);
   const stop = new AbortController();
   const running = AbortSignal.any([signal, stop.signal]);
   const publishing = options.publisher?.run(running);

@@ -72,7 +72,7 @@ function agentParts({ heartbeat, cache, now, uptime }: NodeView): Part[] {
     },
     {
       name: 'hairpin',
-      facts: hairpinError === '' ? 'in step' : 'first packets through DNAT are lost',
+      facts: hairpinError === '' ? 'in step' : 'not in step',
       problem: hairpinError,
     },
     {

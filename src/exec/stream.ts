@@ -7,7 +7,7 @@ import { type Command, DEFAULT_TIMEOUT_MS, type RunStream } from './types.ts';
  *
  * Throws RunError as `Run` says, and whatever `take` throws.
  */
-export const runStream: RunStream = async (command: Command, take) => {
+export const runStream: RunStream = async (command: Command, take, stop) => {
   assertRunnable(command);
   const child = execa(command.file, command.args, {
     stdin: 'ignore',
@@ -18,6 +18,7 @@ export const runStream: RunStream = async (command: Command, take) => {
     killSignal: 'SIGKILL',
     buffer: { stdout: false },
     timeout: command.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+    ...(stop === undefined ? {} : { cancelSignal: stop }),
   });
   try {
     for await (const text of child.stdout.setEncoding('utf8')) {

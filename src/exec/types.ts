@@ -12,6 +12,7 @@ export interface Command {
   readonly file: string;
   readonly args: readonly string[];
   readonly input?: string;
+  /** 0: no limit. */
   readonly timeoutMs?: number;
   /**
    * Set if the command reads `input` line by line and has done all of it when it has printed this many lines.
@@ -35,11 +36,12 @@ export type Run = (command: Command) => Promise<RunResult>;
 /**
  * As `Run`, for a long output. `take` gets the output in pieces, cut anywhere between two characters; the
  * next piece comes when `take` is done with the last. If `take` throws, the command is ended and the error
- * passed on.
+ * passed on. When `stop` aborts, the command is killed, which is a RunError.
  */
 export type RunStream = (
   command: Omit<Command, 'input'>,
   take: (text: string) => void | Promise<void>,
+  stop?: AbortSignal,
 ) => Promise<Omit<RunResult, 'stdout'>>;
 
 /** A command gave no exit status. */

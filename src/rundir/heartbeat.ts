@@ -15,8 +15,9 @@ export const heartbeatSchema = z.object({
   /** Empty if the last reconcile succeeded, otherwise why not. */
   reconcileError: z.string(),
   /**
-   * Empty if first packets that go through DNAT are kept (docs/design.md, The hairpin), otherwise why not:
-   * they are lost then, never sent in the clear.
+   * Empty if hairpin, reassembly and routes are in step (docs/design.md, The hairpin), otherwise why not:
+   * first packets may be lost then. Where something could pass the policies by, the node is marked as
+   * unguarded.
    */
   hairpinError: z.string(),
   /** What the source or the cluster model refused, `<object>: <message>`, bounded (BOUNDS.told). */

@@ -116,8 +116,10 @@ test('what is refused is logged once when it comes and once when it goes, and is
   t.deepEqual(beats.at(-1)?.problems, []);
 });
 
-test('a hairpin that cannot be laid is said, and holds nothing back', async (t) => {
+test('a hairpin that cannot be laid is said, makes the node unhealthy, and holds nothing back', async (t) => {
+  const told: string[] = [];
   const { effects, abort, beats, until } = harness({
+    publish: ({ error }) => void told.push(error),
     keepNetwork: async () => {
       throw new Error('nft: not found');
     },
@@ -128,6 +130,29 @@ test('a hairpin that cannot be laid is said, and holds nothing back', async (t) 
   abort.abort();
   await running;
   t.like(beats.at(-1), { hairpinError: 'nft: not found', reconcileError: '', enforcedGeneration: 1 });
+  t.is(told.at(-1), 'nft: not found');
+});
+
+test('when somebody may have taken the hairpin away, it is kept anew', async (t) => {
+  let kept = 0;
+  let change: () => void = () => undefined;
+  const { effects, abort, until } = harness({
+    keepNetwork: async () => {
+      kept += 1;
+    },
+    watchNetwork: async (onChange) => {
+      change = onChange;
+    },
+  });
+  const running = runAgent(effects, null, abort.signal);
+  await until(1);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const before = kept;
+  change();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  abort.abort();
+  await running;
+  t.is(kept, before + 1);
 });
 
 test('news in quick succession are told of together', async (t) => {

@@ -37,7 +37,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   'src/ipsec/xfrm': ['src/exec', 'src/ipsec/plan'],
   'src/ipsec/vici': [],
   'src/ipsec/charon': ['src/ipsec/plan', 'src/ipsec/vici', 'src/ipsec/xfrm'],
-  'src/ipsec/hairpin': ['src/ip', 'src/ipsec/plan', 'src/rundir'],
+  'src/ipsec/hairpin': ['src/ip', 'src/ipsec/plan', 'src/rundir', 'src/util'],
   'src/kube': ['src/util'],
   'src/pki': ['src/ipsec/charon', 'src/rundir'],
   'src/cluster': ['src/ip', 'src/ipsec/plan', 'src/kube', 'src/rundir', 'src/util'],

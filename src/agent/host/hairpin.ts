@@ -1,153 +1,182 @@
 /**
- * The room `agent/host` brings the machine around XFRM in step: the hairpin (this file), sysctls, hash
- * thresholds of the policy table, and routes where no other CNI keeps them. What it changes for the whole
- * machine it writes down in the run directory, so that `trapline-agent cleanup` can put it back. It takes the
- * runner of processes as an argument, imports `ipsec/hairpin` and `ipsec/plan`, and knows nothing of the
- * loop.
+ * The room `agent/host` brings the machine around XFRM in step: the hairpin and reassembly (this file),
+ * sysctls, hash thresholds of the policy table, and routes where no other CNI keeps them. What it changes for
+ * the whole machine it writes down in the run directory, so that `trapline-agent cleanup` can put it back. It
+ * takes the runner of processes as an argument, imports `ipsec/hairpin` and `ipsec/plan`, and knows nothing
+ * of the loop.
  */
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import type { Run, RunResult } from '../../exec/types.ts';
+import { existsSync } from 'node:fs';
 import { type Hairpin, planHairpin } from '../../ipsec/hairpin/plan.ts';
 import {
-  BYPASS_6,
-  BYPASS_6_LINE,
-  LINK_LINES,
-  LINK_LINES_6,
-  LINK_SETTINGS,
-  LINKS,
-  ROUTE_LINES,
-  RULE_REMOVAL,
+  DEFRAG_TABLE,
+  DEFRAG_TEXT,
+  type NftSet,
   renderTable,
   TABLE,
-  UP_LINES,
+  tableSets,
 } from '../../ipsec/hairpin/render.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
+import { messageOf } from '../../util/message-of.ts';
+import type { Guard } from './guard.ts';
+import { type LinkOptions, removeLinks, setUpLinks } from './links.ts';
+import {
+  HairpinError,
+  listTables,
+  loadTable,
+  loadText,
+  type Nft,
+  removeTables,
+  settle,
+  type Tables,
+} from './nft.ts';
 
-export interface HairpinOptions {
-  readonly run: Run;
-  /** Absolute paths of iproute2's `ip` and of `nft`. */
-  readonly ip: string;
-  readonly nft: string;
-  /** Folder of the kernel settings, normally `/proc/sys`. */
-  readonly sysctlRoot: string;
+export type HairpinOptions = Nft & LinkOptions;
+
+export interface KeepHairpin {
+  /**
+   * To be called at the agent's start, before anything is enforced: marks the node as unguarded if a table is
+   * missing that the cache needs, or that it may need, as there is no cache yet. Never rejects.
+   */
+  readonly begin: (cache: NodeCache | null) => Promise<void>;
+  /**
+   * Brings tables and links in step with the cache. What is in step already is looked at again after
+   * VERIFY_MS. Throws HairpinError with all that could not be laid or had to be left out.
+   */
+  readonly keep: (cache: NodeCache) => Promise<void>;
+  /** Somebody has changed the tables: the next call looks at them, however recently they were looked at. */
+  readonly look: () => void;
 }
-
-export class HairpinError extends Error {
-  override readonly name = 'HairpinError';
-}
-
-/**
- * Brings the hairpin in step with the cache. What is in step already is looked at again after VERIFY_MS.
- * Throws HairpinError, RunError.
- */
-export type KeepHairpin = (cache: NodeCache) => Promise<void>;
 
 const VERIFY_MS = 30_000;
+/** How soon what could not be laid is tried again. */
+const RETRY_MS = 2_000;
 
 /**
- * Remembers what nft lists after we loaded the table: if it later lists something else, somebody has changed
- * the table.
+ * Remembers what nft lists after we loaded the tables: if it later lists something else, somebody has changed
+ * them. The table for reassembly is laid first. While a table is missing or cannot be laid, the node is
+ * marked as unguarded: fragments, and what others masquerade, can pass its policies by.
  */
-export function createHairpin(options: HairpinOptions, now: () => number): KeepHairpin {
-  let loaded: { wanted: string; listing: string; at: number } | null = null;
-  return async (cache) => {
-    const hairpin = planHairpin(cache);
-    const wanted = hairpin === null ? '' : renderTable(hairpin);
-    const same = loaded?.wanted === wanted;
-    if (same && (hairpin === null || now() - (loaded?.at ?? 0) < VERIFY_MS)) {
-      return;
+export function createHairpin(options: HairpinOptions, guard: Guard): KeepHairpin {
+  /** Our tables as nft listed them when they were laid, and what they were made from. */
+  let laid: Tables = { defrag: '', table: '' };
+  let wanted: string | undefined;
+  let leftOut: readonly string[] = [];
+  /** When the tables are looked at next, unless something else than `tried` is wanted. */
+  let due = Number.NEGATIVE_INFINITY;
+  let tried: string | undefined;
+
+  /** Brings the tables in step. Throws HairpinError, RunError. */
+  const lay = async (hairpin: Hairpin, sets: readonly NftSet[], found: Tables): Promise<void> => {
+    if (found.defrag === '' || found.defrag !== laid.defrag) {
+      const load = (): Promise<void> => loadText(options, DEFRAG_TEXT);
+      laid = { ...laid, defrag: await settle(options, { name: DEFRAG_TABLE, load, expected: laid.defrag }) };
     }
-    if (hairpin === null) {
-      await removeHairpin(options);
-    } else {
-      await setUpLinks(options, hairpin);
-      const listing = same ? await listTable(options) : '';
-      if (same && listing === loaded?.listing) {
-        loaded = { wanted, listing, at: now() };
-        return;
+    if (found.table === '' || found.table !== laid.table || wanted !== tried) {
+      const load = async (): Promise<void> => {
+        leftOut = [...hairpin.refused, ...(await loadTable(options, sets))];
+      };
+      const expected = wanted === tried ? laid.table : '';
+      laid = { ...laid, table: await settle(options, { name: TABLE, load, expected }) };
+      wanted = tried;
+    }
+  };
+
+  /** Returns what went wrong. */
+  const bringInStep = async (hairpin: Hairpin, sets: readonly NftSet[]): Promise<string[]> => {
+    const problems: string[] = [];
+    const succeeds = async (part: () => unknown): Promise<boolean> => {
+      try {
+        await part();
+        return true;
+      } catch (error) {
+        problems.push(messageOf(error));
+        return false;
       }
-      await must(options, { file: options.nft, args: ['-f', '-'], input: wanted });
+    };
+    due = guard.now() + VERIFY_MS;
+    const inStep = await succeeds(async () => {
+      const found = await listTables(options);
+      const lost = whatIsLost(found, laid);
+      if (lost !== '') {
+        await succeeds(() => guard.mark(lost));
+        if (wanted !== undefined) {
+          guard.onLost(lost);
+        }
+      }
+      await lay(hairpin, sets, found);
+    });
+    await succeeds(() => (inStep ? guard.unmark() : guard.mark(problems.join('; '))));
+    await succeeds(() => setUpLinks(options, hairpin));
+    if (problems.length > 0) {
+      due = Math.min(due, guard.now() + RETRY_MS);
     }
-    loaded = { wanted, listing: await listTable(options), at: now() };
+    return problems;
+  };
+
+  /** Nothing is protected: nothing is needed. Returns what went wrong. */
+  const takeAway = async (): Promise<string[]> => {
+    try {
+      guard.unmark();
+      await removeHairpin(options);
+      [laid, wanted, leftOut, due] = [{ defrag: '', table: '' }, undefined, [], Number.POSITIVE_INFINITY];
+      return [];
+    } catch (error) {
+      due = guard.now() + RETRY_MS;
+      return [messageOf(error)];
+    }
+  };
+
+  let problems: readonly string[] = [];
+  return {
+    begin: async (cache) => {
+      const nothing: Tables = { defrag: '', table: '' };
+      const needed = cache === null || planHairpin(cache) !== null;
+      const lost = needed ? whatIsLost(await listTables(options).catch(() => nothing), laid) : '';
+      if (lost !== '') {
+        guard.mark(lost);
+      }
+    },
+    look: () => {
+      due = Number.NEGATIVE_INFINITY;
+    },
+    keep: async (cache) => {
+      const hairpin = planHairpin(cache);
+      const sets = hairpin === null ? [] : tableSets(hairpin);
+      const next = hairpin === null ? '' : renderTable(sets);
+      if (next !== tried || guard.now() >= due) {
+        tried = next;
+        problems = hairpin === null ? await takeAway() : await bringInStep(hairpin, sets);
+      }
+      const left = leftOut.length === 0 ? [] : [`nftables: left out, as refused: ${first(leftOut)}`];
+      if (problems.length + left.length > 0) {
+        throw new HairpinError([...problems, ...left].join('; '));
+      }
+    },
   };
 }
 
-/** Removes the whole hairpin. A part that does not exist is no error. Throws HairpinError, RunError. */
+const MOST_NAMED = 5;
+
+function first(elements: readonly string[]): string {
+  const more = elements.length - MOST_NAMED;
+  return `${elements.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** Why the tables are not as they were laid; empty if they are, or if they are there and never were laid. */
+function whatIsLost(found: Tables, laid: Tables): string {
+  const missing = [...(found.defrag === '' ? [DEFRAG_TABLE] : []), ...(found.table === '' ? [TABLE] : [])];
+  if (missing.length > 0) {
+    return `nftables: not there: ${missing.join(', ')}`;
+  }
+  const changed = (['defrag', 'table'] as const).some((one) => laid[one] !== '' && laid[one] !== found[one]);
+  return changed ? 'nftables: somebody has changed a table of ours' : '';
+}
+
+/** Removes hairpin and reassembly. A part that does not exist is no error. Throws HairpinError, RunError. */
 export async function removeHairpin(options: HairpinOptions): Promise<void> {
-  const { run, ip, nft } = options;
-  const quietly = async (file: string, args: readonly string[]): Promise<void> => {
-    const result = await run({ file, args });
-    const unknown = /No such|Cannot find device|does not exist|not supported|DEV value is invalid/;
-    if (result.exitCode !== 0 && !unknown.test(result.stderr)) {
-      throw failed(file, result);
-    }
-  };
-  if (existsSync(nft)) {
-    await quietly(nft, ['delete', 'table', ...TABLE.split(' ')]);
+  if (existsSync(options.nft)) {
+    await removeTables(options);
   }
-  await quietly(ip, RULE_REMOVAL.split(' '));
-  await quietly(ip, ['-6', ...RULE_REMOVAL.split(' ')]);
-  await quietly(ip, ['xfrm', 'policy', 'delete', ...BYPASS_6.split(' ')]);
-  await quietly(ip, ['link', 'del', LINKS[0]]);
-}
-
-async function setUpLinks(options: HairpinOptions, { podCidrs }: Hairpin): Promise<void> {
-  const linkLines6 = existsSync(`${options.sysctlRoot}/net/ipv6`) ? LINK_LINES_6 : [];
-  const upLines = [...linkLines6, ...UP_LINES, ...ROUTE_LINES];
-  if (settingsLeft(options).length === 0) {
-    await batch(options, [], [...LINK_LINES, ...upLines]);
-  } else {
-    await batch(options, [], LINK_LINES);
-    for (const { path, value } of settingsLeft(options)) {
-      writeFileSync(path, value);
-    }
-    await batch(options, [], upLines);
-  }
-  if (podCidrs[6].length > 0) {
-    await batch(options, [], [BYPASS_6_LINE]);
-    await batch(options, ['-6'], ROUTE_LINES);
-  }
-}
-
-/**
- * The settings of the links that have another value than they should; all settings if the links do not exist.
- */
-function settingsLeft({ sysctlRoot }: HairpinOptions): { readonly path: string; readonly value: string }[] {
-  return [...LINK_SETTINGS]
-    .map(([name, value]) => ({ path: `${sysctlRoot}/${name}`, value }))
-    .filter(({ path, value }) => !existsSync(path) || readFileSync(path, 'utf8').trim() !== value);
-}
-
-/** Runs every line of a batch. A line that fails because something exists already is no error. */
-async function batch(
-  options: HairpinOptions,
-  flags: readonly string[],
-  lines: readonly string[],
-): Promise<void> {
-  const { run, ip } = options;
-  const args = [...flags, '-force', '-batch', '-'];
-  const result = await run({ file: ip, args, input: `${lines.join('\n')}\n` });
-  const said = result.stderr
-    .split('\n')
-    .filter((line) => line !== '' && !/File exists|^Command failed/.test(line));
-  if (said.length > 0) {
-    throw failed(ip, { ...result, stderr: said.join('; ') });
-  }
-}
-
-/** What nft lists of our table; empty if there is no such table. */
-async function listTable({ run, nft }: HairpinOptions): Promise<string> {
-  return (await run({ file: nft, args: ['list', 'table', ...TABLE.split(' ')] })).stdout;
-}
-
-async function must({ run }: HairpinOptions, command: Parameters<Run>[0]): Promise<void> {
-  const result = await run(command);
-  if (result.exitCode !== 0) {
-    throw failed(command.file, result);
-  }
-}
-
-function failed(file: string, { stderr, exitCode }: RunResult): HairpinError {
-  return new HairpinError(`${file}: ${stderr.trim() || `exit status ${exitCode}`}`);
+  await removeLinks(options);
 }

@@ -51,7 +51,7 @@ export async function tell(
     policies,
     xfrmPolicies: state.planned,
     problems,
-    error: summary(charonError, reconcileError, sourceError),
+    error: summary(charonError, reconcileError, sourceError, state.hairpinError),
   });
 }
 

@@ -1,11 +1,13 @@
 /**
  * The room `ipsec/hairpin` decides and renders the hairpin: a veth pair, an nft table and routing rules
  * through which the first packets of a flow with DNAT go (docs/design.md, The hairpin). Both files are pure;
- * src/agent/host/hairpin.ts brings the machine in step with what they return. The room imports `ipsec/plan`
- * and the cache's types.
+ * src/agent/host/hairpin.ts brings the machine in step with what they return. The room imports `ipsec/plan`,
+ * `util` and the cache's types.
  */
 import { familyOf } from '../../ip/family.ts';
+import { mergeCidrs } from '../../ip/merge.ts';
 import type { NodeCache, ProtectedPort } from '../../rundir/schema.ts';
+import { memoized } from '../../util/memo.ts';
 import { isEveryPort } from '../plan/ports.ts';
 
 /** Ports of one protocol, both ends inclusive. */
@@ -27,12 +29,15 @@ export interface PortRange {
 export interface Hairpin {
   /** Sorted, without overlaps. */
   readonly ports: readonly PortRange[];
-  /** Pod CIDRs of the peers, sorted. */
+  /** Pod CIDRs of the peers and of departed peers, merged: sorted, without overlaps. */
   readonly podCidrs: CidrsByFamily;
   /**
-   * Pod CIDRs of this node, sorted. No masquerading may change an address in them on its way into a tunnel.
+   * Pod CIDRs of this node and those that it had, merged. No masquerading may change an address in them on
+   * its way into a tunnel.
    */
   readonly ownCidrs: CidrsByFamily;
+  /** Pod CIDRs of the cache that are none: they are left out. */
+  readonly refused: readonly string[];
 }
 
 export interface CidrsByFamily {
@@ -47,30 +52,32 @@ const PROTOCOLS = ['tcp', 'udp', 'sctp'] as const;
  * fragment to reassemble.
  */
 export function planHairpin(cache: NodeCache): Hairpin | null {
-  const podCidrs = cidrsOf(cache.peers);
-  if (podCidrs[4].length + podCidrs[6].length === 0 || cache.children.length === 0) {
+  const pods = podCidrsOf(cache.peers, cache.departed);
+  if (pods[4].length + pods[6].length === 0 || cache.children.length === 0) {
     return null;
   }
+  const { podCidrs, formerCidrs = [] } = cache.node;
+  const own = byFamily([...podCidrs, ...formerCidrs.map(({ cidr }) => cidr)]);
   return {
     ports: protectedRanges(cache),
-    podCidrs,
-    ownCidrs: byFamily([...cache.node.podCidrs].sort()),
+    podCidrs: { 4: pods[4], 6: pods[6] },
+    ownCidrs: { 4: own[4], 6: own[6] },
+    refused: [...pods.refused, ...own.refused],
   };
 }
 
-const remembered = new WeakMap<NodeCache['peers'], CidrsByFamily>();
+type Merged = CidrsByFamily & Pick<Hairpin, 'refused'>;
 
-/** The sorted pod CIDRs of peers. Made once for each list of peers. */
-function cidrsOf(peers: NodeCache['peers']): CidrsByFamily {
-  const cidrs =
-    remembered.get(peers) ?? byFamily([...new Set(peers.flatMap(({ podCidrs }) => podCidrs))].sort());
-  remembered.set(peers, cidrs);
-  return cidrs;
-}
+/** Made once for each list of peers. */
+const podCidrsOf = memoized(
+  (peers: NodeCache['peers'], departed: NonNullable<NodeCache['departed']> = []): Merged =>
+    byFamily([...peers, ...departed].flatMap(({ podCidrs }) => podCidrs)),
+);
 
-function byFamily(cidrs: readonly string[]): CidrsByFamily {
+function byFamily(texts: readonly string[]): Merged {
+  const { cidrs, refused } = mergeCidrs(texts);
   const of = (family: 4 | 6): string[] => cidrs.filter((cidr) => familyOf(cidr) === family);
-  return { 4: of(4), 6: of(6) };
+  return { 4: of(4), 6: of(6), refused };
 }
 
 function protectedRanges(cache: NodeCache): PortRange[] {

@@ -18,6 +18,48 @@ const BYPASS_PRIORITY = 1_000;
 
 export const TABLE = 'inet trapline';
 
+/**
+ * Reassembly of fragments before the XFRM look-up: they carry no ports and would miss a port selector
+ * (docs/design.md, ICMP and fragments). Any conntrack expression makes the kernel do it, and this one matches
+ * nothing that matters. The table is one of its own and its text is constant, so nothing that a cluster can
+ * say keeps it from being laid, or takes it away.
+ */
+export const DEFRAG_TABLE = 'inet trapline-defrag';
+export const DEFRAG_TEXT = [
+  `table ${DEFRAG_TABLE}`,
+  `delete table ${DEFRAG_TABLE}`,
+  `table ${DEFRAG_TABLE} {`,
+  'chain reassemble {',
+  'type filter hook prerouting priority raw; policy accept;',
+  'ct state new',
+  '}',
+  '}',
+  '',
+].join('\n');
+
+/** A named set of the table. What nft refuses to have in it can be left out. */
+export interface NftSet {
+  readonly name: 'ports' | 'pods4' | 'pods6' | 'own4' | 'own6';
+  readonly type: string;
+  readonly elements: readonly string[];
+}
+
+/** The sets of the table; one of addresses that would have no element is not there. */
+export function tableSets({ ports, podCidrs, ownCidrs }: Hairpin): NftSet[] {
+  const addresses = ([4, 6] as const).flatMap((family): NftSet[] => [
+    { name: `pods${family}`, type: `ipv${family}_addr`, elements: podCidrs[family] },
+    {
+      name: `own${family}`,
+      type: `ipv${family}_addr`,
+      elements: podCidrs[family].length === 0 ? [] : ownCidrs[family],
+    },
+  ]);
+  return [
+    ...addresses.filter(({ elements }) => elements.length > 0),
+    { name: 'ports', type: 'inet_proto . inet_service', elements: ports.map(renderRange) },
+  ];
+}
+
 const hex = (value: number): string => `0x${value.toString(16)}`;
 const [OUT, IN] = LINKS;
 const MARK_SELECTOR = `fwmark ${hex(MARK)}/${hex(MARK)}`;
@@ -27,47 +69,48 @@ const MARK_SELECTOR = `fwmark ${hex(MARK)}/${hex(MARK)}`;
  *
  * Chain `addresses`: the first NAT rule that a flow meets binds its addresses, so a packet that goes into a
  * tunnel keeps the pod's address, whatever masquerading comes after. With another address it would miss its
- * policy. The conntrack expressions also make the node reassemble fragments before the XFRM look-up:
- * fragments carry no ports and would miss a port selector (docs/design.md, ICMP and fragments).
+ * policy.
  */
-export function renderTable({ ports, podCidrs, ownCidrs }: Hairpin): string {
-  const rule = (family: string, set: string): string =>
-    `iifname != "${IN}" ct state new ct status dnat meta mark & ${hex(KUBE_MASQUERADE)} == 0 ` +
-    `${family} daddr @${set} meta l4proto . th dport @ports meta mark set meta mark | ${hex(MARK)}`;
+export function renderTable(sets: readonly NftSet[]): string {
+  const names = new Set(sets.map(({ name }) => name));
   const families = [
-    ...(podCidrs[4].length > 0
-      ? [{ key: 'ip', type: 'ipv4_addr', set: 'pods4', cidrs: podCidrs[4], own: ownCidrs[4].join(', ') }]
-      : []),
-    ...(podCidrs[6].length > 0
-      ? [{ key: 'ip6', type: 'ipv6_addr', set: 'pods6', cidrs: podCidrs[6], own: ownCidrs[6].join(', ') }]
-      : []),
+    ...(names.has('pods4') ? [{ key: 'ip', pods: 'pods4', own: 'own4' } as const] : []),
+    ...(names.has('pods6') ? [{ key: 'ip6', pods: 'pods6', own: 'own6' } as const] : []),
   ];
+  const rule = ({ key, pods }: (typeof families)[number]): string =>
+    `iifname != "${IN}" ct state new ct status dnat meta mark & ${hex(KUBE_MASQUERADE)} == 0 ` +
+    `${key} daddr @${pods} meta l4proto . th dport @ports meta mark set meta mark | ${hex(MARK)}`;
   const lines = [
     `table ${TABLE}`,
     `delete table ${TABLE}`,
     `table ${TABLE} {`,
-    ...families.map(({ set, type, cidrs }) => renderSet(set, type, cidrs)),
-    renderSet('ports', 'inet_proto . inet_service', ports.map(renderRange)),
+    ...sets.map(renderSet),
     'chain arrive {',
     'type filter hook prerouting priority raw; policy accept;',
     `iifname "${IN}" meta mark set meta mark & ${hex(~MARK >>> 0)} notrack`,
     '}',
     'chain hairpin {',
     'type filter hook prerouting priority dstnat + 1; policy accept;',
-    ...families.map(({ key, set }) => rule(key, set)),
+    ...families.map(rule),
     '}',
-    ...(podCidrs[6].length > 0 ? GUARD_6 : []),
+    ...(names.has('pods6') ? GUARD_6 : []),
     'chain addresses {',
     'type nat hook postrouting priority srcnat - 10; policy accept;',
-    ...families.flatMap(({ key, set, own }) =>
-      own === ''
-        ? []
-        : [`${key} saddr { ${own} } ${key} daddr @${set} rt ipsec exists snat ${key} to ${key} saddr`],
-    ),
+    ...families
+      .filter(({ own }) => names.has(own))
+      .map(
+        ({ key, pods, own }) =>
+          `${key} saddr @${own} ${key} daddr @${pods} rt ipsec exists snat ${key} to ${key} saddr`,
+      ),
     '}',
     '}',
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** A table with one set and nothing else, for `nft --check`. */
+export function renderTrial(set: NftSet): string {
+  return `table ${TABLE}-trial {\n${renderSet(set)}\n}\n`;
 }
 
 const GUARD_6 = [
@@ -77,7 +120,7 @@ const GUARD_6 = [
   '}',
 ];
 
-function renderSet(name: string, type: string, elements: readonly string[]): string {
+function renderSet({ name, type, elements }: NftSet): string {
   const content = elements.length === 0 ? '' : ` elements = { ${elements.join(', ')} };`;
   return `set ${name} { type ${type}; flags interval;${content} }`;
 }

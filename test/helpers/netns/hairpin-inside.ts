@@ -20,7 +20,9 @@ if (podCidrs.length === 0) {
     endpoints: [{ address: '10.2.0.9', node: 'b', ports }],
   };
   let now = 0;
-  const keep = createHairpin(options, () => now);
+  const nothing = (): void => undefined;
+  const guard = { mark: nothing, unmark: nothing, onLost: nothing, now: () => now };
+  const { keep } = createHairpin(options, guard);
   await keep(cache);
   now = 60_000;
   await keep(cache);

@@ -66,6 +66,7 @@ export function harness(overrides: Partial<AgentEffects> = {}): Harness {
       intact: async () => true,
     },
     keepNetwork: async () => undefined,
+    watchNetwork: async () => undefined,
     warmUp: async () => undefined,
     watchAttachments: () => undefined,
     notices: () => [],
