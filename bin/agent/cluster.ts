@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { fileKeys } from '../../src/agent/keys/files.ts';
 import type { Keys } from '../../src/agent/keys/keys.ts';
 import { createPublisher, type Publisher } from '../../src/agent/report/publish.ts';
-import type { Source } from '../../src/cluster/objects.ts';
+import type { Source } from '../../src/cluster/snapshot.ts';
 import { directorySource } from '../../src/cluster/sources/directory.ts';
 import { kubernetesSource } from '../../src/cluster/sources/kubernetes/source.ts';
 import type { Removal } from '../../src/install/removal.ts';

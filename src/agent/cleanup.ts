@@ -6,7 +6,7 @@ import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { deleteState, listPolicies, listStates, ownPolicies } from '../ipsec/xfrm/kernel.ts';
 import { applyOperations } from '../ipsec/xfrm/write/apply.ts';
 import { HEARTBEAT_STALE_MS, silenceOf } from '../rundir/heartbeat.ts';
-import { withLock } from '../rundir/lock.ts';
+import { withLock } from '../rundir/lock/lock.ts';
 import { acceptedPath, agentDir, attachmentsDir, cachePath, heartbeatPath } from '../rundir/paths.ts';
 import { readHeartbeat } from '../rundir/read.ts';
 import { unmarkUnguarded } from '../rundir/unguarded.ts';

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { NamedService, ObjectProblem, Snapshot, Source } from '../cluster/objects.ts';
+import type { NamedService, ObjectProblem, Snapshot, Source } from '../cluster/snapshot.ts';
 import type { Phase } from '../ipsec/plan/types.ts';
 import type { Heartbeat } from '../rundir/heartbeat.ts';
 import type { NodeCache, NodeCacheContent } from '../rundir/schema.ts';

@@ -1,6 +1,6 @@
 import { chmodSync, closeSync, constants, existsSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
-import { withLock } from '../rundir/lock.ts';
+import { withLock } from '../rundir/lock/lock.ts';
 import { agentDir } from '../rundir/paths.ts';
 import { clip } from '../util/clip.ts';
 import { sleep } from '../util/sleep.ts';

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import type { Logger } from 'pino';
-import type { Source } from '../cluster/objects.ts';
+import type { Source } from '../cluster/snapshot.ts';
 import type { Profile } from '../ipsec/charon/profile.ts';
 import type { StreamingIproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { listUsedPolicies } from '../ipsec/xfrm/kernel.ts';

@@ -1,4 +1,4 @@
-import type { Snapshot } from '../cluster/objects.ts';
+import type { Snapshot } from '../cluster/snapshot.ts';
 import type { Phase } from '../ipsec/plan/types.ts';
 import type { NodeCache } from '../rundir/schema.ts';
 import type { BootIds } from './loop/rebooted.ts';

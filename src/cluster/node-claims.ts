@@ -4,7 +4,11 @@ import { numberOf } from '../ip/number.ts';
 import { unusable } from '../ip/unusable.ts';
 import type { CacheNode } from '../rundir/schema.ts';
 import { BOUNDS } from './bounds.ts';
+import { POD_CIDRS_ANNOTATION } from './fields.ts';
 import { createTaken, partsOf, type Taken } from './taken.ts';
+
+/** The field of a Node that Kubernetes assigns. */
+export const ASSIGNED_CIDRS = 'spec.podCIDRs';
 
 /** What a Node claims to have, in canonical form; nothing is taken yet. */
 export interface NodeDraft {
@@ -45,10 +49,11 @@ interface Claim {
 }
 
 /**
- * Gives each address and each CIDR to one node. Of several that claim overlapping ones, the node keeps its
- * own that had it before; then comes the node that reads, whose pods have their addresses whatever others
- * say; then the older Node, then the first name, so that nodes without a memory agree. Every claim is looked
- * up by its prefix, once for each length of prefix that occurs: it costs what the claims are.
+ * Gives each address and each CIDR to one node. Of several that claim overlapping ones, what Kubernetes
+ * assigned comes before what others say; then the node keeps its own that had it before; then comes the node
+ * that reads, whose pods have their addresses whatever others say; then the older Node, then the first name,
+ * so that nodes without a memory agree. Every claim is looked up by its prefix, once for each length of
+ * prefix that occurs: it costs what the claims are.
  */
 export function settleClaims(
   drafts: readonly NodeDraft[],
@@ -122,10 +127,21 @@ function claimsOf(drafts: readonly NodeDraft[], { known = [], reader }: ClaimCon
       .slice(0, BOUNDS.podCidrsPerNode);
     return [...addresses, ...podCidrs];
   });
-  const rank = ({ known: isKnown, draft }: Claim): string =>
-    `${isKnown ? 0 : 1}${draft.name === reader ? 0 : 1}${draft.createdAt ?? '~'} ${draft.name}`;
+  const rank = ({ kind, known: isKnown, draft }: Claim): string =>
+    `${weightOf(kind, draft)}${isKnown ? 0 : 1}${draft.name === reader ? 0 : 1}${draft.createdAt ?? '~'} ${draft.name}`;
   const ranked = claims.map((claim) => ({ claim, rank: rank(claim) }));
   return ranked.sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0)).map(({ claim }) => claim);
+}
+
+/**
+ * Pod CIDRs that Kubernetes assigned come before those that an object of the primary CNI or an annotation
+ * claims, whoever was first: those may be written by a node, which could squat on what another is to get.
+ */
+function weightOf(kind: Claim['kind'], { fields }: NodeDraft): 0 | 1 | 2 {
+  if (kind === 'address' || fields.podCidrs === ASSIGNED_CIDRS) {
+    return 0;
+  }
+  return fields.podCidrs === POD_CIDRS_ANNOTATION ? 2 : 1;
 }
 
 /** A reason that does not depend on other nodes. */

@@ -3,10 +3,10 @@ import type { CacheNode } from '../rundir/schema.ts';
 import { shown } from '../util/printable.ts';
 import { BOUNDS } from './bounds.ts';
 import { ADDRESSES_ANNOTATION, POD_CIDRS_ANNOTATION } from './fields.ts';
-import { type ClaimContext, type NodeDraft, settleClaims } from './node-claims.ts';
-import type { ClusterObjects, Node, ObjectProblem } from './objects.ts';
+import { ASSIGNED_CIDRS, type ClaimContext, type NodeDraft, settleClaims } from './node-claims.ts';
+import type { Node } from './objects.ts';
+import type { ClusterObjects, ObjectProblem } from './snapshot.ts';
 
-const POD_CIDRS = 'spec.podCIDRs';
 const ADDRESSES = 'status.addresses';
 /** How many refused values a node's problem names. */
 const REFUSED_SHOWN = 3;
@@ -108,7 +108,7 @@ interface ReadNode {
 
 function readNode({ metadata, spec, status }: Node, blocks: Blocks | undefined): ReadNode {
   const override = metadata.annotations?.[POD_CIDRS_ANNOTATION];
-  const field = blocks?.field ?? POD_CIDRS;
+  const field = blocks?.field ?? ASSIGNED_CIDRS;
   const declared =
     blocks === undefined
       ? (spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : []))

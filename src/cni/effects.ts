@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { PlanError } from '../ipsec/plan/plan.ts';
 import { XfrmError } from '../ipsec/xfrm/error.ts';
 import type { Iproute2 } from '../ipsec/xfrm/iproute2.ts';
-import { LockError, withLock } from '../rundir/lock.ts';
+import { LockError, withLock } from '../rundir/lock/lock.ts';
 import type { Call } from './call.ts';
 import type { CallVariables } from './environment.ts';
 import { CniError, CODE } from './error.ts';

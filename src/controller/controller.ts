@@ -7,7 +7,7 @@
 
 import { type IPsecNode, ipsecNodeSchema } from '../cluster/contract/node-status.ts';
 import { IPSEC_NODES_PATH } from '../cluster/contract/resources.ts';
-import type { Snapshot } from '../cluster/objects.ts';
+import type { Snapshot } from '../cluster/snapshot.ts';
 import { kubernetesSource } from '../cluster/sources/kubernetes/source.ts';
 import { createReflector } from '../kube/reflector.ts';
 import { createWake } from '../util/wake.ts';

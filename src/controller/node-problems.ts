@@ -1,5 +1,5 @@
 import { parseNodes } from '../cluster/nodes.ts';
-import type { ClusterObjects } from '../cluster/objects.ts';
+import type { ClusterObjects } from '../cluster/snapshot.ts';
 import { type EventOptions, writeEvent } from './events.ts';
 
 /** The problem of each Node that was announced, by name. */

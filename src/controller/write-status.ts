@@ -1,7 +1,8 @@
 import * as z from 'zod';
 import type { IPsecNode } from '../cluster/contract/node-status.ts';
 import { IPSEC_POLICIES_PATH, IPSEC_POLICY } from '../cluster/contract/resources.ts';
-import type { ClusterObjects, IPsecPolicy } from '../cluster/objects.ts';
+import type { IPsecPolicy } from '../cluster/objects.ts';
+import type { ClusterObjects } from '../cluster/snapshot.ts';
 import { APPLY_PATCH, type KubeClient } from '../kube/client.ts';
 import { isNotFound, isRefusal } from '../kube/error.ts';
 import type { Reflector } from '../kube/reflector.ts';

@@ -13,7 +13,7 @@ import { checkName, checkVersion } from '../cni/config.ts';
 import { CniError, CODE } from '../cni/error.ts';
 import { type Outcome, type RawCall, speak } from '../cni/protocol.ts';
 import { formatAddress } from '../ip/address.ts';
-import { withLock } from '../rundir/lock.ts';
+import { withLock } from '../rundir/lock/lock.ts';
 import { type Allocation, allocate } from './allocate.ts';
 import { parseIpamConfig, parseStoreConfig, type StoreConfig } from './config.ts';
 import { goneLeases } from './gone.ts';

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Snapshot } from '../../src/cluster/objects.ts';
+import type { Snapshot } from '../../src/cluster/snapshot.ts';
 import { kubernetesSource } from '../../src/cluster/sources/kubernetes/source.ts';
-import type { KubeClient } from '../../src/kube/client.ts';
-import { MERGE_PATCH } from '../../src/kube/client.ts';
+import { type KubeClient, MERGE_PATCH } from '../../src/kube/client.ts';
 import type { ApiServer } from '../helpers/kube/apiserver.ts';
 import { apiserverTest } from '../helpers/kube/apiserver-test.ts';
 import { follow } from '../helpers/kube/follow.ts';

@@ -103,6 +103,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'src/cluster',
     'src/ipsec/plan',
     'src/kube',
+    'src/rundir',
     'src/util',
   ],
   'src/controller': ['src/cluster', 'src/kube', 'src/pki', 'src/util'],

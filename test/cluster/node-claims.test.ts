@@ -21,7 +21,7 @@ const b = of('b', ['10.1.2.0/24', 'fd00:2::/64']);
 const claiming = (...cidrs: string[]): Node => of('c', ['10.1.3.0/24', ...cidrs]);
 
 const has = (parsed: ReturnType<typeof parseNodes>, name: string): string => {
-  const verdict = parsed.nodes.find((one) => one.name === name);
+  const verdict = [...parsed.nodes, ...(parsed.partial ?? [])].find((one) => one.name === name);
   return typeof verdict === 'object' ? [...verdict.addresses, ...verdict.podCidrs].join(' ') : 'out';
 };
 
@@ -71,7 +71,11 @@ test('multicast', refused, '239.1.0.0/16', /multicast/);
 test('multicast, IPv6', refused, 'ff02::/64', /multicast/);
 test('unspecified', refused, '0.0.0.0/16', /unspecified/);
 test('unspecified, IPv6', refused, '::/48', /unspecified/);
-test('mapped', refused, '::ffff:0:0/96', /reserved/);
+test('what is no CIDR is left out alone where nothing was known before', (t) => {
+  const { partial, problems } = parseNodes([a, claiming('::ffff:0:0/96')]);
+  t.deepEqual(partial?.[0]?.podCidrs, ['10.1.3.0/24']);
+  t.regex(problems[0]?.message ?? '', /::ffff:0:0\/96.* is malformed/);
+});
 test('a Service address', refused, '10.96.0.0/24', /Service address 10\.96\.0\.10 is in it/, {
   serviceAddresses: ['10.96.0.10', 'fd00:96::a'],
 });

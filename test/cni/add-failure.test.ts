@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import test from 'ava';
 import { RunError } from '../../src/exec/types.ts';
 import { readAttachments } from '../../src/rundir/attachments.ts';
-import { withLock } from '../../src/rundir/lock.ts';
+import { withLock } from '../../src/rundir/lock/lock.ts';
 import { attachmentPath, attachmentsDir } from '../../src/rundir/paths.ts';
 import { writeNodeCache } from '../../src/rundir/write.ts';
 import { seedCache } from '../helpers/unit/cache.ts';

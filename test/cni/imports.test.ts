@@ -21,6 +21,7 @@ const FOLDERS = [
   'src/ipsec/xfrm/parse',
   'src/ipsec/xfrm/write',
   'src/rundir',
+  'src/rundir/lock',
   'src/util',
 ];
 

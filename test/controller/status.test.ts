@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { IPsecNode } from '../../src/cluster/contract/node-status.ts';
 import type { Reached } from '../../src/cluster/contract/phases.ts';
-import type { ClusterObjects } from '../../src/cluster/objects.ts';
+import type { ClusterObjects } from '../../src/cluster/snapshot.ts';
 import type { EnablingState } from '../../src/controller/enabling.ts';
 import { type PolicyStatus, policyStatuses } from '../../src/controller/status.ts';
 import { cluster, item, node, policy, service, slice } from '../helpers/unit/objects.ts';

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { withLock } from '../../src/rundir/lock.ts';
+import { withLock } from '../../src/rundir/lock/lock.ts';
 import { lockPath } from '../../src/rundir/paths.ts';
 import { uptime } from '../../src/util/uptime.ts';
 

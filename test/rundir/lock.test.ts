@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { execPath } from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import { LockError, type LockOptions, withLock } from '../../src/rundir/lock.ts';
+import { LockError, type LockOptions, withLock } from '../../src/rundir/lock/lock.ts';
 import { lockPath } from '../../src/rundir/paths.ts';
 import { uptime } from '../../src/util/uptime.ts';
 

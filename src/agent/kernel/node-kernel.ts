@@ -13,7 +13,7 @@ import { applyCounted } from '../../ipsec/xfrm/write/apply.ts';
 import { deleteAttachment, writeAttachment } from '../../rundir/attachments.ts';
 import { checkNodeCache } from '../../rundir/check.ts';
 import { bootIdOf } from '../../rundir/gate.ts';
-import { type LockOptions, withLock } from '../../rundir/lock.ts';
+import { type LockOptions, withLock } from '../../rundir/lock/lock.ts';
 import type { NodeCache } from '../../rundir/schema.ts';
 import { writeNodeCache } from '../../rundir/write.ts';
 import { sleep } from '../../util/sleep.ts';

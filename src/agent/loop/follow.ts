@@ -1,4 +1,4 @@
-import type { Snapshot } from '../../cluster/objects.ts';
+import type { Snapshot } from '../../cluster/snapshot.ts';
 import { checkNodeCache } from '../../rundir/check.ts';
 import { messageOf } from '../../util/message-of.ts';
 import type { AgentEffects } from '../effects.ts';

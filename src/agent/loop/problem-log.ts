@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { BOUNDS } from '../../cluster/bounds.ts';
-import type { ObjectProblem } from '../../cluster/objects.ts';
+import type { ObjectProblem } from '../../cluster/snapshot.ts';
 import { printable } from '../../util/printable.ts';
 
 /**

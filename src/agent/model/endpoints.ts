@@ -1,6 +1,7 @@
-import type { EndpointSlice, ObjectProblem } from '../../cluster/objects.ts';
+import type { EndpointSlice } from '../../cluster/objects.ts';
 import type { ModelEntry } from '../../cluster/policies/entries.ts';
 import { protoOf } from '../../cluster/policies/service-ports.ts';
+import type { ObjectProblem } from '../../cluster/snapshot.ts';
 import { childFor } from '../../ipsec/plan/child.ts';
 import { compareFurthest, strongest } from '../../ipsec/plan/phase.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';

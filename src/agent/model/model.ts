@@ -6,16 +6,13 @@
  */
 
 import { BOUNDS } from '../../cluster/bounds.ts';
-import { parseNodes } from '../../cluster/nodes.ts';
-import type { ClusterObjects, ObjectProblem } from '../../cluster/objects.ts';
 import { addressesOutside, confirmedBy } from '../../cluster/outside.ts';
 import { resolveEntries } from '../../cluster/policies/entries.ts';
 import { parseItems } from '../../cluster/policies/items.ts';
-import { rememberedAddress } from '../../ip/remembered.ts';
+import type { ObjectProblem } from '../../cluster/snapshot.ts';
 import { configNames, PODS_CHILD } from '../../ipsec/plan/child.ts';
-import { tunnelEnds } from '../../ipsec/plan/ends.ts';
 import { isEveryPort } from '../../ipsec/plan/ports.ts';
-import type { CacheChild, CacheNode, CachePeer, CachePod, NodeCacheContent } from '../../rundir/schema.ts';
+import type { CacheChild, CachePeer, CachePod, NodeCacheContent } from '../../rundir/schema.ts';
 import { memoized, steady } from '../../util/memo.ts';
 import { buildChildren, protectedPorts } from './children.ts';
 import { departedPeers, formerCidrs } from './departed.ts';
@@ -24,9 +21,9 @@ import { nextServices } from './memory/known-services.ts';
 import { nodesBefore, rememberNodes } from './memory/nodes.ts';
 import { recallServices } from './memory/services.ts';
 import { NO_NAMES, nodesThere, union, withHeld } from './memory/there.ts';
+import { addressesOf, locatedOf, namesOf, nodesOf, peersOf, unreachableFrom } from './nodes.ts';
 import { nextReached, phaseLookup, phaseOfMesh } from './phases.ts';
 import { podsOf, podsOfCluster } from './pods.ts';
-import { assignReqids } from './reqids.ts';
 import type { Model, ModelInput } from './types.ts';
 
 /** This node is not among the nodes, or has no address or pod CIDR yet, so nothing can be decided. */
@@ -39,68 +36,7 @@ export class ModelError extends Error {
 const clusterPods = memoized(podsOfCluster);
 const ownPods = memoized(podsOf);
 const sameChildren = steady<CacheChild[]>();
-const namesOf = memoized(
-  (peers: readonly CachePeer[], unreachable: NonNullable<NodeCacheContent['unreachable']>) =>
-    new Set([...peers, ...unreachable].map(({ name }) => name)),
-);
-const locatedOf = memoized(
-  (
-    nodes: readonly CacheNode[],
-    unreachable: NonNullable<NodeCacheContent['unreachable']>,
-  ): readonly CacheNode[] =>
-    unreachable.length === 0 ? nodes : [...nodes, ...unreachable.map((one) => ({ ...one, addresses: [] }))],
-);
-const unreachableFrom = memoized((node: CacheNode, peers: readonly CachePeer[]): ObjectProblem[] =>
-  peers
-    .filter((peer) => tunnelEnds(node.addresses, peer.addresses) === undefined)
-    .map((peer) => ({
-      where: `Node ${peer.name}`,
-      message: `no address family in common with ${node.name} (${peer.addresses.join(', ')}): no tunnel, and nothing of a protected port goes there or comes from there`,
-    })),
-);
-const sameNodes = steady<readonly CacheNode[]>();
-const sameAddresses = steady<readonly string[]>();
 const sameOutside = steady<readonly string[]>();
-const addressesOf = memoized((services: ClusterObjects['services']) =>
-  sameAddresses(services.flatMap(({ spec }) => rememberedAddress(spec.clusterIP ?? '') ?? []).sort()),
-);
-const nodesOf = memoized(
-  (
-    nodes: ClusterObjects['nodes'],
-    reader: string,
-    serviceAddresses: readonly string[],
-    blockAffinities: ClusterObjects['blockAffinities'] = [],
-    ciliumNodes: ClusterObjects['ciliumNodes'] = [],
-    ...known: readonly CacheNode[]
-  ) => {
-    const parsed = parseNodes(nodes, { blockAffinities, ciliumNodes, reader, serviceAddresses, known });
-    return { ...parsed, nodes: sameNodes(parsed.nodes) };
-  },
-);
-
-/**
- * The other nodes, with their reqids. `configs` has the names of child configurations, separated by spaces.
- * Returns `former` itself if the result is equal to it.
- */
-const peersOf = memoized(
-  (
-    nodes: readonly CacheNode[],
-    nodeName: string,
-    configs: string,
-    former: CachePeer[] = [],
-    departed: readonly CachePeer[] = [],
-  ): CachePeer[] => {
-    const others = nodes.filter(({ name }) => name !== nodeName);
-    const reqids = assignReqids(
-      others.map(({ name }) => name),
-      configs === '' ? [] : configs.split(' '),
-      new Map([...departed, ...former].map((peer) => [peer.name, peer.reqids])),
-    );
-    const peers = others.map((peer) => ({ ...peer, reqids: reqids.get(peer.name) ?? {} }));
-    return JSON.stringify(peers) === JSON.stringify(former) ? former : peers;
-  },
-);
-
 const NO_PODS: readonly CachePod[] = [];
 const NO_PEERS: CachePeer[] = [];
 const EVERYTHING: CacheChild = { name: PODS_CHILD, proto: 'any', ports: [] };

@@ -1,4 +1,4 @@
-import type { ClusterObjects, NamedService, Snapshot } from '../../cluster/objects.ts';
+import type { ClusterObjects, NamedService, Snapshot } from '../../cluster/snapshot.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';
 import type { Accepted } from '../../rundir/accepted.ts';
 import type { NodeCache } from '../../rundir/schema.ts';

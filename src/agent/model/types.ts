@@ -1,5 +1,5 @@
-import type { ClusterObjects, ObjectNames, ObjectProblem } from '../../cluster/objects.ts';
 import type { KnownItems } from '../../cluster/policies/items.ts';
+import type { ClusterObjects, ObjectNames, ObjectProblem } from '../../cluster/snapshot.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';
 import type { AcceptedService, ReachedPort } from '../../rundir/accepted.ts';
 import type { NodeCacheContent } from '../../rundir/schema.ts';

@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import type { IPsecPolicy, ObjectProblem } from '../objects.ts';
+import type { IPsecPolicy } from '../objects.ts';
+import type { ObjectProblem } from '../snapshot.ts';
 import { type PortSpec, parsePorts } from './ports.ts';
 
 /** An item (an element of `spec.policies` of an IPsecPolicy) that is valid. */

@@ -1,6 +1,7 @@
 import { memoized } from '../../util/memo.ts';
 import { BOUNDS } from '../bounds.ts';
-import type { ObjectProblem, Service } from '../objects.ts';
+import type { Service } from '../objects.ts';
+import type { ObjectProblem } from '../snapshot.ts';
 import { oldestFirst } from './bounded-slices.ts';
 import type { PolicyItem } from './items.ts';
 

@@ -1,4 +1,4 @@
-import type { ClusterObjects, ObjectProblem, Snapshot } from '../objects.ts';
+import type { ClusterObjects, ObjectProblem, Snapshot } from '../snapshot.ts';
 import type { ParsedFile } from './parse-file.ts';
 import { keyOf, type ParsedObject } from './parse-object.ts';
 

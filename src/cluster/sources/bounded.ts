@@ -1,6 +1,7 @@
 import { BOUNDS } from '../bounds.ts';
-import type { ClusterObjects, EndpointSlice, IPsecPolicy, Service } from '../objects.ts';
+import type { EndpointSlice, IPsecPolicy, Service } from '../objects.ts';
 import { addressesIn, firstAddresses } from '../policies/bounded-slices.ts';
+import type { ClusterObjects } from '../snapshot.ts';
 
 /** An object with the list of ClusterObjects that it belongs to. */
 export type Listed = {

@@ -9,7 +9,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { steadyClock } from '../../util/steady-clock.ts';
 import { createWake } from '../../util/wake.ts';
 import { watchFolder } from '../../util/watch-folder.ts';
-import type { Snapshot, Source } from '../objects.ts';
+import type { Snapshot, Source } from '../snapshot.ts';
 import { assemble } from './assemble.ts';
 import { keeping, type ParsedFile, parseFile } from './parse-file.ts';
 

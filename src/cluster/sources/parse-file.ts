@@ -1,6 +1,6 @@
 import { parseAllDocuments } from 'yaml';
 import * as z from 'zod';
-import type { ClusterObjects, ObjectProblem } from '../objects.ts';
+import type { ClusterObjects, ObjectProblem } from '../snapshot.ts';
 import { keyOf, listOfKind, type ParsedObject, parseObject } from './parse-object.ts';
 
 export interface ParsedFile {

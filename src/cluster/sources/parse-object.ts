@@ -6,7 +6,6 @@ import { confirmingNodeSchema } from '../contract/confirming-node.ts';
 import { IPSEC_NODE, IPSEC_POLICY } from '../contract/resources.ts';
 import {
   blockAffinitySchema,
-  type ClusterObjects,
   ciliumNodeSchema,
   endpointSliceSchema,
   ipsecPolicySchema,
@@ -14,6 +13,7 @@ import {
   podSchema,
   serviceSchema,
 } from '../objects.ts';
+import type { ClusterObjects } from '../snapshot.ts';
 import { bounded, type Listed } from './bounded.ts';
 import { type Part, parseTolerantly } from './tolerant.ts';
 

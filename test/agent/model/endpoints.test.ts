@@ -69,7 +69,7 @@ test('a slice of unknown addresses is one problem, with the first of them and th
   const model = build({ ...web, endpointSlices });
   t.is(model.content.endpoints.length, 1);
   t.deepEqual(messages(model), [
-    'EndpointSlice ns/web-1: endpoints.addresses: "192.0.0.0" and 999 more are on no known node',
+    'EndpointSlice ns/web-1: endpoints.addresses: "192.0.0.0" (and 999 more) is on no known node',
   ]);
 });
 

@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import type { ClusterObjects, EndpointSlice } from '../../../src/cluster/objects.ts';
+import type { EndpointSlice } from '../../../src/cluster/objects.ts';
+import type { ClusterObjects } from '../../../src/cluster/snapshot.ts';
 import { planPolicies } from '../../../src/ipsec/plan/plan.ts';
 import type { XfrmPolicy } from '../../../src/ipsec/plan/types.ts';
 import type { NodeCacheContent } from '../../../src/rundir/schema.ts';

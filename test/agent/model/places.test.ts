@@ -1,5 +1,6 @@
 import test from 'ava';
-import type { ClusterObjects, EndpointSlice, Service } from '../../../src/cluster/objects.ts';
+import type { EndpointSlice, Service } from '../../../src/cluster/objects.ts';
+import type { ClusterObjects } from '../../../src/cluster/snapshot.ts';
 import { build, messages } from '../../helpers/unit/model.ts';
 import { cluster, item, node, pod, policy, service, slice } from '../../helpers/unit/objects.ts';
 
@@ -90,7 +91,12 @@ test(
 );
 test('loopback', harmless, { addresses: ['127.0.0.1'], nodeName: 'b' }, /loopback/);
 test('loopback, IPv6', harmless, { addresses: ['::1'], nodeName: 'b' }, /loopback/);
-test('mapped', harmless, { addresses: ['::ffff:10.244.2.10'], nodeName: 'b' }, /reserved/);
+test(
+  'mapped',
+  harmless,
+  { addresses: ['::ffff:10.244.2.10'], nodeName: 'b' },
+  /belongs to a service of namespace kube-system/,
+);
 test('link-local', harmless, { addresses: ['169.254.169.254'], nodeName: 'b' }, /link-local/);
 test('multicast', harmless, { addresses: ['224.0.0.1'], nodeName: 'b' }, /multicast/);
 test('unspecified', harmless, { addresses: ['0.0.0.0'], nodeName: 'b' }, /unspecified/);

@@ -1,8 +1,9 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { assignReqids } from '../../../src/agent/model/reqids.ts';
-import type { ClusterObjects, EndpointSlice } from '../../../src/cluster/objects.ts';
+import type { EndpointSlice } from '../../../src/cluster/objects.ts';
 import type { KnownItems } from '../../../src/cluster/policies/items.ts';
+import type { ClusterObjects } from '../../../src/cluster/snapshot.ts';
 import { isOurReqid, REQID_FIRST, REQID_LAST } from '../../../src/ipsec/plan/ours.ts';
 import type { Phase } from '../../../src/ipsec/plan/types.ts';
 import { build } from '../../helpers/unit/model.ts';

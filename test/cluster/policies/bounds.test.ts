@@ -95,6 +95,7 @@ test('a wildcard covers the oldest Services, up to the bound', (t) => {
   t.false(model.content.entries.some(({ service: of }) => of === 's-0000'));
   t.deepEqual(messages(model), [
     'IPsecPolicy p: item all: 1001 Services of ns are too many, only the oldest 1000 are protected',
+    'IPsecPolicy p: item all: 1000 Services, of which at most 64 could have CHILD_SAs of their own: they share those of all_ns',
   ]);
 });
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { ClusterObjects } from '../../../src/cluster/objects.ts';
+import type { ClusterObjects } from '../../../src/cluster/snapshot.ts';
 import { build, messages } from '../../helpers/unit/model.ts';
 import { item, policy, service, slice } from '../../helpers/unit/objects.ts';
 

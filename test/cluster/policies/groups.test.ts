@@ -1,6 +1,6 @@
 import test from 'ava';
 import { BOUNDS } from '../../../src/cluster/bounds.ts';
-import type { ClusterObjects } from '../../../src/cluster/objects.ts';
+import type { ClusterObjects } from '../../../src/cluster/snapshot.ts';
 import { build, messages } from '../../helpers/unit/model.ts';
 import { item, policy, service } from '../../helpers/unit/objects.ts';
 

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import test, { type ExecutionContext } from 'ava';
-import type { Snapshot } from '../../../src/cluster/objects.ts';
+import type { Snapshot } from '../../../src/cluster/snapshot.ts';
 import { directorySource } from '../../../src/cluster/sources/directory.ts';
 
 const node = (name: string): string => `{apiVersion: v1, kind: Node, metadata: {name: ${name}}}\n`;

@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Snapshot } from '../../../src/cluster/objects.ts';
+import type { Snapshot } from '../../../src/cluster/snapshot.ts';
 import { kubernetesSource } from '../../../src/cluster/sources/kubernetes/source.ts';
 import type { KubeClient, KubeRequest, WatchEvent } from '../../../src/kube/client.ts';
 import { KubeError } from '../../../src/kube/error.ts';

@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import type { ClusterObjects } from '../../../src/cluster/objects.ts';
+import type { ClusterObjects } from '../../../src/cluster/snapshot.ts';
 import { parseObject } from '../../../src/cluster/sources/parse-object.ts';
 import { build } from '../../helpers/unit/model.ts';
 import { worlds } from '../../helpers/unit/worlds.ts';

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { REST_MS } from '../../../src/agent/agent.ts';
 import type { CharonLink } from '../../../src/agent/charon/link.ts';
 import type { AgentEffects } from '../../../src/agent/effects.ts';
-import type { Snapshot } from '../../../src/cluster/objects.ts';
+import type { Snapshot } from '../../../src/cluster/snapshot.ts';
 import type { NodeCache } from '../../../src/rundir/schema.ts';
 import { createWake } from '../../../src/util/wake.ts';
 import { seedCache } from './cache.ts';

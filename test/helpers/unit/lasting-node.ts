@@ -1,6 +1,6 @@
 import { createModeller, type Modeller } from '../../../src/agent/model/modeller.ts';
 import { nextCache } from '../../../src/agent/model/next-cache.ts';
-import type { ClusterObjects, Snapshot } from '../../../src/cluster/objects.ts';
+import type { ClusterObjects, Snapshot } from '../../../src/cluster/snapshot.ts';
 import { planPolicies } from '../../../src/ipsec/plan/plan.ts';
 import { type Accepted, acceptedSchema } from '../../../src/rundir/accepted.ts';
 import { type NodeCache, nodeCacheSchema } from '../../../src/rundir/schema.ts';

@@ -1,6 +1,6 @@
 import { buildNodeCache } from '../../../src/agent/model/model.ts';
 import type { Model, ModelInput } from '../../../src/agent/model/types.ts';
-import type { ClusterObjects } from '../../../src/cluster/objects.ts';
+import type { ClusterObjects } from '../../../src/cluster/snapshot.ts';
 import { cluster } from './objects.ts';
 
 /** What node `a` makes of a cluster (see `cluster`) that it sees for the first time, unless told otherwise. */

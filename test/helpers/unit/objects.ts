@@ -1,11 +1,5 @@
-import type {
-  ClusterObjects,
-  EndpointSlice,
-  IPsecPolicy,
-  Node,
-  Pod,
-  Service,
-} from '../../../src/cluster/objects.ts';
+import type { EndpointSlice, IPsecPolicy, Node, Pod, Service } from '../../../src/cluster/objects.ts';
+import type { ClusterObjects } from '../../../src/cluster/snapshot.ts';
 
 /**
  * Builds Kubernetes objects as a source gives them to the agent and the controller. Objects that have a namespace are in

@@ -1,4 +1,4 @@
-import type { ObjectProblem } from '../../../cluster/objects.ts';
+import type { ObjectProblem } from '../../../cluster/snapshot.ts';
 
 /** How long a list is doubted that lacks everything, or most, although nobody has seen it deleted. */
 export const DOUBT_MS = 10 * 60_000;

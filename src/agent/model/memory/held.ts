@@ -1,4 +1,4 @@
-import type { ClusterObjects, ObjectNames, Snapshot } from '../../../cluster/objects.ts';
+import type { ClusterObjects, ObjectNames, Snapshot } from '../../../cluster/snapshot.ts';
 import type { NodeCache } from '../../../rundir/schema.ts';
 import type { Memory } from './accepted.ts';
 import { createDoubts, type Doubts } from './doubt.ts';

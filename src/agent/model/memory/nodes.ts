@@ -1,5 +1,5 @@
 import type { ParsedNodes } from '../../../cluster/nodes.ts';
-import type { ObjectProblem } from '../../../cluster/objects.ts';
+import type { ObjectProblem } from '../../../cluster/snapshot.ts';
 import { overlap } from '../../../ip/cidr.ts';
 import type { CacheNode, NodeCacheContent } from '../../../rundir/schema.ts';
 import { memoized } from '../../../util/memo.ts';

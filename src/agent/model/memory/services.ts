@@ -1,12 +1,7 @@
 import { BOUNDS } from '../../../cluster/bounds.ts';
-import {
-  type ClusterObjects,
-  type EndpointSlice,
-  type ObjectProblem,
-  SERVICE_NAME_LABEL,
-  type Service,
-} from '../../../cluster/objects.ts';
+import { type EndpointSlice, SERVICE_NAME_LABEL, type Service } from '../../../cluster/objects.ts';
 import type { PolicyItem } from '../../../cluster/policies/items.ts';
+import type { ClusterObjects, ObjectProblem } from '../../../cluster/snapshot.ts';
 import type { AcceptedService } from '../../../rundir/accepted.ts';
 import { memoized } from '../../../util/memo.ts';
 import { DEPARTED_MS } from '../departed.ts';

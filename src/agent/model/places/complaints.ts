@@ -1,4 +1,5 @@
-import type { EndpointSlice, ObjectProblem } from '../../../cluster/objects.ts';
+import type { EndpointSlice } from '../../../cluster/objects.ts';
+import type { ObjectProblem } from '../../../cluster/snapshot.ts';
 import { namespaceOf } from './slices.ts';
 
 /** What does not count of a slice. */

@@ -1,5 +1,5 @@
 import type { Reflector } from '../../../kube/reflector.ts';
-import type { ClusterObjects, ObjectNames } from '../../objects.ts';
+import type { ClusterObjects, ObjectNames } from '../../snapshot.ts';
 
 type List = keyof ClusterObjects;
 

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { IPSEC_NODE, IPSEC_POLICY } from '../../contract/resources.ts';
-import { type ClusterObjects, SERVICE_NAME_LABEL } from '../../objects.ts';
+import { SERVICE_NAME_LABEL } from '../../objects.ts';
+import type { ClusterObjects } from '../../snapshot.ts';
 import { type ParsedObject, parseObject } from '../parse-object.ts';
 import type { SliceWatch } from './slice-scope.ts';
 

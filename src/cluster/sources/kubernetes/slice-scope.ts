@@ -1,4 +1,5 @@
-import { type NamedService, SERVICE_NAME_LABEL } from '../../objects.ts';
+import { SERVICE_NAME_LABEL } from '../../objects.ts';
+import type { NamedService } from '../../snapshot.ts';
 
 /** Which EndpointSlices to watch: those of named Services, or all of a namespace. */
 export interface SliceScope {

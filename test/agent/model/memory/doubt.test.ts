@@ -1,6 +1,6 @@
 import test from 'ava';
 import { DOUBT_MS } from '../../../../src/agent/model/memory/doubt.ts';
-import type { ClusterObjects } from '../../../../src/cluster/objects.ts';
+import type { ClusterObjects } from '../../../../src/cluster/snapshot.ts';
 import { lastingNode } from '../../../helpers/unit/lasting-node.ts';
 import { item, node, pod, policy, service } from '../../../helpers/unit/objects.ts';
 

@@ -59,7 +59,7 @@ test('another node does not get its CIDRs meanwhile', (t) => {
   const { peers } = one.see({ ...world, nodes: [node('a'), broken, node('c'), thief] });
   t.deepEqual(peers.find(({ name }) => name === 'b')?.podCidrs, ['10.1.2.0/24']);
   t.deepEqual(peers.find(({ name }) => name === 'd')?.podCidrs, ['10.1.4.0/24']);
-  t.regex(one.problems().join(), /Node d: pod CIDR 10.1.2.0\/25/);
+  t.regex(one.problems().join(), /Node d: spec.podCIDRs: "10.1.2.0\/25" is refused/);
 });
 
 const FRESH: Readonly<Record<string, Partial<Node>>> = {

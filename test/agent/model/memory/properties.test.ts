@@ -1,7 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { DEPARTED_MS } from '../../../../src/agent/model/departed.ts';
-import type { ClusterObjects, IPsecPolicy, Node, Snapshot } from '../../../../src/cluster/objects.ts';
+import type { IPsecPolicy, Node } from '../../../../src/cluster/objects.ts';
+import type { ClusterObjects, Snapshot } from '../../../../src/cluster/snapshot.ts';
 import { lastingNode } from '../../../helpers/unit/lasting-node.ts';
 import { item, node, pod, policy, service, slice } from '../../../helpers/unit/objects.ts';
 

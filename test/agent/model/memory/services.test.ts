@@ -1,7 +1,7 @@
 import test from 'ava';
 import { DEPARTED_MS } from '../../../../src/agent/model/departed.ts';
 import { BOUNDS } from '../../../../src/cluster/bounds.ts';
-import type { ClusterObjects } from '../../../../src/cluster/objects.ts';
+import type { ClusterObjects } from '../../../../src/cluster/snapshot.ts';
 import { lastingNode } from '../../../helpers/unit/lasting-node.ts';
 import { item, pod, policy, service, slice } from '../../../helpers/unit/objects.ts';
 

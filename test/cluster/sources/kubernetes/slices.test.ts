@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import type { Snapshot } from '../../../../src/cluster/objects.ts';
+import type { Snapshot } from '../../../../src/cluster/snapshot.ts';
 import { kubernetesSource } from '../../../../src/cluster/sources/kubernetes/source.ts';
 import type { KubeClient, WatchEvent } from '../../../../src/kube/client.ts';
 import { item, policy, slice } from '../../../helpers/unit/objects.ts';

@@ -1,6 +1,6 @@
 import { existsSync, linkSync, mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { lockPath } from '../paths.ts';
 import { type Ages, bootTimeOf, createAges, holderOf, pidNamespace, startTime, token } from './holder.ts';
-import { lockPath } from './paths.ts';
 
 export interface LockOptions {
   /** Milliseconds to wait for the lock. */
