@@ -1,0 +1,31 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { faults, judgeFault } from './faults.ts';
+import { runs } from './plans.ts';
+
+/**
+ * Isolation of faults (docs/trust.md): one object of which any field is anything, and everything that does not
+ * come from that object stays as it was, on every node: policies, and the children that carry them. Nothing
+ * throws, nothing is made that kernel, charon or plugin could not read, and a problem names the object.
+ *
+ * What does not come from an object is what is there with it and without it. No problem is asked for where the
+ * new value may be meant: another word at the place of a word, or a field that is left out. Names, namespaces
+ * and uids are the API server's to check.
+ */
+
+test('one malformed object changes nothing that does not come from it', (t) => {
+  let felt = 0;
+  const numRuns = runs(10_000);
+  fc.assert(
+    fc.property(faults, (fault) => {
+      const judged = judgeFault(fault);
+      felt += judged.felt ? 1 : 0;
+      if (judged.wrong !== undefined) {
+        throw new Error(judged.wrong);
+      }
+    }),
+    { numRuns, includeErrorInReport: true },
+  );
+  t.log(`${felt} faults were felt`);
+  t.true(felt > numRuns / 10, 'the property says something only where faults are felt');
+});
