@@ -17,6 +17,8 @@ export interface Fault {
   readonly list: Faulty;
   readonly object: number;
   readonly field: number;
+  /** The field itself, in place of its number. */
+  readonly path?: Path;
   readonly value: Damage;
 }
 
@@ -92,7 +94,7 @@ export const faults: fc.Arbitrary<Fault> = fc.record({
   value: damage,
 });
 
-type Path = readonly (string | number)[];
+export type Path = readonly (string | number)[];
 
 /** Every field below a value, those that the API server decides (name, namespace, uid) left out. */
 function pathsOf(value: unknown, at: Path = []): Path[] {
@@ -137,7 +139,7 @@ export interface Judged {
 }
 
 /** Tries one fault on every node, on an agent that has known the sound object. */
-export function judgeFault({ world, list, object: which, field, value }: Fault): Judged {
+export function judgeFault({ world, list, object: which, field, path: given, value }: Fault): Judged {
   const sound = world.before;
   const objects = sound[list];
   const original = objects[which % Math.max(1, objects.length)];
@@ -145,7 +147,7 @@ export function judgeFault({ world, list, object: which, field, value }: Fault):
     return { wrong: undefined, felt: false };
   }
   const paths = pathsOf(original);
-  const path = paths[field % Math.max(1, paths.length)] ?? [];
+  const path = given ?? paths[field % Math.max(1, paths.length)] ?? [];
   const raw = damaged(original, path, value);
   const { name } = original.metadata;
   const said = `${original.kind} ${name}: ${path.join('.')} = ${JSON.stringify(value).slice(0, 120)}`;

@@ -1,5 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { FAULTS } from './examples.ts';
 import { faults, judgeFault } from './faults.ts';
 import { runs } from './plans.ts';
 
@@ -24,7 +25,7 @@ test('one malformed object changes nothing that does not come from it', (t) => {
         throw new Error(judged.wrong);
       }
     }),
-    { numRuns, includeErrorInReport: true },
+    { numRuns, examples: FAULTS, includeErrorInReport: true },
   );
   t.log(`${felt} faults were felt`);
   t.true(felt > numRuns / 10, 'the property says something only where faults are felt');

@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { createModeller } from '../../src/agent/model/modeller.ts';
+import { LIVES } from './examples.ts';
 import { forgotten, lives } from './lives.ts';
 import { runs } from './plans.ts';
 import { startWith } from './start.ts';
@@ -21,7 +22,7 @@ test('what was required stays required until it is withdrawn', (t) => {
         throw new Error(wrong);
       }
     }),
-    { numRuns, includeErrorInReport: true },
+    { numRuns, examples: LIVES, includeErrorInReport: true },
   );
   t.log(`${counted.flows} times something had to stay required`);
   t.true(counted.flows > numRuns);

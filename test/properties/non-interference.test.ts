@@ -1,5 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { INTERFERENCES } from './examples.ts';
 import { cases, interference } from './interference.ts';
 import { runs } from './plans.ts';
 import { TENANT } from './tenants.ts';
@@ -32,7 +33,7 @@ test(`what the user of namespace ${TENANT} writes changes nothing for others`, (
         throw new Error(found);
       }
     }),
-    { numRuns, includeErrorInReport: true },
+    { numRuns, examples: INTERFERENCES, includeErrorInReport: true },
   );
   t.log(`${counted.flows} protected flows`);
   t.true(counted.flows > numRuns / 2, 'the property says something only where flows are protected');
