@@ -15,6 +15,7 @@ import { startWith } from './start.ts';
 test('what was required stays required until it is withdrawn', (t) => {
   const counted = { flows: 0 };
   const numRuns = runs(10_000);
+  t.timeout(60_000 + 60 * numRuns);
   fc.assert(
     fc.property(lives, (life) => {
       const wrong = forgotten(life, startWith(createModeller), counted);

@@ -26,6 +26,7 @@ import { TENANT } from './tenants.ts';
 test(`what the user of namespace ${TENANT} writes changes nothing for others`, (t) => {
   const counted = { flows: 0 };
   const numRuns = runs(10_000);
+  t.timeout(60_000 + 60 * numRuns);
   fc.assert(
     fc.property(cases, (one) => {
       const found = interference(one, counted);
