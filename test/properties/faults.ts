@@ -155,14 +155,18 @@ export function judgeFault({ world, list, object: which, field, path: given, val
   const refused = typeof parsed === 'string' ? [parsed] : [];
   const others = (objects as readonly object[]).filter((one) => one !== original);
   const withList = (all: readonly object[]): ClusterObjects => ({ ...sound, [list]: all }) as ClusterObjects;
-  const broken = withList(typeof parsed === 'object' ? [...others, parsed.object] : others);
+  const broken = withList(
+    typeof parsed === 'object'
+      ? (objects as readonly object[]).map((one) => (one === original ? parsed.object : one))
+      : others,
+  );
   let felt = refused.length > 0;
   for (const nodeName of NODES) {
     const own = list === 'nodes' && name === nodeName;
     const reader = { ...world.options, nodeName, pods: world.pods };
     const was = make(sound, reader);
     const is = tried(() => make(broken, reader, was), own);
-    const without = refused.length > 0 ? is : tried(() => make(withList(others), reader, was), own);
+    const without = tried(() => make(withList(others), reader, strangerTo(was, list, name)), own);
     if (typeof is === 'string') {
       return { wrong: is === '' ? undefined : `${said}: on ${nodeName}: ${is}`, felt: true };
     }
@@ -188,6 +192,13 @@ export function judgeFault({ world, list, object: which, field, path: given, val
     }
   }
   return { wrong: undefined, felt };
+}
+
+/** What a node has made, as if it had never known a Node: one that goes leaves policies behind for a while. */
+function strangerTo(made: Made, list: Faulty, name: string): Made {
+  const { content } = made.model;
+  const peers = content.peers.filter((peer) => peer.name !== name);
+  return list === 'nodes' ? { ...made, model: { ...made.model, content: { ...content, peers } } } : made;
 }
 
 /** Empty text: a node cannot be decided for without its own Node, and says so. */
