@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { callPlugin as callPluginOf } from '../../../src/cni/plugin.ts';
 import type { planHairpin as planHairpinOf } from '../../../src/ipsec/hairpin/plan.ts';
-import type { renderTable as renderTableOf } from '../../../src/ipsec/hairpin/render.ts';
 import type { writeNodeCache as writeNodeCacheOf } from '../../../src/rundir/write.ts';
 import { podArgs } from '../../helpers/unit/cni.ts';
 import { createFakeKernel } from '../../helpers/unit/fake-kernel.ts';
@@ -92,9 +91,12 @@ function intervals(text: string): [number, number][] {
 
 async function tableOf(load: Load, node: Awaited<ReturnType<typeof readAs>>): Promise<string> {
   const { planHairpin } = await load<{ planHairpin: typeof planHairpinOf }>('src/ipsec/hairpin/plan.ts');
-  const { renderTable } = await load<{ renderTable: typeof renderTableOf }>('src/ipsec/hairpin/render.ts');
+  const { renderTable, tableSets = (one) => one } = await load<{
+    renderTable: (sets: unknown) => string;
+    tableSets?: (hairpin: unknown) => unknown;
+  }>('src/ipsec/hairpin/render.ts');
   const hairpin = planHairpin({ schema: 1, generation: 1, writtenAt: 0, ...node.model.content });
-  return hairpin === null ? '' : renderTable(hairpin);
+  return hairpin === null ? '' : renderTable(tableSets(hairpin));
 }
 
 export const FAILING_OPEN: readonly HostileRow[] = [

@@ -395,6 +395,9 @@ export const STALLING: readonly HostileRow[] = [
       const { announceFailures } = await load<{ announceFailures: typeof announceFailuresOf }>(
         'src/controller/failures.ts',
       );
+      const { createEventLimit = () => () => ({ granted: true, dropped: 0 }) } = await load<{
+        createEventLimit?: (clock: () => number) => (subject: string) => object;
+      }>('src/controller/event-limit.ts').catch(() => ({ createEventLimit: undefined }));
       let events = 0;
       const options = {
         client: {
@@ -404,6 +407,7 @@ export const STALLING: readonly HostileRow[] = [
           },
         },
         namespace: 'trapline',
+        mayWrite: createEventLimit(() => 0),
         now: () => 0,
         log: { warn: () => undefined, info: () => undefined },
       } as unknown as Parameters<typeof announceFailuresOf>[0];
