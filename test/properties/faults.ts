@@ -237,7 +237,10 @@ function lostFrom(is: Made, was: Made, without: Made): string {
   const now = new Map(is.policies.map((policy) => [policyKey(policy), same(policy)]));
   const bare = new Map(without.policies.map((policy) => [policyKey(policy), same(policy)]));
   const policy = was.policies.find(
-    (one) => bare.get(policyKey(one)) === same(one) && now.get(policyKey(one)) !== same(one),
+    (one) =>
+      bare.get(policyKey(one)) === same(one) &&
+      now.get(policyKey(one)) !== same(one) &&
+      !isAbsorbed(one, is.policies),
   );
   if (policy !== undefined) {
     return `${policyKey(policy)}: ${same(policy)}, now ${now.get(policyKey(policy)) ?? 'nothing'}`;
@@ -249,6 +252,20 @@ function lostFrom(is: Made, was: Made, without: Made): string {
   return child === undefined
     ? ''
     : `${child[0]}: ${child[1]}, now ${childrenNow?.get(child[0]) ?? 'nothing'}`;
+}
+
+/** Whether a policy for every protocol has taken the place of one, with the same two ends and no less strict. */
+function isAbsorbed({ dir, selector, template }: XfrmPolicy, policies: readonly XfrmPolicy[]): boolean {
+  return policies.some(
+    (wide) =>
+      wide.dir === dir &&
+      wide.selector.proto === 'any' &&
+      wide.selector.src === selector.src &&
+      wide.selector.dst === selector.dst &&
+      wide.template.src === template.src &&
+      wide.template.dst === template.dst &&
+      (wide.template.level === 'required' || template.level === 'use'),
+  );
 }
 
 const same = ({ priority, template }: XfrmPolicy): string => JSON.stringify([priority, template]);
