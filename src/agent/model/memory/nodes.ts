@@ -48,7 +48,10 @@ export const rememberNodes = memoized(
       }
       const message = `pod CIDR ${refused.join(', ')}: was another node's, which cannot be read at the moment and keeps it`;
       problems.push({ where: `Node ${node.name}`, message });
-      const podCidrs = node.podCidrs.filter((cidr) => !refused.includes(cidr));
+      const left = node.podCidrs.filter((cidr) => !refused.includes(cidr));
+      // One of which nothing is left counts as one that cannot be read: what it had stays its own.
+      const others = readable.filter(({ name }) => name !== node.name).flatMap(({ podCidrs }) => podCidrs);
+      const podCidrs = left.length > 0 ? left : without(own, others);
       return podCidrs.length === 0 ? [] : [{ ...node, podCidrs }];
     });
     const used = [...present.flatMap(({ podCidrs }) => podCidrs), ...firm];

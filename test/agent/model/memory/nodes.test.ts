@@ -2,6 +2,7 @@ import test from 'ava';
 import { DEPARTED_MS } from '../../../../src/agent/model/departed.ts';
 import type { Node } from '../../../../src/cluster/objects.ts';
 import { lastingNode } from '../../../helpers/unit/lasting-node.ts';
+import { build } from '../../../helpers/unit/model.ts';
 import { item, node, pod, policy, service, slice } from '../../../helpers/unit/objects.ts';
 
 const world = {
@@ -101,4 +102,16 @@ test('a node that nobody could reach, and that says nothing now, is still not re
   });
   t.deepEqual(unreachable, first.unreachable);
   t.true(one.sends('10.1.2.7', 80));
+});
+
+test('a Node of which nothing is left keeps what it had', (t) => {
+  const at = (name: string, ...podCIDRs: string[]) => node(name, { spec: { podCIDRs } });
+  const nodes = [at('a', '10.1.1.0/24'), at('b', '10.1.2.0/24'), at('c', '10.1.3.0/24')];
+  const previous = build({ nodes }, { nodeName: 'b' }).content;
+  const model = build(
+    { nodes: [at('a', '10.1.1.0/24;10.1.9.0/24'), at('b', '10.1.2.0/24'), at('c', '10.1.1.0/24')] },
+    { nodeName: 'b', previous },
+  );
+  const cidrs = Object.fromEntries(model.content.peers.map(({ name, podCidrs }) => [name, podCidrs.join()]));
+  t.deepEqual(cidrs, { a: '10.1.1.0/24', c: '10.1.3.0/24' });
 });
