@@ -8,7 +8,7 @@ import type {
   Pod,
   Service,
 } from '../../src/cluster/objects.ts';
-import type { parseObject as parseObjectOf } from '../../src/cluster/sources/parse-file.ts';
+import type { parseObject as parseObjectOf } from '../../src/cluster/sources/parse-object.ts';
 import type { planConnections as planConnectionsOf } from '../../src/ipsec/plan/connections.ts';
 import type { planPolicies as planPoliciesOf } from '../../src/ipsec/plan/plan.ts';
 import type { ConnectionConfig, Direction, XfrmPolicy } from '../../src/ipsec/plan/types.ts';
@@ -214,7 +214,7 @@ export async function readAs(
 /** An object as a source hands it over; why it is refused, if it is. */
 export async function parsed<T>(load: Load, raw: T): Promise<T | string> {
   const { parseObject } = await load<{ parseObject: typeof parseObjectOf }>(
-    'src/cluster/sources/parse-file.ts',
+    'src/cluster/sources/parse-object.ts',
   );
   const found = parseObject(raw);
   return typeof found === 'object' ? (found.object as T) : (found ?? 'not read');

@@ -1,4 +1,4 @@
-import type { ClusterObjects } from '../../src/cluster/objects.ts';
+import type { ClusterObjects } from '../../src/cluster/snapshot.ts';
 import {
   clusterOf,
   DNS,

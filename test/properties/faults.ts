@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { ModelError } from '../../src/agent/model/model.ts';
-import type { ClusterObjects } from '../../src/cluster/objects.ts';
-import { parseObject } from '../../src/cluster/sources/parse-file.ts';
+import type { ClusterObjects } from '../../src/cluster/snapshot.ts';
+import { parseObject } from '../../src/cluster/sources/parse-object.ts';
 import { canonicalAddress } from '../../src/ip/address.ts';
 import { canonicalCidr } from '../../src/ip/cidr.ts';
 import { policyKey } from '../../src/ipsec/plan/ours.ts';
@@ -151,21 +151,28 @@ export function judgeFault({ world, list, object: which, field, path: given, val
   const raw = damaged(original, path, value);
   const { name } = original.metadata;
   const said = `${original.kind} ${name}: ${path.join('.')} = ${JSON.stringify(value).slice(0, 120)}`;
-  const parsed = parseObject(raw);
-  const refused = typeof parsed === 'string' ? [parsed] : [];
+  // As a source does: what is refused keeps its former value, and counts as unread.
+  const parsed = parseObject(raw, original);
+  const refused =
+    typeof parsed === 'string' ? [parsed] : parsed?.flaw === undefined ? [] : [parsed.flaw];
   const others = (objects as readonly object[]).filter((one) => one !== original);
   const withList = (all: readonly object[]): ClusterObjects => ({ ...sound, [list]: all }) as ClusterObjects;
   const broken = withList(
     typeof parsed === 'object'
       ? (objects as readonly object[]).map((one) => (one === original ? parsed.object : one))
-      : others,
+      : objects,
   );
+  const { namespace } = original.metadata as { namespace?: string };
+  const unread =
+    typeof parsed === 'object'
+      ? {}
+      : { [list]: new Set([namespace === undefined ? name : `${namespace}/${name}`]) };
   let felt = refused.length > 0;
   for (const nodeName of NODES) {
     const own = list === 'nodes' && name === nodeName;
     const reader = { ...world.options, nodeName, pods: world.pods };
     const was = make(sound, reader);
-    const is = tried(() => make(broken, reader, was), own);
+    const is = tried(() => make(broken, { ...reader, unread }, was), own);
     const without = tried(() => make(withList(others), reader, strangerTo(was, list, name)), own);
     if (typeof is === 'string') {
       return { wrong: is === '' ? undefined : `${said}: on ${nodeName}: ${is}`, felt: true };
@@ -194,11 +201,18 @@ export function judgeFault({ world, list, object: which, field, path: given, val
   return { wrong: undefined, felt };
 }
 
-/** What a node has made, as if it had never known a Node: one that goes leaves policies behind for a while. */
+/** What a node has made, as if it had never known an object: one that goes leaves something behind for a while. */
 function strangerTo(made: Made, list: Faulty, name: string): Made {
-  const { content } = made.model;
+  const { content, services } = made.model;
   const peers = content.peers.filter((peer) => peer.name !== name);
-  return list === 'nodes' ? { ...made, model: { ...made.model, content: { ...content, peers } } } : made;
+  switch (list) {
+    case 'nodes':
+      return { ...made, model: { ...made.model, content: { ...content, peers } } };
+    case 'services':
+      return { ...made, model: { ...made.model, services: new Map([...services].filter(([key]) => !key.endsWith(`/${name}`))) } };
+    default:
+      return made;
+  }
 }
 
 /** Empty text: a node cannot be decided for without its own Node, and says so. */

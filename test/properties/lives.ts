@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import type { ClusterObjects, IPsecPolicy, Node, Snapshot } from '../../src/cluster/objects.ts';
+import type { IPsecPolicy, Node } from '../../src/cluster/objects.ts';
+import type { ClusterObjects, Snapshot } from '../../src/cluster/snapshot.ts';
 import { planPolicies } from '../../src/ipsec/plan/plan.ts';
 import type { NodeCache, NodeCacheContent } from '../../src/rundir/schema.ts';
 import { NODES, type NodeName } from '../helpers/unit/worlds.ts';
@@ -94,8 +95,8 @@ export interface Left {
   readonly options: TenantWorld['options'];
   /** node.json; null before the first agent. */
   readonly cache: NodeCache | null;
-  /** Whatever else it keeps; of the same node always the same object. */
-  readonly runDir: Map<string, unknown>;
+  /** The text of whatever else it keeps; of the same node always the same object. */
+  readonly runDir: Map<string, string>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
@@ -307,7 +308,7 @@ export function forgotten({ world, events }: Life, start: Start, counted = { flo
   };
   const agents = new Map(
     NODES.map((nodeName) => {
-      const left = { nodeName, options: world.options, runDir: new Map<string, unknown>(), now: () => now };
+      const left = { nodeName, options: world.options, runDir: new Map<string, string>(), now: () => now };
       const agent = { left, cache: null as NodeCache | null, take: start({ ...left, cache: null }) };
       agent.cache = cacheOf(agent.take(snapshotOf(base, cluster)));
       return [nodeName, { agent, required: requiredFlows(agent.cache, world, nodeName) }] as const;

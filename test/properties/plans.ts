@@ -1,6 +1,6 @@
 import { buildNodeCache } from '../../src/agent/model/model.ts';
 import type { Model, ModelInput } from '../../src/agent/model/types.ts';
-import type { ClusterObjects } from '../../src/cluster/objects.ts';
+import type { ClusterObjects, ObjectNames } from '../../src/cluster/snapshot.ts';
 import { planConnections } from '../../src/ipsec/plan/connections.ts';
 import { PRIORITY_FIRST } from '../../src/ipsec/plan/ours.ts';
 import { planPolicies } from '../../src/ipsec/plan/plan.ts';
@@ -22,16 +22,24 @@ export interface Made {
 export interface Reader extends WorldOptions {
   readonly nodeName: string;
   readonly pods: readonly TenantPod[];
+  /** Objects that are there and cannot be read. */
+  readonly unread?: ObjectNames;
 }
 
 /** What a node makes of objects after it has made `before` of others. It reads no pods but its own. @throws ModelError, PlanError */
-export function make(objects: ClusterObjects, { nodeName, pods, ...options }: Reader, before?: Made): Made {
+export function make(
+  objects: ClusterObjects,
+  { nodeName, pods, unread, ...options }: Reader,
+  before?: Made,
+): Made {
   const input: ModelInput = {
     ...options,
     objects: { ...objects, pods: objects.pods.filter(({ spec }) => spec.nodeName === nodeName) },
     nodeName,
     previous: before?.model.content ?? null,
     knownItems: before?.model.knownItems ?? new Map(),
+    ...(before === undefined ? {} : { services: before.model.services, reached: before.model.reached }),
+    ...(unread === undefined ? {} : { unread }),
     now: 1,
   };
   const model = buildNodeCache(input);

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import type { ClusterObjects, EndpointSlice, Pod, Service } from '../../src/cluster/objects.ts';
+import type { EndpointSlice, Pod, Service } from '../../src/cluster/objects.ts';
+import type { ClusterObjects } from '../../src/cluster/snapshot.ts';
 import { NODES, type NodeName } from '../helpers/unit/worlds.ts';
 
 /**

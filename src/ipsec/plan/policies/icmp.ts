@@ -1,6 +1,6 @@
 import { type Family, hostCidr } from '../../../ip/family.ts';
 import type { NodeCache } from '../../../rundir/schema.ts';
-import { childOrder } from '../child.ts';
+import { childFor, childOrder, ownChild } from '../child.ts';
 import { strongest } from '../phase.ts';
 import { EVERY_PORT } from '../ports.ts';
 import type { Phase, XfrmPolicy } from '../types.ts';
@@ -32,10 +32,22 @@ export function icmpPolicies(cache: NodeCache): XfrmPolicy[] {
   );
 }
 
-function firstChild({ unlisted = [], children }: NodeCache, phase: Phase): string | undefined {
-  const furthest = unlisted.filter((port) => strongest([port.phase]) === phase).map(({ child }) => child);
-  const names = furthest.length === 0 ? children.map(({ name }) => name) : furthest;
-  return [...names].sort(childOrder(children))[0];
+/**
+ * Of all children alike, those for whole protocols and those for numbers: a Service that is the only one with
+ * numbers must not move everybody's ICMP to its own child.
+ */
+function firstChild(cache: NodeCache, phase: Phase): string | undefined {
+  const there = new Set(cache.children.map(({ name }) => name));
+  const furthest = cache.entries.flatMap((entry) =>
+    entry.ports
+      .filter((port) => strongest([port.phase]) === phase)
+      .map(({ proto, target }) =>
+        typeof target === 'number' ? childFor(cache, entry, proto, target) : ownChild(entry, proto),
+      )
+      .filter((name) => there.has(name)),
+  );
+  const names = furthest.length === 0 ? [...there] : furthest;
+  return names.sort(childOrder(cache.children))[0];
 }
 
 interface Place {
