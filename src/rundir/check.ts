@@ -17,6 +17,7 @@ const PLACES: ReadonlySet<string> = new Set([
   'pods',
   'localEndpoints',
   'endpoints',
+  'lost',
 ]);
 
 const checks = Object.entries<z.ZodType>(nodeCacheSchema.shape).map(([name, schema]) => ({

@@ -137,6 +137,11 @@ export const nodeCacheSchema = z.object({
   localEndpoints: z.array(localEndpoint),
   endpoints: z.array(endpoint),
   /**
+   * Protected addresses of pods that are on no known node: no tunnel leads there, so nothing may be sent to
+   * these ports of theirs.
+   */
+  lost: z.array(endpoint.omit({ node: true })).optional(),
+  /**
    * Protected ports of the cluster, for endpoints on peers that no slice this node has read lists yet
    * (docs/design.md, Unlisted and departed).
    */
@@ -162,6 +167,7 @@ export type CachePod = z.infer<typeof pod>;
 export type ProtectedPort = z.infer<typeof protectedPort>;
 export type LocalEndpoint = z.infer<typeof localEndpoint>;
 export type RemoteEndpoint = z.infer<typeof endpoint>;
+export type LostEndpoint = NonNullable<NodeCache['lost']>[number];
 /** What the writer adds to what the model computes. */
 export type OfWriter = 'schema' | 'generation' | 'writtenAt' | 'bootId';
 /** What the cluster model computes. */

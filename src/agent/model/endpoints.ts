@@ -2,6 +2,8 @@ import type { EndpointSlice } from '../../cluster/objects.ts';
 import type { ModelEntry } from '../../cluster/policies/entries.ts';
 import { protoOf } from '../../cluster/policies/service-ports.ts';
 import type { ObjectProblem } from '../../cluster/snapshot.ts';
+import { overlap } from '../../ip/cidr.ts';
+import { hostCidr } from '../../ip/family.ts';
 import { childFor } from '../../ipsec/plan/child.ts';
 import { compareFurthest, strongest } from '../../ipsec/plan/phase.ts';
 import type { Phase } from '../../ipsec/plan/types.ts';
@@ -9,15 +11,15 @@ import type {
   CacheNode,
   CachePod,
   LocalEndpoint,
-  NodeCacheContent,
+  LostEndpoint,
   ProtectedPort,
   RemoteEndpoint,
 } from '../../rundir/schema.ts';
 import { memoized } from '../../util/memo.ts';
 import { createLocator } from './locate.ts';
-import type { Claim } from './places/claim.ts';
+import { type Claim, NOWHERE } from './places/claim.ts';
 import { type Complaint, problemsOf } from './places/complaints.ts';
-import { createJudge, decide, type Judge } from './places/contest.ts';
+import { createJudge, decide, type Judge, type Previous } from './places/contest.ts';
 import { place, type Whereabouts } from './places/place.ts';
 import { isManaged, namespaceOf } from './places/slices.ts';
 
@@ -26,6 +28,7 @@ type ChildLookup = Parameters<typeof childFor>[0];
 export interface PlacedEndpoints {
   readonly local: readonly LocalEndpoint[];
   readonly remote: readonly RemoteEndpoint[];
+  readonly lost: readonly LostEndpoint[];
   readonly problems: readonly ObjectProblem[];
 }
 
@@ -38,7 +41,9 @@ export interface EndpointContext {
   /** The pods of this node. */
   readonly pods: readonly CachePod[];
   /** The endpoints that were placed before. */
-  readonly previous: Partial<Pick<NodeCacheContent, 'endpoints' | 'localEndpoints'>> | null;
+  readonly previous: Previous;
+  /** CIDRs that this node had before: what its pods have there is not lost. */
+  readonly formerCidrs?: readonly string[];
 }
 
 const whereaboutsOf = memoized(
@@ -83,19 +88,32 @@ export function placeEndpoints(entries: readonly ModelEntry[], context: Endpoint
   }
   const local: LocalEndpoint[] = [];
   const remote: RemoteEndpoint[] = [];
+  const lost: LostEndpoint[] = [];
   for (const [address, claims] of byAddress) {
     const { winners, losers, namespace } = decide(address, claims, judge);
     const why = `belongs to a service of namespace ${namespace}: nothing of this slice counts there`;
     complaints.push(...losers.map(({ slice }) => ({ slice, address, why })));
     const [first] = winners;
-    if (first !== undefined && first.node !== context.nodeName) {
+    if (first?.node === NOWHERE) {
+      lost.push(...(isHere(address, judge, context) ? [] : [lostOf(winners)]));
+    } else if (first !== undefined && first.node !== context.nodeName) {
       remote.push(remoteOf(winners));
     } else if (first !== undefined) {
       const laid = winners.filter((claim) => !isKnownByLabels(claim, judge));
       local.push(...(laid.length === 0 ? [] : [localOf(laid)]));
     }
   }
-  return { local: sorted(local), remote: sorted(remote), problems: problemsOf(complaints) };
+  return {
+    local: sorted(local),
+    remote: sorted(remote),
+    lost: sorted(lost),
+    problems: problemsOf(complaints),
+  };
+}
+
+/** Whether a pod of this node has the address, or may have it. */
+function isHere(address: string, judge: Judge, { formerCidrs = [] }: EndpointContext): boolean {
+  return judge.pod(address) !== undefined || formerCidrs.some((cidr) => overlap(cidr, hostCidr(address)));
 }
 
 /**
@@ -124,6 +142,11 @@ function localOf(claims: readonly Claim[]): LocalEndpoint {
   return { address, host, ports: portsOf(claims), namespace };
 }
 
+function lostOf(claims: readonly Claim[]): LostEndpoint {
+  const [{ address, namespace }] = claims as readonly [Claim];
+  return { address, ports: portsOf(claims), namespace };
+}
+
 /** Of several entries with one port at an address, the child of the first in the order of items has it. */
 function portsOf(claims: readonly Claim[]): ProtectedPort[] {
   const [first, ...others] = [...claims].sort((a, b) => a.rank - b.rank) as [Claim, ...Claim[]];
@@ -149,7 +172,8 @@ function claimedBy(model: ModelEntry, whereabouts: Whereabouts, children: ChildL
     for (const endpoint of ports.length === 0 ? [] : (slice.endpoints ?? [])) {
       const podRef = model.entry.selector !== null && endpoint.targetRef?.kind === 'Pod';
       for (const address of endpoint.addresses) {
-        const { place: placed, why } = place(address, slice, endpoint, whereabouts);
+        const { place: found, lost, why } = place(address, slice, endpoint, whereabouts);
+        const placed = lost === undefined ? found : { address: lost, node: NOWHERE, host: false };
         claims.push(
           ...(placed === undefined ? [] : [{ ...placed, ...ofSlice, podRef: podRef && !placed.host }]),
         );

@@ -88,6 +88,9 @@ export function buildNodeCache(input: ModelInput): Model {
     childrenOf(childSaScope, mesh, buildChildren(entries, clusterPods(objects.pods))),
   );
   const outside = sameOutside(addressesOutside(pods, node, nodes));
+  const configs = children.flatMap(({ name }) => configNames(name)).sort();
+  const peers = peersOf(nodes, nodeName, configs.join(' '), previous?.peers, previous?.departed);
+  const moved = formerCidrs(node, peers, input);
   const placed = placeEndpoints(mesh ? [] : entries, {
     nodes: locatedOf(nodes, unreachable),
     nodeName,
@@ -95,14 +98,12 @@ export function buildNodeCache(input: ModelInput): Model {
     confirmed: confirmedBy(objects.ipsecNodes, nodeName, outside),
     pods,
     previous,
+    formerCidrs: moved.map(({ cidr }) => cidr),
   });
-  const configs = children.flatMap(({ name }) => configNames(name)).sort();
-  const peers = peersOf(nodes, nodeName, configs.join(' '), previous?.peers, previous?.departed);
   const names = namesOf(peers, unreachable);
   const meshPhase = mesh ? phaseOfMesh(parsed.items, input) : 'require';
   const ports = mesh ? [] : protectedPorts(entries, clusterPods(objects.pods), { childSaScope, children });
   const unlisted = input.protectUnlisted === false ? [] : ports.filter(({ port }) => !isEveryPort(port));
-  const moved = formerCidrs(node, peers, input);
   const departed = departedPeers(peers, locatedOf([node], unreachable), input);
   const content: NodeCacheContent = {
     childSaScope,
@@ -119,6 +120,7 @@ export function buildNodeCache(input: ModelInput): Model {
     entries: mesh ? [] : entries.map(({ entry }) => entry),
     pods,
     localEndpoints: [...placed.local],
+    ...(placed.lost.length === 0 ? {} : { lost: [...placed.lost] }),
     endpoints: placed.remote.filter(({ node: name }) => names.has(name)),
     unlisted,
   };

@@ -24,7 +24,7 @@ export interface ModelInput {
    */
   readonly previous:
     | (Pick<NodeCacheContent, 'peers' | 'departed' | 'node' | 'entries' | 'mesh' | 'meshPhase' | 'pods'> &
-        Partial<Pick<NodeCacheContent, 'endpoints' | 'localEndpoints' | 'unreachable'>>)
+        Partial<Pick<NodeCacheContent, 'endpoints' | 'localEndpoints' | 'lost' | 'unreachable'>>)
     | null;
   /** Milliseconds since the epoch, by a clock that never jumps. */
   readonly now: number;

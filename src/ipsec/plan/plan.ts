@@ -14,6 +14,7 @@ import { planConnections } from './connections.ts';
 import { policyKey } from './ours.ts';
 import { clientPlanner, servingPolicies } from './policies/addresses.ts';
 import { icmpPolicies } from './policies/icmp.ts';
+import { lostPlanner } from './policies/lost.ts';
 import { meshPolicies } from './policies/mesh.ts';
 import { unlistedPolicies } from './policies/unlisted.ts';
 import { attachedAddresses, localAddresses, type PlannedAttachment } from './served.ts';
@@ -79,6 +80,7 @@ export function planPieces(cache: NodeCache, attachments: readonly PlannedAttach
     return [icmp, { key: 'mesh', make: () => meshPolicies(cache) }];
   }
   const clientPolicies = clientPlanner(cache);
+  const lostPolicies = lostPlanner(cache);
   return [
     icmp,
     ...servedBy(
@@ -97,6 +99,10 @@ export function planPieces(cache: NodeCache, attachments: readonly PlannedAttach
       key: `client ${textOf(endpoint)}`,
       make: () => clientPolicies(endpoint),
     })),
+    ...(cache.lost ?? []).map((endpoint) => ({
+      key: `lost ${textOf(endpoint)}`,
+      make: () => lostPolicies(endpoint),
+    })),
     { key: 'unlisted', make: () => unlistedPolicies(cache) },
   ];
 }
@@ -111,6 +117,7 @@ const PIECES: ReadonlySet<string> = new Set([
   'pods',
   'localEndpoints',
   'endpoints',
+  'lost',
 ] satisfies (keyof NodeCache)[]);
 
 /**

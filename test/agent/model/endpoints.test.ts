@@ -34,7 +34,7 @@ test(
   placed,
   '10.7.7.7',
   { nodeName: 'c', ...POD },
-  'EndpointSlice ns/web-1: endpoints.addresses: "10.7.7.7" is on no known node, and the agent of c does not confirm it',
+  'EndpointSlice ns/web-1: endpoints.addresses: "10.7.7.7" is on no known node, and the agent of c does not confirm it: nothing is sent to its protected ports',
 );
 test(
   'a name that is no node: the pod CIDR tells',

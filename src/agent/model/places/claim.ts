@@ -2,6 +2,9 @@ import type { EndpointSlice } from '../../../cluster/objects.ts';
 import type { ProtectedPort } from '../../../rundir/schema.ts';
 import type { Placement } from './place.ts';
 
+/** In place of a node's name: the address is lost. No node has an empty name. */
+export const NOWHERE = '';
+
 /** What an entry says of one address, by one slice. */
 export interface Claim extends Placement {
   readonly slice: EndpointSlice;

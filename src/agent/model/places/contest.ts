@@ -1,7 +1,7 @@
 import { familyOf } from '../../../ip/family.ts';
 import { selects } from '../../../ipsec/plan/served.ts';
 import type { CacheEntry, CachePod, NodeCacheContent } from '../../../rundir/schema.ts';
-import type { Claim } from './claim.ts';
+import { type Claim, NOWHERE } from './claim.ts';
 
 /** What decides between namespaces, beside the claims themselves. */
 export interface Judge {
@@ -12,6 +12,9 @@ export interface Judge {
   /** The namespace that had an address in the cache before. */
   readonly before: (address: string) => string | undefined;
 }
+
+/** Who had an address in the cache before. */
+export type Previous = Partial<Pick<NodeCacheContent, 'endpoints' | 'localEndpoints' | 'lost'>> | null;
 
 export interface Verdict {
   /** All of one namespace, the strongest first; empty if another namespace's pod has the address. */
@@ -25,7 +28,7 @@ export interface Verdict {
 export function createJudge(
   pods: readonly CachePod[],
   entries: readonly { readonly entry: CacheEntry }[],
-  previous: Partial<Pick<NodeCacheContent, 'endpoints' | 'localEndpoints'>> | null,
+  previous: Previous,
 ): Judge {
   const byAddress = new Map(pods.flatMap((pod) => pod.addresses.map((address) => [address, pod] as const)));
   let had: ReadonlyMap<string, string | undefined> | undefined;
@@ -35,10 +38,9 @@ export function createJudge(
       entries.some(({ entry }) => entry.families.includes(familyOf(address)) && selects(entry, pod)),
     before(address) {
       had ??= new Map(
-        [...(previous?.endpoints ?? []), ...(previous?.localEndpoints ?? [])].map((endpoint) => [
-          endpoint.address,
-          endpoint.namespace,
-        ]),
+        [...(previous?.lost ?? []), ...(previous?.endpoints ?? []), ...(previous?.localEndpoints ?? [])].map(
+          (endpoint) => [endpoint.address, endpoint.namespace],
+        ),
       );
       return had.get(address);
     },
@@ -73,8 +75,10 @@ export function decide(address: string, claims: readonly Claim[], judge: Judge):
     .sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0))
     .map(({ claim }) => claim);
   const winner = owner ?? ranked[0]?.namespace ?? '';
+  const own = ranked.filter((claim) => claim.namespace === winner);
   return {
-    winners: ranked.filter((claim) => claim.namespace === winner),
+    // An address is lost only if nothing of its own namespace says where it is.
+    winners: [...own.filter(({ node }) => node !== NOWHERE), ...own.filter(({ node }) => node === NOWHERE)],
     losers: ranked.filter((claim) => claim.namespace !== winner),
     namespace: winner,
   };

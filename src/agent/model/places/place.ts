@@ -3,7 +3,7 @@ import type { Confirmed } from '../../../cluster/outside.ts';
 import { rememberedAddress } from '../../../ip/remembered.ts';
 import { unusable } from '../../../ip/unusable.ts';
 import type { Place } from '../locate.ts';
-import { mayNameNodes } from './slices.ts';
+import { isManaged, mayNameNodes } from './slices.ts';
 
 /** Where an address lives. */
 export interface Placement extends Place {
@@ -18,18 +18,24 @@ export interface Whereabouts {
   readonly confirmed: Confirmed;
 }
 
+const CLOSED = ': nothing is sent to its protected ports';
+
 type Endpoint = NonNullable<EndpointSlice['endpoints']>[number];
 
 /** `why` says what of the endpoint does not count; with a place, the address counts, but lives there. */
 export interface Placed {
   readonly place?: Placement;
+  /** The canonical address of a pod that is on no known node, as Kubernetes itself says: it needs closing. */
+  readonly lost?: string;
   readonly why?: string;
 }
 
 /**
  * Finds where an address of a slice lives. Nodes' own addresses and pod CIDRs tell it; they are not the
  * word of whoever writes slices. A primary CNI may lend addresses of one node's block to another: then
- * `nodeName` counts, if the agent of that node confirms the address. A node's own address is never lent.
+ * `nodeName` counts, if the agent of that node confirms the address. A node's own address is never lent. A
+ * pod that Kubernetes lists is in the cluster, so that an address of it that has no place is lost; slices by
+ * hand may name what is outside of the cluster.
  */
 export function place(text: string, slice: EndpointSlice, endpoint: Endpoint, where: Whereabouts): Placed {
   const address = rememberedAddress(text);
@@ -51,8 +57,10 @@ export function place(text: string, slice: EndpointSlice, endpoint: Endpoint, wh
   }
   const disagrees = named !== undefined && named !== found?.node;
   if (found === undefined) {
+    const lost = isManaged(slice) ? { lost: address } : {};
     return {
-      why: `is on no known node${disagrees ? `, and the agent of ${named} does not confirm it` : ''}`,
+      ...lost,
+      why: `is on no known node${disagrees ? `, and the agent of ${named} does not confirm it` : ''}${isManaged(slice) ? CLOSED : ''}`,
     };
   }
   const why = `lives on ${found.node}: the agent of ${named}, which nodeName says, does not confirm it`;
