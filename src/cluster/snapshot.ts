@@ -30,7 +30,7 @@ export type ObjectNames = { readonly [List in keyof ClusterObjects]?: ReadonlySe
 export interface Snapshot {
   readonly objects: ClusterObjects;
   readonly problems: readonly ObjectProblem[];
-  /** Objects that are there, and that the source does not understand. */
+  /** Objects that are there, and that the source does not understand, or not as a whole. */
   readonly unread?: ObjectNames;
   /** Something is there that never could be read: what is not seen may be in it. */
   readonly opaque?: boolean;

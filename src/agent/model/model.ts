@@ -75,7 +75,7 @@ export function buildNodeCache(input: ModelInput): Model {
   const unreadPolicies = union(unread.policies ?? NO_NAMES, held.policies ?? NO_NAMES);
   const parsed = parseItems(objects.policies, input.knownItems, unreadPolicies);
   const known = input.services ?? new Map();
-  const recalled = recallServices(objects, parsed.items, { known, now });
+  const recalled = recallServices(objects, parsed.items, { known, now, unread: unread.services ?? NO_NAMES });
   const {
     entries,
     mesh,

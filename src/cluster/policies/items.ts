@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { BOUNDS } from '../bounds.ts';
 import type { IPsecPolicy } from '../objects.ts';
 import type { ObjectProblem } from '../snapshot.ts';
 import { type PortSpec, parsePorts } from './ports.ts';
@@ -45,13 +46,15 @@ const lastCalls = new WeakMap<
   { readonly policies: readonly IPsecPolicy[]; readonly unread: Names; readonly parsed: ParsedItems }
 >();
 type Names = ReadonlySet<string>;
+/** How many items a problem names. */
+const NAMED = 10;
 const NONE: Names = new Set();
 
 /**
  * The items of all policies. An item that is refused spoils no other, and keeps the good form that it has in
  * `before`. Items are withdrawn by a generation of their policy that is valid as a whole and lacks them, by
  * another policy in its place, or if it goes; `unread` names policies that are there although nobody can read
- * them. Problems name the field and the value. A call with the same lists, and with the `known` of the call
+ * them, or not as a whole (what a source read of them may lack items). Problems name the field and the value. A call with the same lists, and with the `known` of the call
  * before, returns the very result of that call.
  */
 export function parseItems(
@@ -79,7 +82,7 @@ function parseAll(policies: readonly IPsecPolicy[], before: KnownItems, unread: 
     const former = formerOf.get(name) ?? [];
     if (policy !== undefined) {
       const own = former.filter(([, { uid }]) => uid === policy.metadata.uid);
-      const parsed = parsePolicy(policy, new Map(own));
+      const parsed = parsePolicy(policy, new Map(own), !unread.has(name));
       known.push(...parsed.items);
       problems.push(...parsed.problems);
     } else if (former.length > 0) {
@@ -94,6 +97,7 @@ function parseAll(policies: readonly IPsecPolicy[], before: KnownItems, unread: 
 function parsePolicy(
   { metadata, spec }: IPsecPolicy,
   former: KnownItems,
+  whole: boolean,
 ): { readonly items: ReadonlyMap<string, PolicyItem>; readonly problems: readonly ObjectProblem[] } {
   const where = `IPsecPolicy ${metadata.name}`;
   const items = new Map<string, PolicyItem>();
@@ -115,7 +119,9 @@ function parsePolicy(
       items.set(key, parsed);
     }
   }
-  const kept = refused.length === 0 ? [] : [...former].filter(([key]) => !items.has(key));
+  const lacking = [...former].filter(([key]) => !items.has(key));
+  // Those of the newest generations come first: what edits leave behind does not grow for ever.
+  const kept = refused.length === 0 && whole ? [] : lacking.slice(0, BOUNDS.itemsPerPolicy);
   const named = new Set(refused.map(({ key }) => key));
   const problems = refused.map(({ message, key }) => {
     const stays = kept.some(([one]) => one === key) ? '; what it said before stays in force' : '';
@@ -123,7 +129,9 @@ function parsePolicy(
   });
   const others = kept.filter(([key]) => !named.has(key)).map(([, { name }]) => name);
   if (others.length > 0) {
-    const message = `spec.policies: ${others.join(', ')}: not withdrawn, since the policy has items that are refused`;
+    const more = others.length > NAMED ? ` and ${others.length - NAMED} more` : '';
+    const why = refused.length > 0 ? 'has items that are refused' : 'is not read as a whole';
+    const message = `spec.policies: ${others.slice(0, NAMED).join(', ')}${more}: not withdrawn, since the policy ${why}`;
     problems.push({ where, message });
   }
   return { items: new Map([...items, ...kept]), problems };

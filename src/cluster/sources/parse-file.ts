@@ -7,7 +7,7 @@ export interface ParsedFile {
   /** Differs if the file has changed; empty if it could not be read. */
   readonly stamp: string;
   readonly objects: readonly ParsedObject[];
-  /** Objects that their schemas refuse. */
+  /** Objects that their schemas refuse, or of which something is left out. */
   readonly unread: readonly UnreadObject[];
   /** Nobody knows what the file is about: it never could be read. */
   readonly opaque?: boolean;
@@ -64,7 +64,10 @@ export function parseFile(
         problems.push({ where, message: parsed });
       } else if (parsed !== undefined) {
         objects.push(parsed);
-        problems.push(...(parsed.flaw === undefined ? [] : [{ where, message: parsed.flaw }]));
+        if (parsed.flaw !== undefined) {
+          unread.push(...unreadOf(raw));
+          problems.push({ where, message: parsed.flaw });
+        }
       }
     }
   }

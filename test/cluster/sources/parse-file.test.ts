@@ -1,4 +1,5 @@
 import test from 'ava';
+import { BOUNDS } from '../../../src/cluster/bounds.ts';
 import { assemble } from '../../../src/cluster/sources/assemble.ts';
 import { type ParsedFile, parseFile } from '../../../src/cluster/sources/parse-file.ts';
 
@@ -124,4 +125,22 @@ test('a file that a shell has just emptied leaves what it said before', (t) => {
   );
   t.deepEqual(names(parse('# nothing any more', emptied)), []);
   t.deepEqual(parse('', parse('')).problems, []);
+});
+
+test('an object of which something is left out is not read as a whole', (t) => {
+  const items = Array.from({ length: BOUNDS.itemsPerPolicy + 1 }, (_, index) => ({
+    name: `i${index}`,
+    servicename: 'web',
+    servicens: 'ns',
+    serviceports: 'tcp/80',
+  }));
+  const text = JSON.stringify({
+    apiVersion: 'starlingx.io/v1',
+    kind: 'IPsecPolicy',
+    metadata: { name: 'p' },
+    spec: { policies: items },
+  });
+  const parsed = parse(text);
+  t.deepEqual(names(parsed), ['IPsecPolicy p']);
+  t.deepEqual(parsed.unread, [{ list: 'policies', name: 'p' }]);
 });

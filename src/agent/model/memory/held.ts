@@ -31,11 +31,20 @@ const KINDS = {
   ciliumNodes: 'CiliumNodes',
 } as const satisfies Readonly<Record<List, string>>;
 const LISTS = Object.keys(KINDS) as List[];
+const UNREADABLE = [...LISTS, 'services'] as const;
 
 export function createBeliefs(): Beliefs {
   const { held, problems, ended } = createDoubts();
   /** What an earlier agent knew and this one has not seen yet. */
   let lost: Partial<Record<List, ReadonlySet<string>>> | undefined;
+  /** The sets of the last snapshot: what is made from them is remembered by identity. */
+  let last: ObjectNames = {};
+  const steadied = (next: ObjectNames): ObjectNames => {
+    last = Object.fromEntries(
+      UNREADABLE.map((list) => [list, sameNames(last[list] ?? NO_NAMES, next[list] ?? NO_NAMES)]),
+    );
+    return last;
+  };
   return {
     problems,
     ended,
@@ -54,11 +63,13 @@ export function createBeliefs(): Beliefs {
               ]),
             )
           : undefined;
-      const unread: ObjectNames = Object.fromEntries(
-        LISTS.map((list) => {
-          const hidden = snapshot.opaque === true ? lost?.[list] : undefined;
-          return [list, union(snapshot.unread?.[list] ?? NO_NAMES, hidden ?? NO_NAMES)];
-        }),
+      const unread = steadied(
+        Object.fromEntries(
+          UNREADABLE.map((list) => {
+            const hidden = snapshot.opaque === true && list !== 'services' ? lost?.[list] : undefined;
+            return [list, union(snapshot.unread?.[list] ?? NO_NAMES, hidden ?? NO_NAMES)];
+          }),
+        ),
       );
       return {
         unread,
@@ -80,6 +91,10 @@ export function createBeliefs(): Beliefs {
       };
     },
   };
+}
+
+function sameNames(before: ReadonlySet<string>, next: ReadonlySet<string>): ReadonlySet<string> {
+  return before.size === next.size && [...next].every((name) => before.has(name)) ? before : next;
 }
 
 function namesRead(list: List, objects: ClusterObjects): ReadonlySet<string> {

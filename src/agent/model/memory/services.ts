@@ -5,9 +5,11 @@ import type { ClusterObjects, ObjectProblem } from '../../../cluster/snapshot.ts
 import type { AcceptedService } from '../../../rundir/accepted.ts';
 import { memoized } from '../../../util/memo.ts';
 import { DEPARTED_MS } from '../departed.ts';
+import { completed } from './completed.ts';
 import { formerSlices, portsSlice, type Slices } from './former-slices.ts';
 import { goneSince, type KnownServices, samePorts } from './known-services.ts';
 import { newestPerNamespace } from './newest.ts';
+import { NO_NAMES } from './there.ts';
 
 type ServiceObjects = Pick<ClusterObjects, 'services' | 'endpointSlices'>;
 
@@ -22,6 +24,8 @@ export interface Recalled extends ServiceObjects {
 interface Time {
   readonly known: KnownServices;
   readonly now: number;
+  /** Services that are there and cannot be read, or not as a whole, `namespace/name`. */
+  readonly unread?: ReadonlySet<string>;
 }
 
 const byKey = memoized(
@@ -53,22 +57,25 @@ const joinedSlices = memoized((list: Slices, ...more: Slices) =>
  */
 export function recallServices(objects: ServiceObjects, items: readonly PolicyItem[], time: Time): Recalled {
   // As long as none is gone, the time does not matter.
-  const last = ofNow(objects.services, objects.endpointSlices, items, time.known);
+  const { known, unread = NO_NAMES } = time;
+  const last = ofNow(objects.services, objects.endpointSlices, items, known, unread);
   last.recalled = last.recalled?.lost.size === 0 ? last.recalled : recall(objects, items, time);
   return last.recalled;
 }
 
 const ofNow = memoized(
   (
-    ..._: [ServiceObjects['services'], Slices, readonly PolicyItem[], KnownServices]
+    ..._: [ServiceObjects['services'], Slices, readonly PolicyItem[], KnownServices, ReadonlySet<string>]
   ): {
     recalled?: Recalled;
   } => ({}),
 );
 
-function recall(objects: ServiceObjects, items: readonly PolicyItem[], { known, now }: Time): Recalled {
-  const present = byKey(objects.services);
-  const { gone, problems } = goneFrom(present, namesIn(items), { known, now });
+function recall(objects: ServiceObjects, items: readonly PolicyItem[], time: Time): Recalled {
+  const { known, unread = NO_NAMES } = time;
+  const readable = unread.size === 0 ? objects.services : completed(objects.services, known, unread);
+  const present = byKey(readable);
+  const { gone, problems } = goneFrom(present, namesIn(items), time);
   const lost = new Map(gone.map((service) => [keyFor(service), service]));
   const some = [...lost.values(), ...namedPorts(known).filter((service) => !lost.has(keyFor(service)))];
   const read = slicesOf(some.length === 0 ? NO_SLICES : objects.endpointSlices);
@@ -83,7 +90,7 @@ function recall(objects: ServiceObjects, items: readonly PolicyItem[], { known, 
     return silent.length > 0 && samePorts(service, present.get(key)) ? silent : [];
   });
   return {
-    services: joined(objects.services, ...gone.map(serviceFrom)),
+    services: joined(readable, ...gone.map(serviceFrom)),
     endpointSlices: joinedSlices(objects.endpointSlices, ...slices),
     present,
     lost,
@@ -94,7 +101,7 @@ function recall(objects: ServiceObjects, items: readonly PolicyItem[], { known, 
 function goneFrom(
   present: ReadonlyMap<string, Service>,
   policies: ReadonlyMap<string, readonly string[]>,
-  { known, now }: Time,
+  { known, now, unread = NO_NAMES }: Time,
 ): { readonly gone: readonly AcceptedService[]; readonly problems: readonly ObjectProblem[] } {
   const gone: AcceptedService[] = [];
   const problems: ObjectProblem[] = [];
@@ -114,6 +121,8 @@ function goneFrom(
     if (named !== undefined) {
       const how = '; what it selected before stays in force until it is back or no item names it';
       report(until > now ? service : withoutSlices(service), named, how);
+    } else if (unread.has(key)) {
+      report(service, policies.get(`${before.namespace}/*`) ?? [], '; it is there and cannot be read');
     } else if (until > now) {
       former.push({ namespace: service.namespace, until, service });
     }

@@ -73,6 +73,40 @@ test('endpoints stay for a while, for ports that no number protects', (t) => {
   t.false(node.due());
 });
 
+test('a port that is left out of a Service, since it is not read as a whole, stays', (t) => {
+  const two = [
+    { name: 'http', port: 80 },
+    { name: 'alt', port: 81 },
+  ];
+  const policies = [policy('p', item('web', 'tcp/80,tcp/81'))];
+  const half = [service('web', [{ name: 'http', port: 80 }])];
+  const unread = { services: new Set(['ns/web']) };
+  for (const restarts of [false, true]) {
+    const node = lastingNode(POD);
+    node.see({ ...world, policies, services: [service('web', two)], endpointSlices: [] });
+    for (let agent = 0; agent < 3; agent += 1) {
+      if (restarts) {
+        node.restart();
+      }
+      node.see({ ...world, policies, services: half, endpointSlices: [] }, { unread });
+      t.true(node.requires('10.1.1.5', 81));
+    }
+    node.see({ ...world, policies, services: half, endpointSlices: [] });
+    t.false(node.requires('10.1.1.5', 81), 'withdrawn by the whole');
+  }
+});
+
+test('a Service under a wildcard that cannot be read stays for as long as it is there', (t) => {
+  const node = lastingNode(POD);
+  const policies = [policy('p', item('all', 'tcp/80', { servicename: '*' }))];
+  node.see({ ...world, policies });
+  const unread = { services: new Set(['ns/web']) };
+  node.see({ ...world, policies, ...GONE }, { unread });
+  node.wait(2 * DEPARTED_MS);
+  node.see({ ...world, policies, ...GONE }, { unread });
+  t.true(node.requires('10.1.1.5', 80));
+});
+
 test('what the owner of a Service says of it is in force at once', (t) => {
   const node = lastingNode(POD);
   node.see(world);
