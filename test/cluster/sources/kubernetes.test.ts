@@ -78,3 +78,30 @@ test('what a new list lacks is told, and what cannot be read', async (t) => {
   t.is(seen[0]?.missing?.nodes, undefined);
   t.deepEqual([...(seen.at(-1)?.missing?.nodes ?? [])], ['b', 'c']);
 });
+
+const lacking = test.macro({
+  async exec(t, after: object, endpointslices: object[], expected: readonly string[] | undefined) {
+    let lists: Lists = { ...world, ipsecpolicies: [policy({ name: 'p' }, item('web', 'tcp/80'))] };
+    const client = server(() => lists);
+    const abort = new AbortController();
+    let changed = false;
+    for await (const { objects, missing } of kubernetesSource({ client, nodeName: 'a' }).watch(
+      abort.signal,
+    )) {
+      if (!changed) {
+        changed = true;
+        lists = { ...lists, ipsecpolicies: [after], endpointslices };
+        client.expire();
+      } else if (objects.endpointSlices.length === 0) {
+        t.deepEqual(missing?.endpointSlices && [...missing.endpointSlices], expected);
+        break;
+      }
+    }
+    abort.abort();
+  },
+  title: (given) => `another watch of slices finds none: ${given}`,
+});
+const every = item('x', 'tcp/80', { servicename: '*' });
+test('of what it should find, too', lacking, policy({ name: 'p' }, every), [], ['ns/web-1']);
+const db = item('db', 'tcp/80');
+test('and should not', lacking, policy({ name: 'p' }, db), world.endpointslices, undefined);

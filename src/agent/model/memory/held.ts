@@ -21,12 +21,13 @@ export interface Beliefs extends Pick<Doubts, 'problems' | 'ended'> {
   believe(snapshot: Snapshot, before: Before, now: number): Believed;
 }
 
-type List = 'policies' | 'nodes' | 'pods' | 'blockAffinities' | 'ciliumNodes';
+type List = 'policies' | 'nodes' | 'pods' | 'endpointSlices' | 'blockAffinities' | 'ciliumNodes';
 
 const KINDS = {
   policies: 'IPsecPolicies',
   nodes: 'Nodes',
   pods: 'Pods of this node',
+  endpointSlices: 'EndpointSlices',
   blockAffinities: 'BlockAffinities',
   ciliumNodes: 'CiliumNodes',
 } as const satisfies Readonly<Record<List, string>>;
@@ -97,12 +98,22 @@ function sameNames(before: ReadonlySet<string>, next: ReadonlySet<string>): Read
   return before.size === next.size && [...next].every((name) => before.has(name)) ? before : next;
 }
 
+const NAMESPACED: readonly List[] = ['pods', 'endpointSlices'];
+const NOTHING: readonly [] = [];
+const namesIn = new WeakMap<readonly object[], ReadonlySet<string>>();
+
+/** Each list is read once: after nearly every event, nearly all lists are the same. */
 function namesRead(list: List, objects: ClusterObjects): ReadonlySet<string> {
-  return new Set(
-    (objects[list] ?? []).map(({ metadata: { namespace = 'default', name } }) =>
-      list === 'pods' ? `${namespace}/${name}` : name,
-    ),
-  );
+  const all = objects[list] ?? NOTHING;
+  const names =
+    namesIn.get(all) ??
+    new Set(
+      all.map(({ metadata: { namespace = 'default', name } }) =>
+        NAMESPACED.includes(list) ? `${namespace}/${name}` : name,
+      ),
+    );
+  namesIn.set(all, names);
+  return names;
 }
 
 function namesBefore(list: List, { memory, previous, seen }: Before): string[] {
@@ -114,11 +125,14 @@ function namesBefore(list: List, { memory, previous, seen }: Before): string[] {
     case 'pods':
       return (previous?.pods ?? []).map(({ namespace, name }) => `${namespace}/${name}`);
     default:
-      return (seen?.[list] ?? []).map(({ metadata }) => metadata.name);
+      return seen === undefined ? [] : [...namesRead(list, seen)];
   }
 }
 
-/** Lists of the primary CNI are whole or worth nothing: what is missing of them stays. */
+/**
+ * Slices, and lists of the primary CNI, are taken as they are read, and nothing remembers what they said: what
+ * is missing of them and still believed to be there stays as it was.
+ */
 export function withHeldLists(
   objects: ClusterObjects,
   seen: ClusterObjects | undefined,
@@ -127,11 +141,18 @@ export function withHeldLists(
   const kept = <T extends { readonly metadata: { readonly name: string } }>(
     all: readonly T[] | undefined,
     names: ReadonlySet<string> = NO_NAMES,
-  ): readonly T[] => (all ?? []).filter(({ metadata }) => names.has(metadata.name));
+  ): readonly T[] => (names.size === 0 ? [] : (all ?? []).filter(({ metadata }) => names.has(metadata.name)));
+  const slices =
+    (held.endpointSlices ?? NO_NAMES).size === 0
+      ? []
+      : (seen?.endpointSlices ?? []).filter(({ metadata: { namespace = 'default', name } }) =>
+          held.endpointSlices?.has(`${namespace}/${name}`),
+        );
   const blocks = kept(seen?.blockAffinities, held.blockAffinities);
   const nodes = kept(seen?.ciliumNodes, held.ciliumNodes);
   return {
     ...objects,
+    ...(slices.length === 0 ? {} : { endpointSlices: [...objects.endpointSlices, ...slices] }),
     ...(blocks.length === 0 ? {} : { blockAffinities: [...(objects.blockAffinities ?? []), ...blocks] }),
     ...(nodes.length === 0 ? {} : { ciliumNodes: [...(objects.ciliumNodes ?? []), ...nodes] }),
   };

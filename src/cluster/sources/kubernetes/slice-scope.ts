@@ -1,4 +1,4 @@
-import { SERVICE_NAME_LABEL } from '../../objects.ts';
+import { type EndpointSlice, SERVICE_NAME_LABEL } from '../../objects.ts';
 import type { NamedService } from '../../snapshot.ts';
 
 /** Which EndpointSlices to watch: those of named Services, or all of a namespace. */
@@ -52,4 +52,12 @@ export function sliceScope(items: readonly NamedService[]): SliceScope {
     services: undefined,
   }));
   return { watches: [...selected, ...namespaces] };
+}
+
+/** Whether a slice is among those of a watch. */
+export function wants({ path, services }: SliceWatch): (slice: Pick<EndpointSlice, 'metadata'>) => boolean {
+  return ({ metadata: { namespace = 'default', labels } }) =>
+    services === undefined
+      ? path === `${GROUP}/namespaces/${namespace}/endpointslices`
+      : services.includes(`${namespace}/${labels?.[SERVICE_NAME_LABEL]}`);
 }

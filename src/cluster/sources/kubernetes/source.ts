@@ -7,7 +7,7 @@ import type { ClusterObjects, ObjectProblem, Snapshot, Source } from '../../snap
 import type { ParsedObject } from '../parse-object.ts';
 import { namesOf } from './names.ts';
 import { parserOf, sliceFilter } from './parser.ts';
-import { sliceScope } from './slice-scope.ts';
+import { sliceScope, wants } from './slice-scope.ts';
 
 export interface KubernetesSourceOptions {
   readonly client: KubeClient;
@@ -84,6 +84,8 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
       ];
       let slices = new Map<string, Followed>();
       let retired = new Map<string, Followed>();
+      /** Slices that no watch has now, although those that went have not seen them go, and they are wanted. */
+      let lacking: ReadonlySet<string> = new Set();
       let lastGood: KnownItems = new Map();
 
       /**
@@ -133,7 +135,8 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
           }
           const followed = [...fixed, ...slices.values()];
           const complete = followed.every(({ reflector }) => reflector.synced);
-          const snapshot = snapshotOf([...followed, ...(complete ? [] : retired.values())], listed);
+          lacking = complete ? stillLacking(lacking, retired, slices) : lacking;
+          const snapshot = snapshotOf([...followed, ...(complete ? [] : retired.values())], listed, lacking);
           if (complete) {
             letGo();
           }
@@ -195,18 +198,45 @@ function objectsOf(followed: readonly Followed[], listed: ReturnType<typeof crea
   };
 }
 
-function snapshotOf(followed: readonly Followed[], listed: ReturnType<typeof createLister>): Snapshot {
+/** A change of what is watched is no loss; that a new watch finds nothing where another did is one. */
+function stillLacking(
+  before: ReadonlySet<string>,
+  retired: ReadonlyMap<string, Followed>,
+  slices: ReadonlyMap<string, Followed>,
+): ReadonlySet<string> {
+  const there = (key: string): boolean =>
+    [...slices.values()].some(({ reflector }) => reflector.items.has(key));
+  if (retired.size === 0) {
+    return before.size === 0 ? before : new Set([...before].filter((key) => !there(key)));
+  }
+  const wanted = [...slices.keys()].map((watch) => wants(JSON.parse(watch)));
+  const lost = [...retired.values()].flatMap(({ reflector: { items, missing } }) => [
+    ...missing,
+    ...[...items].flatMap(([key, { object }]) => (wanted.some((is) => is(object)) ? [key] : [])),
+  ]);
+  return new Set(lost.filter((key) => !there(key)));
+}
+
+function snapshotOf(
+  followed: readonly Followed[],
+  listed: ReturnType<typeof createLister>,
+  lacking: ReadonlySet<string>,
+): Snapshot {
   const problems = followed.flatMap(({ reflector }) =>
     [...reflector.problems].map(
       ([key, message]): ObjectProblem => ({ where: key.replace(/^\//, ''), message }),
     ),
   );
+  const missing = namesOf(followed, (reflector) => reflector.missing);
   const errors = new Set(followed.map(({ reflector }) => reflector.error).filter((error) => error !== ''));
   return {
     objects: objectsOf(followed, listed),
     problems: problems.sort((a, b) => (a.where < b.where ? -1 : 1)),
     unread: namesOf(followed, ({ problems: unread }) => unread.keys()),
-    missing: namesOf(followed, ({ missing }) => missing),
+    missing:
+      lacking.size === 0
+        ? missing
+        : { ...missing, endpointSlices: new Set([...(missing.endpointSlices ?? []), ...lacking]) },
     stale: [...errors].sort().join('; '),
   };
 }

@@ -2,7 +2,7 @@ import test from 'ava';
 import { DOUBT_MS } from '../../../../src/agent/model/memory/doubt.ts';
 import type { ClusterObjects } from '../../../../src/cluster/snapshot.ts';
 import { lastingNode } from '../../../helpers/unit/lasting-node.ts';
-import { item, node, pod, policy, service } from '../../../helpers/unit/objects.ts';
+import { item, node, pod, policy, service, slice } from '../../../helpers/unit/objects.ts';
 
 const world = {
   services: [service('web', [{ port: 80 }])],
@@ -151,4 +151,28 @@ test('a pod that cannot be read keeps what it serves', (t) => {
   one.wait(2 * DOUBT_MS);
   one.see({ ...world, pods: [] }, { unread: { pods: new Set(['ns/web']) } });
   t.true(one.requires('10.1.1.5', 80));
+});
+
+test('a list without any slice, that nobody saw go, changes nothing for ten minutes', (t) => {
+  for (const ports of ['tcp/*', '*', 'tcp/80']) {
+    const one = lastingNode();
+    const endpointSlices = [slice('web', ['10.1.2.7'], [{ name: '', port: 80, protocol: 'TCP' }])];
+    const policies = [policy('p', item('web', ports))];
+    const before = one.see({ ...world, policies, endpointSlices });
+    const missing = { endpointSlices: new Set(['ns/web-1']) };
+    t.deepEqual(one.see({ ...world, policies, endpointSlices: [] }, { missing }).endpoints, before.endpoints);
+    t.true(one.sends('10.1.2.7', 80));
+    t.regex(one.problems().join(), /EndpointSlices: 1 .*\(ns\/web-1\)/);
+    one.wait(DOUBT_MS);
+    t.true(one.due());
+    t.deepEqual(one.see({ ...world, policies, endpointSlices: [] }, { missing }).endpoints, []);
+  }
+});
+
+test('slices that are watched no more, or were seen to go, have gone', (t) => {
+  const one = lastingNode();
+  const endpointSlices = [slice('web', ['10.1.2.7'], [{ name: '', port: 80, protocol: 'TCP' }])];
+  one.see({ ...world, endpointSlices });
+  t.deepEqual(one.see({ ...world, endpointSlices: [] }, { missing: {} }).endpoints, []);
+  t.notRegex(one.problems().join(), /EndpointSlices/);
 });
