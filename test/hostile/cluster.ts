@@ -1,13 +1,7 @@
 import type { buildNodeCache as buildNodeCacheOf } from '../../src/agent/model/model.ts';
 import type { Model, ModelInput } from '../../src/agent/model/types.ts';
-import type {
-  ClusterObjects,
-  EndpointSlice,
-  IPsecPolicy,
-  Node,
-  Pod,
-  Service,
-} from '../../src/cluster/objects.ts';
+import type { EndpointSlice, IPsecPolicy, Node, Pod, Service } from '../../src/cluster/objects.ts';
+import type { ClusterObjects } from '../../src/cluster/snapshot.ts';
 import type { parseObject as parseObjectOf } from '../../src/cluster/sources/parse-object.ts';
 import type { planConnections as planConnectionsOf } from '../../src/ipsec/plan/connections.ts';
 import type { planPolicies as planPoliciesOf } from '../../src/ipsec/plan/plan.ts';
@@ -194,6 +188,7 @@ export async function readAs(
   const model = buildNodeCache({
     childSaScope: 'service',
     knownItems: previous?.model.knownItems ?? new Map(),
+    ...(previous === undefined ? {} : { services: previous.model.services, reached: previous.model.reached }),
     now: 1,
     ...more,
     objects: { ...objects, pods: objects.pods.filter(({ spec }) => spec.nodeName === nodeName) },
@@ -211,13 +206,18 @@ export async function readAs(
   };
 }
 
-/** An object as a source hands it over; why it is refused, if it is. */
-export async function parsed<T>(load: Load, raw: T): Promise<T | string> {
+/** An object as a source hands it over, and what a problem says of it; no object if it is refused. */
+export async function parsed<T>(
+  load: Load,
+  raw: T,
+): Promise<{ readonly objects: readonly T[]; readonly problems: readonly string[] }> {
   const { parseObject } = await load<{ parseObject: typeof parseObjectOf }>(
     'src/cluster/sources/parse-object.ts',
   );
   const found = parseObject(raw);
-  return typeof found === 'object' ? (found.object as T) : (found ?? 'not read');
+  return typeof found === 'object'
+    ? { objects: [found.object as T], problems: found.flaw === undefined ? [] : [found.flaw] }
+    : { objects: [], problems: [found ?? 'not read'] };
 }
 
 /** What a node's policies say of a packet, as one line: `plaintext`, `use b`, `required b`, by the other end. */

@@ -1,3 +1,4 @@
+import type { AssertionError } from 'node:assert';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../helpers/unit/root.ts';
@@ -24,9 +25,12 @@ export interface HostileRow {
   readonly now: string;
   /** Sends it to the sources that `load` imports, and throws what is not as it should be. */
   readonly check: (load: Load) => void | Promise<void>;
-  /** Without this guard the check fails. */
-  readonly mutation: Mutation;
+  /** Without this guard the check fails; where several guard the same, without all of them. */
+  readonly mutation: Mutation | readonly Mutation[];
 }
+
+export const mutationsOf = ({ mutation }: Pick<HostileRow, 'mutation'>): readonly Mutation[] =>
+  'file' in mutation ? [mutation] : mutation;
 
 /** Imports a module of ours, `src/cluster/nodes.ts`, from the sources that are on trial. */
 export type Load = <M>(path: string) => Promise<M>;
@@ -45,7 +49,7 @@ export interface Outcome {
 /** Runs a row on the sources as they are, and on a copy without its guard. */
 export async function tryRow(row: HostileRow): Promise<Outcome> {
   const failure = await said(row, real);
-  const folder = mutatedSources(row.mutation);
+  const folder = mutatedSources(mutationsOf(row));
   try {
     return { row, failure, mutated: await said(row, (path) => import(join(folder, path))) };
   } finally {
@@ -58,28 +62,42 @@ async function said(row: HostileRow, load: Load): Promise<string> {
     await row.check(load);
     return '';
   } catch (error) {
-    return (
-      (error as Error).message
-        .split('\n')
-        .filter((line) => line.trim() !== '')
-        .slice(0, 2)
-        .join(' ') || 'failed'
-    );
+    return wordsOf(error as Error) || 'failed';
   }
 }
 
+const WORDS = 240;
+
+/** In one line; of a comparison whose message is Node's own, both values. Folders have other names each time. */
+function wordsOf(error: Error): string {
+  const { generatedMessage = false, actual, expected } = error as Partial<AssertionError>;
+  const isCompared = generatedMessage && (actual !== undefined || expected !== undefined);
+  const shown = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
+  const text = isCompared
+    ? `${shown(actual) || 'nothing'}${expected === '' ? '' : ` instead of ${shown(expected)}`}`
+    : error.message.split('\n').find((line) => line.trim() !== '');
+  const named = (text ?? '').replaceAll(/\/\S*\/(trapline|hostile)-[^\s/]*/g, '<folder>');
+  return named.length > WORDS ? `${named.slice(0, WORDS)}…` : named;
+}
+
 /** A copy of src within the repository, so that its packages are found. @throws Error if the text is not there once */
-function mutatedSources({ file, from, to }: Mutation): string {
-  const text = readFileSync(join(ROOT, file), 'utf8');
-  if (text.split(from).length !== 2) {
-    throw new Error(`${file} has ${text.split(from).length - 1} times: ${from}`);
+function mutatedSources(mutations: readonly Mutation[]): string {
+  const texts = new Map<string, string>();
+  for (const { file, from, to } of mutations) {
+    const text = texts.get(file) ?? readFileSync(join(ROOT, file), 'utf8');
+    if (text.split(from).length !== 2) {
+      throw new Error(`${file} has ${text.split(from).length - 1} times: ${from}`);
+    }
+    texts.set(
+      file,
+      text.replace(from, () => to),
+    );
   }
   mkdirSync(join(ROOT, 'build'), { recursive: true });
   const folder = mkdtempSync(join(ROOT, 'build/hostile-'));
   cpSync(join(ROOT, 'src'), join(folder, 'src'), { recursive: true });
-  writeFileSync(
-    join(folder, file),
-    text.replace(from, () => to),
-  );
+  for (const [file, text] of texts) {
+    writeFileSync(join(folder, file), text);
+  }
   return folder;
 }

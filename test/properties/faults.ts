@@ -153,8 +153,7 @@ export function judgeFault({ world, list, object: which, field, path: given, val
   const said = `${original.kind} ${name}: ${path.join('.')} = ${JSON.stringify(value).slice(0, 120)}`;
   // As a source does: what is refused keeps its former value, and counts as unread.
   const parsed = parseObject(raw, original);
-  const refused =
-    typeof parsed === 'string' ? [parsed] : parsed?.flaw === undefined ? [] : [parsed.flaw];
+  const refused = typeof parsed === 'string' ? [parsed] : parsed?.flaw === undefined ? [] : [parsed.flaw];
   const others = (objects as readonly object[]).filter((one) => one !== original);
   const withList = (all: readonly object[]): ClusterObjects => ({ ...sound, [list]: all }) as ClusterObjects;
   const broken = withList(
@@ -209,7 +208,13 @@ function strangerTo(made: Made, list: Faulty, name: string): Made {
     case 'nodes':
       return { ...made, model: { ...made.model, content: { ...content, peers } } };
     case 'services':
-      return { ...made, model: { ...made.model, services: new Map([...services].filter(([key]) => !key.endsWith(`/${name}`))) } };
+      return {
+        ...made,
+        model: {
+          ...made.model,
+          services: new Map([...services].filter(([key]) => !key.endsWith(`/${name}`))),
+        },
+      };
     default:
       return made;
   }

@@ -65,7 +65,11 @@ function isItsOwn(
     UNUSED.some((one) => one === address) || (addresses.has(address) && !protectedOnes.has(address));
   const listed = [before, after, without].some(({ verdict }) => verdict.listed);
   if (listed) {
-    return !without.verdict.listed && (isNobodys(src) || isNobodys(dst));
+    // Where both ends are protected, the child is that of the node whose name sorts first: a namespace that
+    // protects an address which nobody else does carries what goes there, whoever sends it.
+    return (
+      (isNobodys(src) || isNobodys(dst)) && (!without.verdict.listed || (!isOpen(before) && !isOpen(after)))
+    );
   }
   return isOpen(without) || (!isOpen(before) && !isOpen(after) && (tenantFirst || !proto.startsWith('icmp')));
 }

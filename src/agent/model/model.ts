@@ -14,6 +14,7 @@ import { configNames, PODS_CHILD } from '../../ipsec/plan/child.ts';
 import { isEveryPort } from '../../ipsec/plan/ports.ts';
 import type { CacheChild, CachePeer, CachePod, NodeCacheContent } from '../../rundir/schema.ts';
 import { memoized, steady } from '../../util/memo.ts';
+import { printable } from '../../util/printable.ts';
 import { buildChildren, protectedPorts } from './children.ts';
 import { departedPeers, formerCidrs } from './departed.ts';
 import { placeEndpoints } from './endpoints.ts';
@@ -142,8 +143,14 @@ export function buildNodeCache(input: ModelInput): Model {
       mesh: mesh ? meshPhase : undefined,
       now,
     }),
-    problems,
+    problems: problems.map(bounded),
   };
+}
+
+/** Values that problems quote are of any length. */
+function bounded(problem: ObjectProblem): ObjectProblem {
+  const most = BOUNDS.charactersPerProblem;
+  return problem.message.length > most ? { ...problem, message: printable(problem.message, most) } : problem;
 }
 
 /** Other nodes do not learn of these. */

@@ -8,10 +8,14 @@ import type { writeNodeCache as writeNodeCacheOf } from '../../../src/rundir/wri
 import { podArgs } from '../../helpers/unit/cni.ts';
 import { createFakeKernel } from '../../helpers/unit/fake-kernel.ts';
 import { annotated, clusterOf, DNS, dnsPod, nodeOf, policyOf, readAs, said } from '../cluster.ts';
-import type { HostileRow, Load } from '../row.ts';
+import type { HostileRow, Load, Mutation } from '../row.ts';
 
-const GATE = { file: 'src/cni/verbs/add.ts', from: 'TODO', to: '' };
-const TABLE = { file: 'src/ipsec/hairpin/plan.ts', from: 'TODO', to: '' };
+const GATE: Mutation = { file: 'src/cni/verbs/add.ts', from: "decision.kind === 'closed'", to: 'false' };
+const DEPARTED: Mutation = {
+  file: 'src/agent/model/departed.ts',
+  from: '...(previous?.peers ?? []).map((peer) => ({ ...peer, until: now + DEPARTED_MS })),',
+  to: '',
+};
 
 /** What a call of the plugin on b says, with a node.json that the agent has written and that nothing was made of. */
 async function callUnenforced(
@@ -121,7 +125,7 @@ export const FAILING_OPEN: readonly HostileRow[] = [
     did: 'it said that all was well',
     now: 'code 50',
     check: async (load) => equal(await callUnenforced(load, 'STATUS'), 'code 50'),
-    mutation: { file: 'src/cni/verbs/status.ts', from: 'TODO', to: '' },
+    mutation: { file: 'src/cni/verbs/status.ts', from: "closed !== ''", to: 'false' },
   },
   {
     id: '10a',
@@ -152,7 +156,11 @@ export const FAILING_OPEN: readonly HostileRow[] = [
         }
       }
     },
-    mutation: TABLE,
+    mutation: {
+      file: 'src/ipsec/hairpin/plan.ts',
+      from: '= mergeCidrs(texts)',
+      to: '= { cidrs: [...texts], refused: [] }',
+    },
   },
   {
     id: '13a',
@@ -176,7 +184,7 @@ export const FAILING_OPEN: readonly HostileRow[] = [
         }
       }
     },
-    mutation: { file: 'src/agent/model/departed.ts', from: 'TODO', to: '' },
+    mutation: DEPARTED,
   },
   {
     id: '13b',
@@ -196,7 +204,11 @@ export const FAILING_OPEN: readonly HostileRow[] = [
       });
       deepEqual(missing, [], 'pod CIDRs 10.244.x.0/24 that are missing in the table');
     },
-    mutation: TABLE,
+    mutation: {
+      file: 'src/ipsec/hairpin/plan.ts',
+      from: '[...peers, ...departed].flatMap',
+      to: '[...peers].flatMap',
+    },
   },
   {
     id: '13c',
@@ -215,8 +227,6 @@ export const FAILING_OPEN: readonly HostileRow[] = [
       equal(said(a, 'inbound', ['10.244.3.9', '10.244.1.10', 'udp', 53]), 'required c');
       equal(said(a, 'inbound', ['10.244.2.9', '10.244.1.10', 'udp', 53]).split(' ')[0], 'required');
     },
-    mutation: { file: 'src/agent/model/departed.ts', from: 'TODO', to: '' },
+    mutation: DEPARTED,
   },
 ];
-
-export const pending = FAILING_OPEN;

@@ -4,11 +4,30 @@ import type { LifeEvent } from '../../properties/lives.ts';
 import { forgotten } from '../../properties/lives.ts';
 import { startWith } from '../../properties/start.ts';
 import { clusterOf, DNS, DNS_ITEM, DNS6, nodeOf, policyOf, readAs, said } from '../cluster.ts';
-import type { HostileRow, Load } from '../row.ts';
+import type { HostileRow, Load, Mutation } from '../row.ts';
 
-const ITEMS = { file: 'src/cluster/policies/items.ts', from: 'TODO', to: '' };
-const PHASES = { file: 'src/agent/model/phases.ts', from: 'TODO', to: '' };
-const NODES = { file: 'src/agent/model/modeller.ts', from: 'TODO', to: '' };
+const MODEL = 'src/agent/model/model.ts';
+const ITEMS: Mutation = {
+  file: 'src/cluster/policies/items.ts',
+  from: 'const kept = refused.length === 0 ? [] : [...former].filter(([key]) => !items.has(key));',
+  to: 'const kept: [string, PolicyItem][] = [];',
+};
+const PHASES: Mutation = {
+  file: 'src/agent/model/phases.ts',
+  from: "phases?.get(port.policy) ?? 'require', ...same]",
+  to: "phases?.get(port.policy) ?? 'require']",
+};
+const NODES: Mutation = {
+  file: MODEL,
+  from: 'nodesBefore(previous?.node, previous?.peers ?? NO_PEERS, nodeName)',
+  to: '[]',
+};
+const SERVICES: Mutation = { file: MODEL, from: 'input.services ?? new Map()', to: 'new Map()' };
+const LISTS: Mutation = {
+  file: MODEL,
+  from: 'const { previous, now, unread = {}, held = {} } = input;',
+  to: 'const { previous, now, unread = {} } = input; const held: Record<string, never> = {};',
+};
 
 /** What was required at kube-dns' pod stays so while all this happens, on agents that live on or are restarted. */
 async function remembered(load: Load, minutes: number, ...events: readonly LifeEvent[]): Promise<void> {
@@ -149,38 +168,61 @@ export const MEMORY: readonly HostileRow[] = [
   row(
     '12a',
     'the Service is deleted',
-    { who: 'namespace user', did: 'its running pods were unprotected at once', mutation: NODES },
+    { who: 'namespace user', did: 'its running pods were unprotected at once', mutation: SERVICES },
     { kind: 'delete service', service: 0 },
   ),
   row(
     '12b',
     'the Service is replaced with --force',
-    { who: 'namespace user', did: 'as 12a', mutation: NODES },
+    { who: 'namespace user', did: 'as 12a', mutation: SERVICES },
     { kind: 'replace service', service: 0 },
   ),
   row(
     '12c',
     'the Service is deleted, and the item broken',
-    { who: 'namespace user', did: 'as 12a', mutation: NODES },
+    { who: 'namespace user', did: 'as 12a', mutation: SERVICES },
     { kind: 'delete service', service: 0 },
     breaks('tcp/60-50'),
   ),
   row(
     '12d',
     'a list without any IPsecPolicy',
-    { did: '0 policies at once', mutation: NODES },
+    { did: '0 policies at once', mutation: LISTS },
     { kind: 'empty', list: 'policies' },
   ),
-  row(
-    '12e',
-    'a list without any Node',
-    { did: 'kept until a restart', mutation: NODES },
-    { kind: 'empty', list: 'nodes' },
-  ),
+  {
+    id: '12e',
+    title: 'a list of Nodes that has this one alone',
+    who: 'broken object',
+    did: 'nothing got through to the peers any more',
+    now: 'Nodes that nobody has seen deleted are believed to be there for 10 minutes, with a warning',
+    check: async (load) => {
+      const { createModeller } = await load<{ createModeller: typeof createModellerOf }>(
+        'src/agent/model/modeller.ts',
+      );
+      let now = 1_700_000_000_000;
+      const take = startWith(createModeller)({
+        nodeName: 'a',
+        options: { childSaScope: 'service', strict: false, nodeTraffic: false, protectUnlisted: true },
+        cache: null,
+        runDir: new Map(),
+        now: () => now,
+      });
+      const objects = clusterOf();
+      take({ objects, problems: [], stale: '' });
+      const missing = { nodes: new Set(['b', 'c']) };
+      const alone = { objects: { ...objects, nodes: [nodeOf('a')] }, problems: [], missing, stale: '' };
+      take(alone);
+      now += 5 * 60_000;
+      const { peers } = take(alone);
+      equal(peers.map(({ name }) => name).join(), 'b,c');
+    },
+    mutation: LISTS,
+  },
   row(
     '12f',
     'empty lists of both, and the Service deleted',
-    { did: '0 policies', mutation: NODES },
+    { did: '0 policies', mutation: LISTS },
     { kind: 'empty', list: 'nodes' },
     { kind: 'empty', list: 'policies' },
     { kind: 'delete service', service: 0 },
@@ -198,8 +240,10 @@ export const MEMORY: readonly HostileRow[] = [
       ok(said(b, 'inbound', ['10.244.3.9', DNS, 'udp', 53]).startsWith('required'));
       ok(said(b, 'out', ['10.244.2.10', '10.244.3.9', 'udp', 53]).startsWith('required'));
     },
-    mutation: NODES,
+    mutation: {
+      file: 'src/cluster/nodes.ts',
+      from: 'addressless.push({ name, podCidrs: node.podCidrs });',
+      to: '',
+    },
   },
 ];
-
-export const pending = MEMORY;
