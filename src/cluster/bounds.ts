@@ -32,10 +32,20 @@ export const BOUNDS = {
   portsPerService: 256,
   /** EndpointSlices of a Service; the oldest come first. */
   slicesPerService: 1_000,
-  /** Addresses of a Service. What is beyond is treated as unlisted. */
+  /**
+   * Addresses of a Service that are protected one by one. At the others its port numbers are protected with
+   * the whole pod CIDRs of their nodes.
+   */
   addressesPerService: 5_000,
   /** Addresses of a Service times its protected ports: each pair costs policies on every node. */
   pairsPerService: 20_000,
+  /** The same for all Services together that an item with `servicename: "*"` covers, the oldest first. */
+  pairsPerItem: 30_000,
+  /**
+   * Addresses that are beyond these bounds times the protocols that are protected as a whole there: no CIDR
+   * can stand for these, so they go on one by one. For a Service, and for an item as above.
+   */
+  wholePairs: 40_000,
   /** An object with what Trapline reads of it, as JSON; characters. Slices and policies have other bounds. */
   charactersPerObject: 32 * 1_024,
   /** How long a value is shown in a problem, and a problem as a whole; characters. */

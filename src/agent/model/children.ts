@@ -1,8 +1,8 @@
-import type { ModelEntry } from '../../cluster/policies/entries.ts';
+import type { ModelEntry } from '../../cluster/policies/entry.ts';
 import { portsOf } from '../../cluster/policies/service-ports.ts';
 import { childFor, isWide, ownChild, wideChildName } from '../../ipsec/plan/child.ts';
 import { compareFurthest } from '../../ipsec/plan/phase.ts';
-import { isEveryPort } from '../../ipsec/plan/ports.ts';
+import { EVERY_PORT, isEveryPort } from '../../ipsec/plan/ports.ts';
 import { resolvePorts, selects } from '../../ipsec/plan/served.ts';
 import type { Phase, Protocol } from '../../ipsec/plan/types.ts';
 import type { CacheChild, CachePod, NodeCacheContent, ProtectedPort } from '../../rundir/schema.ts';
@@ -49,6 +49,8 @@ interface NumberedPort {
 /** An entry's claim to a port: its own phase, and how narrowly its items name the number. */
 interface Claim extends NumberedPort {
   readonly model: ModelEntry;
+  /** The wide child carries it, as a whole protocol stands for it. */
+  readonly isWide: boolean;
   readonly width: number;
 }
 
@@ -60,6 +62,9 @@ interface Claim extends NumberedPort {
  * Of several entries with one port, the child is that of the one that is furthest in its phases, as peers may
  * not know yet a child that is being enabled; then of the one whose item names the number most narrowly, so
  * that a Service's `targetPort` takes no port away from an item that names it; then of the first item.
+ *
+ * Where a whole protocol stands for too many ports of a Service, these are among the numbers, through the
+ * wide child.
  */
 export function protectedPorts(
   entries: readonly ModelEntry[],
@@ -69,7 +74,9 @@ export function protectedPorts(
   const found = new Map<string, { readonly proto: Protocol; readonly first: Claim }>();
   for (const model of entries) {
     for (const proto of new Set(model.entry.ports.map((port) => port.proto))) {
-      for (const numbered of numbersOf(model, proto, pods)) {
+      const own = numbersOf(model, proto, pods).map((each) => ({ ...each, isWide: false }));
+      const single = singleNumbersOf(model, proto, pods).map((each) => ({ ...each, isWide: true }));
+      for (const numbered of [...own, ...single]) {
         const key = `${proto}/${String(numbered.port).padStart(5, '0')}`;
         const claim = { ...numbered, model, width: widthIn(model, proto, numbered.port) };
         const before = found.get(key)?.first;
@@ -83,7 +90,7 @@ export function protectedPorts(
     .map(([, { proto, first }]) => ({
       proto,
       port: first.port,
-      child: childFor(children, first.model.entry, proto, first.port),
+      child: childFor(children, first.model.entry, proto, first.isWide ? EVERY_PORT : first.port),
       ...(first.phase === 'require' ? {} : { phase: first.phase }),
     }));
 }
@@ -108,7 +115,7 @@ function widthIn({ specs }: ModelEntry, proto: Protocol, port: number): number {
 
 const remembered = new WeakMap<
   ModelEntry,
-  { readonly pods: readonly CachePod[]; readonly numbers: Map<Protocol, readonly NumberedPort[]> }
+  { readonly pods: readonly CachePod[]; readonly numbers: Map<string, readonly NumberedPort[]> }
 >();
 
 /**
@@ -116,26 +123,54 @@ const remembered = new WeakMap<
  * before any slice lists it, because ADD needs its child.
  */
 function numbersOf(model: ModelEntry, proto: Protocol, pods: readonly CachePod[]): readonly NumberedPort[] {
+  const { entry, portNames } = model;
+  return rememberedNumbers(model, proto, pods, () =>
+    findNumbers(model, proto, pods, { ports: entry.ports, names: portNames }),
+  );
+}
+
+/** The same of the ports for which a whole protocol stands. */
+function singleNumbersOf(
+  model: ModelEntry,
+  proto: Protocol,
+  pods: readonly CachePod[],
+): readonly NumberedPort[] {
+  const { single } = model;
+  return single.ports.length === 0
+    ? []
+    : rememberedNumbers(model, `single ${proto}`, pods, () => findNumbers(model, proto, pods, single));
+}
+
+function rememberedNumbers(
+  model: ModelEntry,
+  key: string,
+  pods: readonly CachePod[],
+  find: () => readonly NumberedPort[],
+): readonly NumberedPort[] {
   const before = remembered.get(model);
   const { numbers } =
-    before?.pods === pods ? before : { numbers: new Map<Protocol, readonly NumberedPort[]>() };
-  const found = numbers.get(proto) ?? findNumbers(model, proto, pods);
-  numbers.set(proto, found);
+    before?.pods === pods ? before : { numbers: new Map<string, readonly NumberedPort[]>() };
+  const found = numbers.get(key) ?? find();
+  numbers.set(key, found);
   remembered.set(model, { pods, numbers });
   return found;
 }
 
-function findNumbers(model: ModelEntry, proto: Protocol, pods: readonly CachePod[]): NumberedPort[] {
-  const { entry, slices, portNames } = model;
+function findNumbers(
+  { entry, slices }: ModelEntry,
+  proto: Protocol,
+  pods: readonly CachePod[],
+  { ports, names }: ModelEntry['single'],
+): NumberedPort[] {
   const named = portsOf(slices, proto).flatMap(({ name, port }) => {
-    const phase = portNames.get(`${proto}/${name}`);
+    const phase = names.get(`${proto}/${name}`);
     return phase === undefined ? [] : [{ port, phase }];
   });
   const resolved = (name: string): number[] =>
     pods.filter((pod) => selects(entry, pod)).flatMap((pod) => resolvePorts(pod, proto, name));
   return [
     ...named,
-    ...entry.ports
+    ...ports
       .filter((port) => port.proto === proto)
       .flatMap(({ target, phase }) => {
         const numbers = typeof target === 'number' ? [target] : resolved(target);

@@ -1,12 +1,8 @@
-import type { EndpointSlice } from '../../cluster/objects.ts';
-import type { ModelEntry } from '../../cluster/policies/entries.ts';
-import { protoOf } from '../../cluster/policies/service-ports.ts';
+import type { ModelEntry } from '../../cluster/policies/entry.ts';
 import type { ObjectProblem } from '../../cluster/snapshot.ts';
 import { overlap } from '../../ip/cidr.ts';
 import { hostCidr } from '../../ip/family.ts';
-import { childFor } from '../../ipsec/plan/child.ts';
-import { compareFurthest, strongest } from '../../ipsec/plan/phase.ts';
-import type { Phase } from '../../ipsec/plan/types.ts';
+import { isEveryPort } from '../../ipsec/plan/ports.ts';
 import type {
   CacheNode,
   CachePod,
@@ -21,9 +17,8 @@ import { type Claim, NOWHERE } from './places/claim.ts';
 import { type Complaint, problemsOf } from './places/complaints.ts';
 import { createJudge, decide, type Judge, type Previous } from './places/contest.ts';
 import { place, type Whereabouts } from './places/place.ts';
+import { type ChildLookup, merge, protectedPorts } from './places/ports.ts';
 import { isManaged, namespaceOf } from './places/slices.ts';
-
-type ChildLookup = Parameters<typeof childFor>[0];
 
 export interface PlacedEndpoints {
   readonly local: readonly LocalEndpoint[];
@@ -165,8 +160,12 @@ function claimedBy(model: ModelEntry, whereabouts: Whereabouts, children: ChildL
   }
   const claims: Claim[] = [];
   const complaints: Complaint[] = [];
-  for (const slice of model.slices) {
-    const ports = merge([], protectedPorts(model, slice, children));
+  for (const [slice, within] of [
+    ...model.slices.map((one) => [one, true] as const),
+    ...model.rest.map((one) => [one, false] as const),
+  ]) {
+    const all = protectedPorts(model, slice, children);
+    const ports = merge([], within ? all : all.filter(({ port }) => isEveryPort(port)));
     const { rank } = model;
     const ofSlice = { slice, namespace: namespaceOf(slice), managed: isManaged(slice), ports, rank };
     for (const endpoint of ports.length === 0 ? [] : (slice.endpoints ?? [])) {
@@ -184,49 +183,6 @@ function claimedBy(model: ModelEntry, whereabouts: Whereabouts, children: ChildL
   const claimed = { whereabouts, children, claims, complaints };
   remembered.set(model, claimed);
   return claimed;
-}
-
-/**
- * The ports that are protected at the endpoints of a slice. A port that the entry gives as a number is
- * protected whether these endpoints have it or not, as the node of the endpoint does it too. A port that the
- * entry gives by name has the number that this slice says.
- */
-function protectedPorts(model: ModelEntry, slice: EndpointSlice, children: ChildLookup): ProtectedPort[] {
-  const { entry, portNames } = model;
-  const port = (proto: ProtectedPort['proto'], number: number, phase: Phase | undefined): ProtectedPort => ({
-    proto,
-    port: number,
-    child: childFor(children, entry, proto, number),
-    ...(phase === undefined || phase === 'require' ? {} : { phase }),
-  });
-  const numbered = entry.ports.flatMap(({ proto, target, phase }) =>
-    typeof target === 'number' ? [port(proto, target, phase)] : [],
-  );
-  const named = (slice.ports ?? []).flatMap((each) => {
-    const proto = protoOf(each.protocol);
-    const number = each.port ?? 0;
-    const phase = portNames.get(`${proto}/${each.name ?? ''}`);
-    return number > 0 && phase !== undefined ? [port(proto, number, phase)] : [];
-  });
-  return [...numbered, ...named];
-}
-
-/**
- * Joins two lists of ports, without repetitions and in a fixed order. A port in both gets the further phase
- * and goes through its child: peers may not know yet a child that is being enabled. If both are equally far,
- * the child of the first list has it.
- */
-function merge(a: readonly ProtectedPort[], b: readonly ProtectedPort[]): ProtectedPort[] {
-  const byKey = new Map<string, ProtectedPort>();
-  for (const { phase, ...own } of [...a, ...b]) {
-    const key = `${own.proto}/${String(own.port).padStart(5, '0')}`;
-    const merged = byKey.get(key);
-    const first = merged === undefined || compareFurthest(phase, merged.phase) < 0 ? own : merged;
-    const port = { ...own, child: first.child };
-    const both = merged === undefined ? (phase ?? 'require') : strongest([phase, merged.phase]);
-    byKey.set(key, both === 'require' ? port : { ...port, phase: both });
-  }
-  return [...byKey].sort(([x], [y]) => (x < y ? -1 : 1)).map(([, port]) => port);
 }
 
 function sorted<T extends { readonly address: string }>(endpoints: readonly T[]): T[] {

@@ -8,11 +8,18 @@
 import { BOUNDS } from '../../cluster/bounds.ts';
 import { addressesOutside, confirmedBy } from '../../cluster/outside.ts';
 import { resolveEntries } from '../../cluster/policies/entries.ts';
+import type { ModelEntry } from '../../cluster/policies/entry.ts';
 import { parseItems } from '../../cluster/policies/items.ts';
 import type { ObjectProblem } from '../../cluster/snapshot.ts';
 import { configNames, PODS_CHILD } from '../../ipsec/plan/child.ts';
 import { isEveryPort } from '../../ipsec/plan/ports.ts';
-import type { CacheChild, CachePeer, CachePod, NodeCacheContent } from '../../rundir/schema.ts';
+import type {
+  CacheChild,
+  CachePeer,
+  CachePod,
+  NodeCacheContent,
+  ProtectedPort,
+} from '../../rundir/schema.ts';
 import { memoized, steady } from '../../util/memo.ts';
 import { printable } from '../../util/printable.ts';
 import { buildChildren, protectedPorts } from './children.ts';
@@ -103,8 +110,12 @@ export function buildNodeCache(input: ModelInput): Model {
   });
   const names = namesOf(peers, unreachable);
   const meshPhase = mesh ? phaseOfMesh(parsed.items, input) : 'require';
-  const ports = mesh ? [] : protectedPorts(entries, clusterPods(objects.pods), { childSaScope, children });
-  const unlisted = input.protectUnlisted === false ? [] : ports.filter(({ port }) => !isEveryPort(port));
+  const portsIn = (some: readonly ModelEntry[]): ProtectedPort[] =>
+    mesh ? [] : protectedPorts(some, clusterPods(objects.pods), { childSaScope, children });
+  const ports = portsIn(entries);
+  // What goes beyond the bounds of addresses is protected with CIDRs, whatever is asked for.
+  const some = input.protectUnlisted === false ? portsIn(entries.filter(({ beyond }) => beyond)) : ports;
+  const unlisted = some.filter(({ port }) => !isEveryPort(port));
   const departed = departedPeers(peers, locatedOf([node], unreachable), input);
   const content: NodeCacheContent = {
     childSaScope,

@@ -1,5 +1,5 @@
 import { BOUNDS } from '../../cluster/bounds.ts';
-import type { ModelEntry, PhaseOf, PortIdentity } from '../../cluster/policies/entries.ts';
+import type { ModelEntry, PhaseOf, PortIdentity } from '../../cluster/policies/entry.ts';
 import type { PolicyItem } from '../../cluster/policies/items.ts';
 import { portsOf } from '../../cluster/policies/service-ports.ts';
 import { strongest } from '../../ipsec/plan/phase.ts';

@@ -28,6 +28,8 @@ export interface ResolvedPorts {
   readonly missing: readonly PortSpec[];
   /** Protocols that have too many ports here to protect one by one. All of their ports are protected. */
   readonly coarse: readonly Protocol[];
+  /** The ports of these protocols, and their names, as far as the bound of an object's ports allows. */
+  readonly single: Pick<ResolvedPorts, 'ports' | 'names'>;
 }
 
 /**
@@ -87,22 +89,30 @@ export function resolvePorts(
   }
   const coarse = coarsen(ports, names);
   const sorted = [...ports].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, port]) => port);
-  return { ports: sorted, names, missing, coarse };
+  return { ports: sorted, names, missing, ...coarse };
 }
 
 /**
  * A range can mean any number of ports, which whoever writes the Service decides. Beyond the bound all ports
- * of the protocol take the place of the single ones, in the furthest phase of these.
+ * of the protocol take the place of the single ones, in the furthest phase of these. The single ones are
+ * still those of unlisted endpoints.
  */
-function coarsen(ports: Map<string, CacheEntry['ports'][number]>, names: Map<string, Phase>): Protocol[] {
+function coarsen(
+  ports: Map<string, CacheEntry['ports'][number]>,
+  names: Map<string, Phase>,
+): Pick<ResolvedPorts, 'coarse' | 'single'> {
   const byProto = Map.groupBy(ports, ([, { proto }]) => proto);
   const coarse = [...byProto].filter(([, found]) => found.length > BOUNDS.portsPerService);
+  const single: CacheEntry['ports'][number][] = [];
+  const singleNames = new Map<string, Phase>();
   for (const [proto, found] of coarse) {
     const phase = strongest(found.map(([, port]) => port.phase));
+    single.push(...found.slice(0, BOUNDS.portsPerObject).map(([, port]) => port));
     for (const [key] of found) {
       ports.delete(key);
     }
-    for (const key of [...names.keys()].filter((name) => name.startsWith(`${proto}/`))) {
+    for (const [key, own] of [...names].filter(([name]) => name.startsWith(`${proto}/`))) {
+      singleNames.set(key, own);
       names.delete(key);
     }
     ports.set(`${proto}/number/${EVERY_PORT}`, {
@@ -111,7 +121,7 @@ function coarsen(ports: Map<string, CacheEntry['ports'][number]>, names: Map<str
       ...(phase === 'require' ? {} : { phase }),
     });
   }
-  return coarse.map(([proto]) => proto);
+  return { coarse: coarse.map(([proto]) => proto), single: { ports: single, names: singleNames } };
 }
 
 /** The numbered ports of slices for one protocol. */

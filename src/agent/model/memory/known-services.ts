@@ -1,5 +1,5 @@
 import type { Service } from '../../../cluster/objects.ts';
-import type { ModelEntry } from '../../../cluster/policies/entries.ts';
+import type { ModelEntry } from '../../../cluster/policies/entry.ts';
 import type { AcceptedService } from '../../../rundir/accepted.ts';
 import { DEPARTED_MS } from '../departed.ts';
 import { keepSlices, readSlices, type Slices, uniquePorts } from './former-slices.ts';
