@@ -28,13 +28,58 @@ export const addressesOutside = memoized(
 
 const NONE: readonly string[] = [];
 
-/** What agents confirm; `own` is what the node that reads knows of its own pods. */
-export const confirmedBy = memoized(
-  (nodes: readonly ConfirmingNode[] | undefined, reader: string, own: readonly string[]): Confirmed =>
-    new Map([
-      ...(nodes ?? []).map(
-        ({ metadata, status }) => [metadata.name, new Set(status?.addressesOutside)] as const,
-      ),
-      [reader, new Set(own)] as const,
-    ]),
+/** What the node that reads knows better than any other node's agent. */
+export interface KnownHere {
+  readonly reader: string;
+  /** Of this node. */
+  readonly pods: readonly CachePod[];
+  /** Addresses of its pods that it confirms itself. */
+  readonly outside: readonly string[];
+  /** Of the cluster, whose own addresses are nobody's pods. */
+  readonly nodes: readonly CacheNode[];
+  /** Canonical, of Services. */
+  readonly serviceAddresses: readonly string[];
+}
+
+/**
+ * What agents confirm. Another node's agent cannot confirm an address of a pod of the node that reads, of a
+ * Service or of a node, or one that no pod can have. What is in a pod CIDR of the node that reads, and of no
+ * pod there, may be lent like any other.
+ */
+export function confirmedBy(confirming: readonly ConfirmingNode[] | undefined, here: KnownHere): Confirmed {
+  const said = saidBy(confirming);
+  const own = here.pods.flatMap(({ addresses }) => addresses.filter((address) => said.has(address)));
+  return confirmed(confirming, here.reader, here.outside, here.nodes, here.serviceAddresses, own.join(' '));
+}
+
+const saidBy = memoized(
+  (confirming: readonly ConfirmingNode[] | undefined) =>
+    new Set(confirming?.flatMap(({ status }) => status?.addressesOutside ?? [])),
+);
+
+/** `own`: with spaces between, so that other pods of the node leave the result as it is. */
+const confirmed = memoized(
+  (
+    confirming: readonly ConfirmingNode[] | undefined,
+    reader: string,
+    outside: readonly string[],
+    nodes: readonly CacheNode[],
+    serviceAddresses: readonly string[],
+    own: string,
+  ): Confirmed => {
+    const never = new Set([
+      ...own.split(' '),
+      ...serviceAddresses,
+      ...nodes.flatMap(({ addresses }) => addresses),
+    ]);
+    return new Map([
+      ...(confirming ?? []).map(({ metadata, status }) => {
+        const usual = status?.addressesOutside?.filter(
+          (address) => !never.has(address) && unusable(address) === undefined,
+        );
+        return [metadata.name, new Set(usual)] as const;
+      }),
+      [reader, new Set(outside)] as const,
+    ]);
+  },
 );

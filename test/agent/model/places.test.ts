@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { EndpointSlice, Service } from '../../../src/cluster/objects.ts';
+import type { EndpointSlice, Pod, Service } from '../../../src/cluster/objects.ts';
 import type { ClusterObjects } from '../../../src/cluster/snapshot.ts';
 import { build, messages } from '../../helpers/unit/model.ts';
 import { cluster, item, node, pod, policy, service, slice } from '../../helpers/unit/objects.ts';
@@ -196,6 +196,26 @@ test('lent: outside of all pod CIDRs an agent alone tells nothing', lent, '10.9.
 test('lent: the node of the pod CIDR is named', lent, '10.244.2.5', 'b', 'c', 'b');
 test("lent: never a node's own address", lent, '192.0.2.12', 'c', 'c', 'b');
 test('lent: what is no node confirms nothing', lent, '10.9.9.9', 'x', 'x', '');
+
+test('no other agent confirms what is of a pod of this node, of a Service, or special', (t) => {
+  const placed = (address: string, pods: Pod[] = []): string[] =>
+    build({
+      nodes,
+      pods,
+      services: [service('web', [{ port: 80 }], { clusterIP: '10.96.0.10' })],
+      endpointSlices: [slice('web', [address], [{ port: 80 }], { nodeName: 'c' })],
+      policies: [policy('p', item('web', 'tcp/80'))],
+      ipsecNodes: [confirming('c', address)],
+    }).content.endpoints.map(({ node: name }) => name);
+  const own = (podIP: string): Pod[] => [pod('other', 'a', { status: { podIP } })];
+  t.deepEqual(placed('10.244.1.9', own('10.244.1.9')), []);
+  t.deepEqual(placed('10.9.9.9', own('10.9.9.9')), []);
+  t.deepEqual(placed('10.96.0.10'), []);
+  t.deepEqual(placed('169.254.1.1'), []);
+  // What this node has no pod for may be lent to the other.
+  t.deepEqual(placed('10.244.1.9'), ['c']);
+  t.deepEqual(placed('10.244.1.9', own('10.244.1.8')), ['c']);
+});
 
 test('the node itself knows what of its pods is lent, and serves a manual slice there', (t) => {
   const one = slice('web', ['10.244.2.5'], [{ port: 80 }], { nodeName: 'c' });
