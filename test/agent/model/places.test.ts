@@ -260,12 +260,19 @@ function between(
 const OLD = { creationTimestamp: '2020-01-01T00:00:00Z' };
 const NEW = { creationTimestamp: '2021-01-01T00:00:00Z' };
 
-test('of two namespaces the one with the older slice has an address, at last the first by name', (t) => {
+test('of two namespaces that of the first item has an address, whichever slice is older', (t) => {
   const has = (objects: ClusterObjects): string | undefined => build(objects).content.endpoints[0]?.namespace;
-  t.is(has(between(NEW, OLD)), 'y');
-  t.is(has(between(OLD, NEW)), 'x');
-  t.is(has(between(OLD, OLD)), 'x');
-  t.is(has(between({}, NEW)), 'y');
+  for (const [x, y] of [
+    [NEW, OLD],
+    [OLD, NEW],
+    [OLD, OLD],
+    [{}, NEW],
+  ] as const) {
+    const objects = between(x, y);
+    t.is(has(objects), 'x');
+    const items = (objects.policies[0]?.spec?.policies ?? []).toReversed();
+    t.is(has({ ...objects, policies: [policy('p', ...items)] }), 'y');
+  }
 });
 
 test('and who had it keeps it', (t) => {

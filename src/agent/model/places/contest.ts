@@ -50,8 +50,9 @@ export function createJudge(
 /**
  * Decides which namespace an address belongs to, so that what one namespace says of another's address adds
  * nothing there. On its own node the protected pod that has it decides. Elsewhere a slice that Kubernetes
- * made comes before one that somebody wrote, then the namespace that had the address before, then the older
- * slice; the name is the last resort, so that all nodes choose alike.
+ * made comes before one that somebody wrote, then the namespace that had the address before, then that of the
+ * first item in the order of policies, which is the administrator's word and the same on all nodes. Who
+ * named the address first does not matter.
  */
 export function decide(address: string, claims: readonly Claim[], judge: Judge): Verdict {
   const pod = judge.pod(address);
@@ -68,12 +69,13 @@ export function decide(address: string, claims: readonly Claim[], judge: Judge):
   const owner = isForeign && judge.isProtected(pod, address) ? pod.namespace : undefined;
   const isContested = claims.some((claim) => claim.namespace !== namespace);
   const before = isContested ? judge.before(address) : undefined;
-  const rank = ({ managed, namespace: own, slice: { metadata } }: Claim): string =>
-    `${managed ? 0 : 1}${own === before ? 0 : 1}${metadata.creationTimestamp ?? '~'} ${own}/${metadata.name}`;
-  const ranked = claims
-    .map((claim) => ({ claim, rank: rank(claim) }))
-    .sort((a, b) => (a.rank < b.rank ? -1 : a.rank > b.rank ? 1 : 0))
-    .map(({ claim }) => claim);
+  const ranked = [...claims].sort(
+    (a, b) =>
+      Number(b.managed) - Number(a.managed) ||
+      Number(b.namespace === before) - Number(a.namespace === before) ||
+      a.rank - b.rank ||
+      (a.slice.metadata.name < b.slice.metadata.name ? -1 : 1),
+  );
   const winner = owner ?? ranked[0]?.namespace ?? '';
   const own = ranked.filter((claim) => claim.namespace === winner);
   return {
