@@ -286,6 +286,23 @@ test('and who had it keeps it', (t) => {
   }
 });
 
+test('hostNetwork pods of several namespaces share the address of their node', (t) => {
+  const web = (name: string, port: number): EndpointSlice =>
+    inNamespace(slice(name, ['192.0.2.12'], [{ port }], { nodeName: 'b', targetRef: { kind: 'Pod' } }), name);
+  const objects = {
+    nodes,
+    services: [['x', 1] as const, ['y', 2] as const].map(([name, port]) =>
+      inNamespace(service(name, [{ port }]), name),
+    ),
+    endpointSlices: [web('x', 1), web('y', 2)],
+    policies: [policy('p', item('x', 'tcp/1', { servicens: 'x' }), item('y', 'tcp/2', { servicens: 'y' }))],
+  };
+  const [there, here] = ['a', 'b'].map((nodeName) => build(objects, { nodeName }));
+  t.like(there?.content.endpoints[0] ?? {}, { node: 'b', ports: [{ port: 1 }, { port: 2 }] });
+  t.like(here?.content.localEndpoints[0] ?? {}, { host: true, ports: [{ port: 1 }, { port: 2 }] });
+  t.deepEqual(messages(there ?? { problems: [] }), []);
+});
+
 test('entries of one namespace add up, and neither moves the address of the other', (t) => {
   const web = (name: string, port: number, nodeName: string): EndpointSlice =>
     slice(name, ['10.244.2.5'], [{ port }], { nodeName, targetRef: { kind: 'Pod' } });

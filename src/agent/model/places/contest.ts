@@ -58,10 +58,12 @@ export function decide(address: string, claims: readonly Claim[], judge: Judge):
   const pod = judge.pod(address);
   const [first] = claims;
   const namespace = first?.namespace ?? '';
-  // Nearly always there is nothing to decide.
+  // Nearly always there is nothing to decide. A node's own address is of no namespace: hostNetwork pods of all
+  // of them have it, and only what may speak for it has come here.
   if (
-    (pod?.namespace ?? namespace) === namespace &&
-    claims.every((claim) => claim.namespace === namespace && claim.node === first?.node)
+    first?.host === true ||
+    ((pod?.namespace ?? namespace) === namespace &&
+      claims.every((claim) => claim.namespace === namespace && claim.node === first?.node))
   ) {
     return { winners: claims, losers: [], namespace };
   }
