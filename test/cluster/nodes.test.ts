@@ -14,15 +14,25 @@ test('an address lies in a CIDR of its own family only', (t) => {
     { name: 'b', addresses: ['10.1.1.7'], podCidrs: ['10.1.1.128/25', '10.1.0.0/16', 'fd00::/16'] },
     { name: 'c', addresses: [], podCidrs: ['10.1.2.0/24', '::/0'] },
   ]);
-  t.deepEqual(locate('10.1.2.255'), { node: 'a', host: false });
-  t.deepEqual(locate('10.1.1.128'), { node: 'b', host: false }, 'the longest prefix');
+  t.deepEqual(locate('10.1.2.254'), { node: 'a', host: false });
+  t.deepEqual(locate('10.1.1.130'), { node: 'b', host: false }, 'the longest prefix');
   t.deepEqual(locate('10.1.3.0'), { node: 'b', host: false });
   t.deepEqual(locate('10.1.1.7'), { node: 'b', host: true }, "a node's own address comes first");
   t.deepEqual(locate('2001:db8::1'), { node: 'a', host: true });
   t.deepEqual(locate('fd00:1::ffff'), { node: 'a', host: false });
   t.deepEqual(locate('fd00:1:0:1::'), { node: 'b', host: false });
-  t.deepEqual(locate('::'), { node: 'c', host: false });
+  t.deepEqual(locate('::2'), { node: 'c', host: false });
   t.is(locate('11.0.0.0'), undefined, 'no family takes for the other');
+});
+
+test('the first two addresses of a pod CIDR and the last of an IPv4 one are its edges', (t) => {
+  const podCidrs = ['10.1.1.0/24', '10.2.0.0/30', 'fd00:1::/64'];
+  const locate = createLocator([{ name: 'a', addresses: ['192.0.2.1'], podCidrs }]);
+  const edges = ['10.1.1.0', '10.1.1.1', '10.1.1.255', 'fd00:1::', 'fd00:1::1'];
+  const others = ['10.1.1.2', '10.1.1.254', '10.2.0.0', '10.2.0.1', '10.2.0.3', 'fd00:1::2'];
+  t.true(edges.every((address) => locate(address)?.edge === true));
+  t.true(others.every((address) => locate(address)?.node === 'a' && locate(address)?.edge === undefined));
+  t.is(locate('fd00:1::ffff:ffff:ffff:ffff')?.edge, undefined);
 });
 
 const parsed = test.macro((t, overrides: Parameters<typeof node>[1], expected: object | string) => {

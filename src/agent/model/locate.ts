@@ -7,6 +7,20 @@ export interface Place {
   readonly node: string;
   /** True if it is the node's own address, false if it is in a pod CIDR of the node. */
   readonly host: boolean;
+  /**
+   * The address is the first or the last of a pod CIDR, or the one after the first, which a bridge has: with
+   * most CNIs none of a pod, but the node's.
+   */
+  readonly edge?: true;
+}
+
+/** A CIDR of fewer addresses than this has no edges, as CNIs give all of its addresses to pods. */
+const LEAST_BITS = 3n;
+
+function isEdge(number: bigint, shift: bigint, family: number): boolean {
+  const offset = number & ((1n << shift) - 1n);
+  const isLast = family === 4 && offset === (1n << shift) - 1n;
+  return shift >= LEAST_BITS && (offset <= 1n || isLast);
 }
 
 /**
@@ -42,7 +56,8 @@ export function createLocator(nodes: readonly CacheNode[]): (address: string) =>
     for (const level of levels) {
       const node = level.family === family ? level.nodes.get(number >> level.shift) : undefined;
       if (node !== undefined) {
-        return { node, host: false };
+        const edge = isEdge(number, level.shift, family) ? { edge: true as const } : {};
+        return { node, host: false, ...edge };
       }
     }
     return undefined;

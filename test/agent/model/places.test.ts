@@ -303,6 +303,31 @@ test('hostNetwork pods of several namespaces share the address of their node', (
   t.deepEqual(messages(there ?? { problems: [] }), []);
 });
 
+test("a bridge's address is no pod's in a tenant's slice, and the node's own in one of kube-system", (t) => {
+  const at = (address: string, namespace: string, endpoint: Omit<Endpoint, 'addresses'> = {}) => {
+    const one = inNamespace(slice('web', [address], [{ port: 80 }], endpoint), namespace);
+    const { content } = build(
+      {
+        nodes,
+        services: [inNamespace(service('web', [{ port: 80 }]), namespace)],
+        endpointSlices: [one],
+        policies: [policy('p', item('web', 'tcp/80', { servicens: namespace }))],
+        ipsecNodes: [confirming('c', address)],
+      },
+      { nodeName: 'b' },
+    );
+    return [...content.localEndpoints.map(({ host }) => host), ...content.endpoints.map((each) => each.node)];
+  };
+  for (const address of ['10.244.2.0', '10.244.2.1', '10.244.2.255']) {
+    t.deepEqual(at(address, 'tenant'), []);
+    t.deepEqual(at(address, 'tenant', { nodeName: 'c' }), []);
+    t.deepEqual(at(address, 'kube-system'), [true]);
+    // Calico gives them to pods.
+    t.deepEqual(at(address, 'tenant', { nodeName: 'c', targetRef: { kind: 'Pod' } }), ['c']);
+  }
+  t.deepEqual(at('10.244.2.2', 'tenant'), [false]);
+});
+
 test('entries of one namespace add up, and neither moves the address of the other', (t) => {
   const web = (name: string, port: number, nodeName: string): EndpointSlice =>
     slice(name, ['10.244.2.5'], [{ port }], { nodeName, targetRef: { kind: 'Pod' } });

@@ -33,9 +33,10 @@ export interface Placed {
 /**
  * Finds where an address of a slice lives. Nodes' own addresses and pod CIDRs tell it; they are not the
  * word of whoever writes slices. A primary CNI may lend addresses of one node's block to another: then
- * `nodeName` counts, if the agent of that node confirms the address. A node's own address is never lent. A
- * pod that Kubernetes lists is in the cluster, so that an address of it that has no place is lost; slices by
- * hand may name what is outside of the cluster.
+ * `nodeName` counts, if the agent of that node confirms the address. A node's own address is never lent. The
+ * edges of a pod CIDR are the node's own as well, unless Kubernetes lists a pod there (Calico uses them): its
+ * bridge has one of them, and what is for it is not forwarded. A pod that Kubernetes lists is in the cluster,
+ * so that an address of it that has no place is lost; slices by hand may name what is outside of the cluster.
  */
 export function place(text: string, slice: EndpointSlice, endpoint: Endpoint, where: Whereabouts): Placed {
   const address = rememberedAddress(text);
@@ -49,8 +50,11 @@ export function place(text: string, slice: EndpointSlice, endpoint: Endpoint, wh
   const found = where.locate(address);
   const said = endpoint.nodeName ?? '';
   const named = where.names.has(said) ? said : undefined;
-  if (found?.host === true && !mayNameNodes(slice)) {
+  if ((found?.host === true || found?.edge === true) && !mayNameNodes(slice)) {
     return { why: `is Node ${found.node}'s own: only slices of hostNetwork pods and of kube-system name it` };
+  }
+  if (found?.edge === true && !isManaged(slice)) {
+    return { place: { address, node: found.node, host: true } };
   }
   if (named !== undefined && found?.host !== true && where.confirmed.get(named)?.has(address) === true) {
     return { place: { address, node: named, host: false } };
@@ -64,5 +68,5 @@ export function place(text: string, slice: EndpointSlice, endpoint: Endpoint, wh
     };
   }
   const why = `lives on ${found.node}: the agent of ${named}, which nodeName says, does not confirm it`;
-  return { place: { address, ...found }, ...(disagrees ? { why } : {}) };
+  return { place: { address, node: found.node, host: found.host }, ...(disagrees ? { why } : {}) };
 }
