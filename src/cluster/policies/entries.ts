@@ -14,6 +14,7 @@ import { type ModelEntry, type PhaseOf, type Resolved, resolve } from './entry.t
 import { type Group, groupItems } from './groups.ts';
 import { shareRoom } from './item-room.ts';
 import type { PolicyItem } from './items.ts';
+import { problemsOfItem } from './remarks.ts';
 import { wildcardProblems } from './wildcards.ts';
 
 export interface ResolvedEntries {
@@ -75,8 +76,13 @@ export function resolveEntries(
       before.phases.every(({ port, phase }) => phaseOf(port) === phase);
     const resolved = same ? before : resolve(group, { service, slices, phaseOf });
     remembered.set(group, resolved);
-    problems.push(...resolved.problems);
     found.push({ metadata: service.metadata, ports: resolved.model.entry.ports, ...resolved });
+  }
+  for (const [rank, ofItem] of Map.groupBy(found, ({ model }) => model.rank)) {
+    const remarks = ofItem
+      .map((one) => one.remarks)
+      .filter((one) => one.missing.length + one.others.length > 0);
+    problems.push(...problemsOfItem(items[rank]?.policy ?? '', remarks));
   }
   const { shared, crowded } = shareRooms(items, found);
   const entries = found.map(({ model }) => shared.get(model) ?? model);

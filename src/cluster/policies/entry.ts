@@ -2,10 +2,10 @@ import type { Phase, Protocol } from '../../ipsec/plan/types.ts';
 import type { CacheEntry } from '../../rundir/schema.ts';
 import { BOUNDS } from '../bounds.ts';
 import type { EndpointSlice, Service } from '../objects.ts';
-import type { ObjectProblem } from '../snapshot.ts';
 import { type BoundedSlices, boundSlices } from './bounded-slices.ts';
 import type { Group } from './groups.ts';
 import type { PortSpec } from './ports.ts';
+import type { Remarks } from './remarks.ts';
 import { type PortContext, type ResolvedPorts, resolvePorts } from './service-ports.ts';
 
 /**
@@ -51,7 +51,7 @@ export interface Resolved {
   readonly phases: readonly { readonly port: PortIdentity; readonly phase: Phase }[];
   readonly model: ModelEntry;
   readonly used: BoundedSlices['used'];
-  readonly problems: readonly ObjectProblem[];
+  readonly remarks: Remarks;
 }
 
 /** The entry of a group. */
@@ -59,7 +59,7 @@ export function resolve(
   group: Group,
   { service, slices, phaseOf }: Pick<PortContext, 'service' | 'slices'> & { readonly phaseOf: PhaseOf },
 ): Resolved {
-  const { name, namespace, service: serviceName, policy, specs, rank, carrier } = group;
+  const { name, namespace, service: serviceName, specs, rank, carrier } = group;
   const phases: Resolved['phases'][number][] = [];
   const phaseIn: PortContext['phaseIn'] = (spec, target, numbers) => {
     const { policy: owner, proto } = spec;
@@ -71,18 +71,17 @@ export function resolve(
   const found = resolvePorts(specs, { service, slices, phaseIn });
   const within = boundSlices(slices, found.ports);
   const of = `${namespace}/${serviceName}`;
-  const messages = [
-    ...found.missing.map(
-      ({ proto, first }) =>
-        `PortNotFound: ${proto}/${first} is neither a service port nor a target port of ${of}`,
-    ),
-    ...found.coarse.map(
-      (proto) =>
-        `more than ${BOUNDS.portsPerService} ports of ${of} are of ${proto}: all ports of ${proto} are protected there`,
-    ),
-    ...(within.excess === '' ? [] : [`${of}: ${within.excess}`]),
-  ];
-  const problems = messages.map((message) => ({ where: `IPsecPolicy ${policy}`, message }));
+  const remarks: Remarks = {
+    of,
+    missing: found.missing.map(({ proto, first }) => `${proto}/${first}`),
+    others: [
+      ...found.coarse.map((proto) => ({
+        kind: proto,
+        message: `more than ${BOUNDS.portsPerService} ports of ${of} are of ${proto}: all ports of ${proto} are protected there`,
+      })),
+      ...(within.excess === '' ? [] : [{ kind: 'excess', message: `${of}: ${within.excess}` }]),
+    ],
+  };
   const selector =
     Object.keys(service.spec.selector ?? {}).length > 0 ? (service.spec.selector ?? null) : null;
   const families = familiesOf(service);
@@ -109,7 +108,7 @@ export function resolve(
       rank,
     },
     used: within.used,
-    problems,
+    remarks,
   };
 }
 

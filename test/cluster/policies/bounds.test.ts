@@ -12,6 +12,7 @@ const numbers = (count: number): number[] => Array.from({ length: count }, (_, i
 const addresses = (count: number, high: number): string[] =>
   numbers(count).map((index) => `10.${high}.${index >> 8}.${index & 255}`);
 const ports = (count: number): { target: number }[] => numbers(count).map((index) => ({ target: index + 1 }));
+const IN_B = { nodeName: 'b', targetRef: { kind: 'Pod' } };
 const made = <T extends EndpointSlice | Service>(object: T, creationTimestamp: string): T => ({
   ...object,
   metadata: { ...object.metadata, creationTimestamp },
@@ -49,7 +50,7 @@ test('the more ports are protected, the fewer addresses are listed one by one', 
 test('a Service with too many addresses leaves the rest to what is unlisted, and says so', (t) => {
   const ports = [{ port: 80 }];
   const endpointSlices = numbers(6).map((index) =>
-    slice('web', addresses(1_000, 64 + index), ports, { nodeName: 'b' }, `web-${index}`),
+    slice('web', addresses(1_000, 64 + index), ports, IN_B, `web-${index}`),
   );
   const other = slice('api', ['10.1.2.7'], [{ port: 81 }]);
   const model = build({
@@ -67,7 +68,7 @@ test('a Service with too many addresses leaves the rest to what is unlisted, and
 });
 
 const many = numbers(6).map((index) =>
-  slice('web', addresses(1_000, 64 + index), [{ port: 80 }], { nodeName: 'b' }, `web-${index}`),
+  slice('web', addresses(1_000, 64 + index), [{ port: 80 }], IN_B, `web-${index}`),
 );
 // The node b has all these addresses.
 const nodes = [
@@ -102,7 +103,7 @@ test('whole protocols are protected address by address beyond the bound', (t) =>
   t.is(content.endpoints.length, 6_000);
   t.true(content.endpoints.every(({ ports: [first] }) => first?.child === 'pods_tcp'));
   const huge = numbers(46).map((index) =>
-    slice('web', addresses(1_000, 64 + index), [{ port: 80 }], { nodeName: 'b' }, `web-${index}`),
+    slice('web', addresses(1_000, 64 + index), [{ port: 80 }], IN_B, `web-${index}`),
   );
   const [said] = messages(model(huge)).filter((text) => text.includes('ns/web: 46000 addresses'));
   t.regex(said ?? '', /; 1000 addresses are not protected where a protocol is protected as a whole$/);
@@ -119,7 +120,7 @@ test('the Services of an item for a whole namespace have room together, the olde
         one.replace('10.64', `fd00:64:0:${index}:`).replaceAll(/\.(\d+)/g, ':$1'),
       ),
       [{ port: 80 }],
-      {},
+      IN_B,
       name,
     ),
   );
@@ -198,6 +199,25 @@ test('a wildcard covers the oldest Services, up to the bound', (t) => {
   t.deepEqual(messages(model), [
     'IPsecPolicy p: item all: 1001 Services of ns are too many, only the oldest 1000 are protected',
     'IPsecPolicy p: item all: 1000 Services, of which at most 64 could have CHILD_SAs of their own: they share those of all_ns',
+  ]);
+});
+
+test('an item has one problem for a port that many Services lack', (t) => {
+  const services = numbers(999).map((index) =>
+    service(`s-${String(index).padStart(3, '0')}`, [{ port: 81 }]),
+  );
+  const said = (ports: string, of = services): string[] =>
+    messages(
+      build({ services: of, policies: [policy('p', item('all', ports, { servicename: '*' }))] }),
+    ).filter((text) => text.includes('PortNotFound'));
+  t.deepEqual(said('tcp/80'), [
+    'IPsecPolicy p: PortNotFound: 999 Services of ns have no port tcp/80, e.g. s-000',
+  ]);
+  const many = said('tcp/1,tcp/2,tcp/3,tcp/4,tcp/5');
+  t.is(many.length, 1);
+  t.regex(many[0] ?? '', /999 Services of ns have no port tcp\/3, e\.g\. s-000; and 2 ports more$/);
+  t.deepEqual(said('tcp/1,tcp/2,tcp/3,tcp/4', services.slice(0, 1)), [
+    'IPsecPolicy p: PortNotFound: tcp/1, tcp/2, tcp/3 and 1 more are neither service ports nor target ports of ns/s-000',
   ]);
 });
 

@@ -58,8 +58,8 @@ export function decide(address: string, claims: readonly Claim[], judge: Judge):
   const pod = judge.pod(address);
   const [first] = claims;
   const namespace = first?.namespace ?? '';
-  // Nearly always there is nothing to decide. A node's own address is of no namespace: hostNetwork pods of all
-  // of them have it, and only what may speak for it has come here.
+  // Nearly always there is nothing to decide. A node's own address is of no namespace: hostNetwork pods of
+  // all of them have it, and only what may speak for it has come here.
   if (
     first?.host === true ||
     ((pod?.namespace ?? namespace) === namespace &&
