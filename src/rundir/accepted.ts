@@ -57,6 +57,8 @@ const reached = z.object({
   proto: protocol,
   target,
   phase,
+  /** Which pods the Service selects, as a digest; absent if it has no selector. */
+  pods: z.string().optional(),
   /** Present if nothing protects it any more: until then it does not begin anew. */
   until: z.number().optional(),
 });

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { BOUNDS } from '../../cluster/bounds.ts';
 import type { ModelEntry, PhaseOf, PortIdentity } from '../../cluster/policies/entry.ts';
 import type { PolicyItem } from '../../cluster/policies/items.ts';
@@ -15,26 +16,56 @@ type PhaseInput = Pick<ModelInput, 'phases' | 'previous' | 'reached' | 'now'>;
 
 /**
  * How far each port of each Service has come, by what it is, never by the name of an item: an item that is
- * renamed, split, or made wider goes on where it was. A port that nothing protects any more is remembered for
- * a while, so that a policy that is deleted and created anew does not take it back to plaintext.
+ * renamed, split, or made wider goes on where it was, and so do the pods of a Service that another one of the
+ * same namespace selects as well: Services are renamed, too. A port that nothing protects any more is
+ * remembered for a while, so that a policy that is deleted and created anew does not take it back to
+ * plaintext.
  */
 export type ReachedPorts = ReadonlyMap<string, ReachedPort>;
 
 const NONE: ReachedPorts = new Map();
 const MESH = { namespace: '*', service: '*', proto: 'any', target: EVERY_PORT } as const;
 
+/** By `namespace/service`, and by `namespace/=<digest of the selector>`. */
 type ByService = ReadonlyMap<string, readonly ReachedPort[]>;
 
 const reachedBefore = memoized((previous: PhaseInput['previous'], reached: ReachedPorts): ByService => {
   const { entries = [], mesh = false, meshPhase = 'require' } = previous ?? {};
-  const ports: ReachedPort[] = entries.flatMap(({ namespace, service, ports: all }) =>
-    all.map(({ proto, target, phase = 'require' }) => ({ namespace, service, proto, target, phase })),
+  const ports: ReachedPort[] = entries.flatMap(({ namespace, service, selector, ports: all }) =>
+    all.map(({ proto, target, phase = 'require' }) => ({
+      namespace,
+      service,
+      ...podsOf(selector),
+      proto,
+      target,
+      phase,
+    })),
   );
-  return Map.groupBy(
-    [...ports, ...(mesh ? [{ ...MESH, phase: meshPhase }] : []), ...reached.values()],
-    ({ namespace, service }) => `${namespace}/${service}`,
-  );
+  const all: ReachedPort[] = [
+    ...ports,
+    ...(mesh ? [{ ...MESH, phase: meshPhase }] : []),
+    ...reached.values(),
+  ];
+  const selecting = all.filter(({ pods }) => pods !== undefined);
+  return new Map([
+    ...Map.groupBy(all, ({ namespace, service }) => `${namespace}/${service}`),
+    ...Map.groupBy(selecting, ({ namespace, pods }) => `${namespace}/=${pods}`),
+  ]);
 });
+
+const digests = new WeakMap<object, string>();
+
+/** What a selector selects, in a form of bounded length; nothing if it selects nothing. */
+function podsOf(selector: PortIdentity['selector']): Pick<ReachedPort, 'pods'> {
+  const labels = Object.entries(selector ?? {});
+  if (!selector || labels.length === 0) {
+    return {};
+  }
+  const text = JSON.stringify(labels.sort(([a], [b]) => (a < b ? -1 : 1)));
+  const pods = digests.get(selector) ?? createHash('sha256').update(text).digest('base64url').slice(0, 22);
+  digests.set(selector, pods);
+  return { pods };
+}
 
 /**
  * Returns the phase of a port: that of its policy, or the phase that this node has reached with the port
@@ -44,7 +75,11 @@ export function phaseLookup({ phases, previous, reached = NONE, now }: PhaseInpu
   const before = reachedBefore(previous, reached);
   const mesh = before.get('*/*') ?? [];
   return (port) => {
-    const own = before.get(`${port.namespace}/${port.service}`) ?? [];
+    const { pods } = podsOf(port.selector);
+    const own = [
+      ...(before.get(`${port.namespace}/${port.service}`) ?? []),
+      ...(pods === undefined ? [] : (before.get(`${port.namespace}/=${pods}`) ?? [])),
+    ];
     const same = [...mesh, ...own.filter((one) => overlaps(one, port))]
       .filter(({ until }) => until === undefined || until > now)
       .map(({ phase }) => phase);
@@ -133,7 +168,7 @@ export function nextReached(
 const formerIn = new WeakMap<ReachedPorts, readonly ReachedPort[]>();
 
 const equal = (a: ReachedPort, b: ReachedPort | undefined): boolean =>
-  a.phase === b?.phase && a.until === b.until;
+  a.phase === b?.phase && a.until === b.until && a.pods === b.pods;
 
 const portsOfEntry = new WeakMap<ModelEntry, readonly ReachedPort[]>();
 
@@ -150,14 +185,22 @@ function portsIn(model: ModelEntry, before: readonly ReachedPort[] = []): readon
 }
 
 function findPorts({ entry, slices, portNames }: ModelEntry): ReachedPort[] {
-  const { namespace, service, ports } = entry;
+  const { namespace, service, selector, ports } = entry;
+  const pods = podsOf(selector);
   const protos = new Set(ports.map(({ proto }) => proto));
   return [
-    ...ports.map(({ proto, target, phase = 'require' }) => ({ namespace, service, proto, target, phase })),
+    ...ports.map(({ proto, target, phase = 'require' }) => ({
+      namespace,
+      service,
+      ...pods,
+      proto,
+      target,
+      phase,
+    })),
     ...[...protos].flatMap((proto) =>
       portsOf(slices, proto).flatMap(({ name, port }) => {
         const phase = portNames.get(`${proto}/${name}`);
-        return phase === undefined ? [] : [{ namespace, service, proto, target: port, phase }];
+        return phase === undefined ? [] : [{ namespace, service, ...pods, proto, target: port, phase }];
       }),
     ),
   ];

@@ -36,6 +36,8 @@ export interface PortIdentity {
   readonly policy: string;
   readonly namespace: string;
   readonly service: string;
+  /** The selector of the Service. */
+  readonly selector?: Readonly<Record<string, string>> | null | undefined;
   readonly proto: Protocol;
   readonly target: number | string;
   /** Numbers that a named target stands for, as slices tell. */
@@ -63,7 +65,8 @@ export function resolve(
   const phases: Resolved['phases'][number][] = [];
   const phaseIn: PortContext['phaseIn'] = (spec, target, numbers) => {
     const { policy: owner, proto } = spec;
-    const port = { policy: owner, namespace, service: serviceName, proto, target, numbers };
+    const { selector: pods } = service.spec;
+    const port = { policy: owner, namespace, service: serviceName, selector: pods, proto, target, numbers };
     const phase = phaseOf(port);
     phases.push({ port, phase });
     return phase;

@@ -54,8 +54,8 @@ const NONE: Names = new Set();
  * The items of all policies. An item that is refused spoils no other, and keeps the good form that it has in
  * `before`. Items are withdrawn by a generation of their policy that is valid as a whole and lacks them, by
  * another policy in its place, or if it goes; `unread` names policies that are there although nobody can read
- * them, or not as a whole (what a source read of them may lack items). Problems name the field and the value. A call with the same lists, and with the `known` of the call
- * before, returns the very result of that call.
+ * them, or not as a whole (what a source read of them may lack items). Problems name the field and the value.
+ * A call with the same lists, and with the `known` of the call before, returns the very result of that call.
  */
 export function parseItems(
   policies: readonly IPsecPolicy[],

@@ -130,8 +130,8 @@ function namesBefore(list: List, { memory, previous, seen }: Before): string[] {
 }
 
 /**
- * Slices, and lists of the primary CNI, are taken as they are read, and nothing remembers what they said: what
- * is missing of them and still believed to be there stays as it was.
+ * Slices, and lists of the primary CNI, are taken as they are read, and nothing remembers what they said:
+ * what is missing of them and still believed to be there stays as it was.
  */
 export function withHeldLists(
   objects: ClusterObjects,

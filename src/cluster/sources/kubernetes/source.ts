@@ -5,9 +5,11 @@ import * as contract from '../../contract/resources.ts';
 import { type KnownItems, parseItems } from '../../policies/items.ts';
 import type { ClusterObjects, ObjectProblem, Snapshot, Source } from '../../snapshot.ts';
 import type { ParsedObject } from '../parse-object.ts';
+import { stillLacking } from './lacking.ts';
+import { createLister } from './lister.ts';
 import { namesOf } from './names.ts';
 import { parserOf, sliceFilter } from './parser.ts';
-import { sliceScope, wants } from './slice-scope.ts';
+import { sliceScope } from './slice-scope.ts';
 
 export interface KubernetesSourceOptions {
   readonly client: KubeClient;
@@ -84,7 +86,7 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
       ];
       let slices = new Map<string, Followed>();
       let retired = new Map<string, Followed>();
-      /** Slices that no watch has now, although those that went have not seen them go, and they are wanted. */
+      /** Slices that are wanted, that no watch has now, and that no former one has seen to go. */
       let lacking: ReadonlySet<string> = new Set();
       let lastGood: KnownItems = new Map();
 
@@ -153,37 +155,6 @@ export function kubernetesSource({ client, nodeName }: KubernetesSourceOptions):
   };
 }
 
-/**
- * Hands out each list as the same array for as long as none of its objects has changed: what is computed from
- * a list is remembered by the array's identity.
- */
-function createLister(): <L extends List>(
-  list: L,
-  followed: readonly Followed[],
-) => NonNullable<ClusterObjects[L]> {
-  const lists = new Map<List, { readonly key: string; readonly objects: readonly object[] }>();
-  const numbers = new WeakMap<Followed, number>();
-  let last = 0;
-  const numberOf = (one: Followed): number => {
-    const number = numbers.get(one) ?? ++last;
-    numbers.set(one, number);
-    return number;
-  };
-  return <L extends List>(list: L, all: readonly Followed[]) => {
-    const followed = all.filter((one) => one.list === list);
-    const key = followed.map((one) => `${numberOf(one)}/${one.reflector.version}`).join(' ');
-    const before = lists.get(list);
-    const objects =
-      before?.key === key
-        ? before.objects
-        : [...new Map(followed.flatMap(({ reflector }) => [...reflector.items]))]
-            .sort(([a], [b]) => (a < b ? -1 : 1))
-            .map(([, { object }]) => object);
-    lists.set(list, { key, objects });
-    return objects as unknown as NonNullable<ClusterObjects[L]>;
-  };
-}
-
 function objectsOf(followed: readonly Followed[], listed: ReturnType<typeof createLister>): ClusterObjects {
   const of = <L extends List>(list: L): NonNullable<ClusterObjects[L]> => listed(list, followed);
   return {
@@ -196,25 +167,6 @@ function objectsOf(followed: readonly Followed[], listed: ReturnType<typeof crea
     ciliumNodes: of('ciliumNodes'),
     ipsecNodes: of('ipsecNodes'),
   };
-}
-
-/** A change of what is watched is no loss; that a new watch finds nothing where another did is one. */
-function stillLacking(
-  before: ReadonlySet<string>,
-  retired: ReadonlyMap<string, Followed>,
-  slices: ReadonlyMap<string, Followed>,
-): ReadonlySet<string> {
-  const there = (key: string): boolean =>
-    [...slices.values()].some(({ reflector }) => reflector.items.has(key));
-  if (retired.size === 0) {
-    return before.size === 0 ? before : new Set([...before].filter((key) => !there(key)));
-  }
-  const wanted = [...slices.keys()].map((watch) => wants(JSON.parse(watch)));
-  const lost = [...retired.values()].flatMap(({ reflector: { items, missing } }) => [
-    ...missing,
-    ...[...items].flatMap(([key, { object }]) => (wanted.some((is) => is(object)) ? [key] : [])),
-  ]);
-  return new Set(lost.filter((key) => !there(key)));
 }
 
 function snapshotOf(

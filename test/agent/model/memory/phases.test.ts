@@ -89,3 +89,50 @@ test('a target port that gets a name, or loses it, is the same port', (t) => {
     t.true(node.requires('10.1.1.5', 8080));
   }
 });
+
+const renamed = test.macro({
+  exec(t, steps: readonly Parameters<ReturnType<typeof lastingNode>['see']>[0][]) {
+    for (const restarts of [false, true]) {
+      const node = begun(web);
+      for (const step of steps) {
+        if (restarts) {
+          node.restart();
+        }
+        node.see({ ...world, ...step });
+      }
+      t.true(protects(node));
+    }
+  },
+  title: (given) => `a Service that is renamed goes on where it was: ${given}`,
+});
+const fresh = {
+  ...service('new', [{ port: 80, name: 'http' }]),
+  spec: world.services[0]?.spec,
+} as (typeof world)['services'][0];
+const follows = item('web', 'tcp/80', { servicename: 'new' });
+test('all at once', renamed, [{ services: [fresh], policies: [accepting('p', follows)] }]);
+test('the Service first', renamed, [
+  { services: [], policies: [whole(accepting('p', web))] },
+  { services: [fresh], policies: [whole(accepting('p', web))] },
+  { services: [fresh], policies: [accepting('p', follows)] },
+]);
+test('the item first', renamed, [
+  { policies: [accepting('p', follows)] },
+  { services: [fresh], policies: [accepting('p', follows)] },
+]);
+
+test('a Service that selects other pods begins anew', (t) => {
+  const node = begun(web);
+  const other = { ...fresh, spec: { ...fresh.spec, selector: { app: 'other' } } };
+  node.see({
+    ...world,
+    services: [other],
+    pods: [
+      pod('web', 'a', {
+        metadata: { name: 'web', namespace: 'ns', uid: 'uid-web', labels: { app: 'other' } },
+      }),
+    ],
+    policies: [accepting('p', follows)],
+  });
+  t.false(protects(node));
+});
