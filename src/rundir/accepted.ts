@@ -73,6 +73,8 @@ export const acceptedSchema = z.object({
   schema: z.literal(1),
   writtenAt: z.number(),
   items: z.array(item),
+  /** Items of policies that are gone: until then a policy of the same name is an edit of that one. */
+  withdrawn: z.array(item.extend({ until: z.number() })).optional(),
   services: z.array(service),
   reached: z.array(reached),
 });

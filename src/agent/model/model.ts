@@ -29,6 +29,7 @@ import { nextServices } from './memory/known-services.ts';
 import { nodesBefore, rememberNodes } from './memory/nodes.ts';
 import { recallServices } from './memory/services.ts';
 import { NO_NAMES, nodesThere, union, withHeld } from './memory/there.ts';
+import { nextWithdrawn, withReturned } from './memory/withdrawn.ts';
 import { addressesOf, locatedOf, namesOf, nodesOf, peersOf, unreachableFrom } from './nodes.ts';
 import { nextReached, phaseLookup, phaseOfMesh } from './phases.ts';
 import { podsOf, podsOfCluster } from './pods.ts';
@@ -81,7 +82,10 @@ export function buildNodeCache(input: ModelInput): Model {
     throw new ModelError(`Node ${nodeName}: ${why}`);
   }
   const unreadPolicies = union(unread.policies ?? NO_NAMES, held.policies ?? NO_NAMES);
-  const parsed = parseItems(objects.policies, input.knownItems, unreadPolicies);
+  const { policies } = objects;
+  const { knownItems, withdrawn = new Map() } = input;
+  const before = withReturned(knownItems, withdrawn, policies, unreadPolicies, now);
+  const parsed = parseItems(policies, before, unreadPolicies);
   const known = input.services ?? new Map();
   const recalled = recallServices(objects, parsed.items, { known, now, unread: unread.services ?? NO_NAMES });
   const {
@@ -155,6 +159,7 @@ export function buildNodeCache(input: ModelInput): Model {
   return {
     content,
     knownItems: parsed.known,
+    withdrawn: nextWithdrawn(withdrawn, knownItems, policies, unreadPolicies, now),
     services: nextServices(known, entries, recalled),
     reached: nextReached(input.reached ?? new Map(), mesh ? [] : entries, {
       mesh: mesh ? meshPhase : undefined,

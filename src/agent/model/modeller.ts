@@ -96,6 +96,7 @@ export function createModeller(options: ModellerOptions, remembered: Remembered)
 function sameMemory(a: Memory, b: Memory): boolean {
   const text = ({ knownItems }: Memory): string => JSON.stringify([...knownItems]);
   return (
+    a.withdrawn === b.withdrawn &&
     a.services === b.services &&
     a.reached === b.reached &&
     (a.knownItems === b.knownItems || text(a) === text(b))

@@ -3,6 +3,7 @@ import type { ClusterObjects, ObjectNames, ObjectProblem } from '../../cluster/s
 import type { Phase } from '../../ipsec/plan/types.ts';
 import type { AcceptedService, ReachedPort } from '../../rundir/accepted.ts';
 import type { NodeCacheContent } from '../../rundir/schema.ts';
+import type { WithdrawnItems } from './memory/withdrawn.ts';
 
 export interface ModelInput {
   readonly objects: ClusterObjects;
@@ -30,6 +31,8 @@ export interface ModelInput {
   readonly now: number;
   /** The items that were accepted before. An item stays in force if an edit breaks it. */
   readonly knownItems: KnownItems;
+  /** Items of policies that were deleted a moment ago. */
+  readonly withdrawn?: WithdrawnItems;
   /** Services that items name, as they last were, by `namespace/name`. */
   readonly services?: ReadonlyMap<string, AcceptedService>;
   /** How far ports have come, whatever item named them. */
@@ -43,6 +46,7 @@ export interface ModelInput {
 export interface Model {
   readonly content: NodeCacheContent;
   readonly knownItems: KnownItems;
+  readonly withdrawn: WithdrawnItems;
   readonly services: ReadonlyMap<string, AcceptedService>;
   readonly reached: ReadonlyMap<string, ReachedPort>;
   readonly problems: readonly ObjectProblem[];

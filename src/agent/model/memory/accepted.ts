@@ -6,16 +6,17 @@ import { reachedByKey } from '../phases.ts';
 import type { Model } from '../types.ts';
 
 /** What the model remembers beside the cache that it made before. */
-export type Memory = Pick<Model, 'knownItems' | 'services' | 'reached'>;
+export type Memory = Pick<Model, 'knownItems' | 'withdrawn' | 'services' | 'reached'>;
 
 /** The memory of an earlier agent; `now` is the time of this agent's clock. */
 export function memoryFrom(accepted: Accepted | null, now: number): Memory {
-  const { items = [], services = [], reached = [], writtenAt = now } = accepted ?? {};
+  const { items = [], withdrawn = [], services = [], reached = [], writtenAt = now } = accepted ?? {};
   const anew = <T extends { readonly until?: number | undefined }>(one: T): T =>
     one.until === undefined ? one : { ...one, until: anchored(one.until, { writtenAt, now }) };
   const known: KnownItems = new Map(items.map((item) => [`${item.policy}/${item.name}`, item]));
   return {
     knownItems: known,
+    withdrawn: new Map(withdrawn.map(anew).map((item) => [`${item.policy}/${item.name}`, item])),
     services: new Map(
       services.map(({ gone, ...service }) => [
         `${service.namespace}/${service.name}`,
@@ -55,11 +56,17 @@ function anchored(until: number, { writtenAt, now }: { writtenAt: number; now: n
 }
 
 /** The memory as the file has it. */
-export function acceptedFrom({ knownItems, services, reached }: Memory, writtenAt: number): Accepted {
+export function acceptedFrom(
+  { knownItems, withdrawn, services, reached }: Memory,
+  writtenAt: number,
+): Accepted {
   return {
     schema: 1,
     writtenAt,
     items: [...knownItems.values()].map(({ specs, ...item }) => ({ ...item, specs: [...specs] })),
+    ...(withdrawn.size === 0
+      ? {}
+      : { withdrawn: [...withdrawn.values()].map(({ specs, ...item }) => ({ ...item, specs: [...specs] })) }),
     services: [...services.values()],
     reached: [...reached.values()],
   };

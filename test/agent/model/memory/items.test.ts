@@ -1,4 +1,5 @@
 import test from 'ava';
+import { WITHDRAWN_MS } from '../../../../src/agent/model/memory/withdrawn.ts';
 import type { IPsecPolicy } from '../../../../src/cluster/objects.ts';
 import { lastingNode } from '../../../helpers/unit/lasting-node.ts';
 import { item, pod, policy, service } from '../../../helpers/unit/objects.ts';
@@ -47,8 +48,8 @@ test('by a valid generation that lacks it', withdrawn, {
 });
 test('by an empty list of items', withdrawn, { policies: [policy(metadata), other] });
 test('by the end of its policy', withdrawn, { policies: [other] });
-test('by another policy of the same name', withdrawn, {
-  policies: [policy({ ...metadata, uid: 'u2' }, item('web', 'tcp/60-50')), other],
+test('by another policy of the same name that is valid', withdrawn, {
+  policies: [policy({ ...metadata, uid: 'u2' }, item('db', 'tcp/80')), other],
 });
 
 const kept = test.macro({
@@ -76,6 +77,9 @@ const kept = test.macro({
 test('by a generation in which another item is refused', kept, [
   policy(metadata, item('db', 'tcp/80'), item('x', 'nonsense')),
 ]);
+test('by another policy of the same name that is not', kept, [
+  policy({ ...metadata, uid: 'u2' }, item('web', 'tcp/60-50')),
+]);
 test('by a name that is refused', kept, [policy(metadata, item('Web!', 'tcp/80'))]);
 test('by a policy without a spec', kept, [{ ...policy(metadata), spec: undefined }]);
 test('by a policy without items', kept, [{ ...policy(metadata), spec: {} }]);
@@ -84,3 +88,39 @@ test('by a policy that is read in part', kept, [policy(metadata, item('db', 'tcp
   unread: { policies: new Set(['p']) },
 });
 test('by a policy that cannot be read', kept, [], { unread: { policies: new Set(['p']) } });
+
+test('a policy that is deleted, and created anew with a broken item, goes on as if it was edited', (t) => {
+  for (const restarts of [false, true]) {
+    const node = lastingNode(POD);
+    const see = (...policies: IPsecPolicy[]): void => {
+      if (restarts) {
+        node.restart();
+      }
+      node.see({ ...world, policies: [other, ...policies] });
+    };
+    const broken = policy({ ...metadata, uid: 'u2' }, item('web', 'tcp/60-50'));
+    node.see({ ...world, policies: [other, ...world.policies] });
+    see();
+    t.false(protects(node), 'the deletion is in force at once');
+    node.wait(WITHDRAWN_MS - 1);
+    see();
+    see(broken);
+    t.true(protects(node));
+    t.regex(node.problems().join(), /what it said before stays in force/);
+    see(broken);
+    t.true(protects(node));
+    see(policy({ ...metadata, uid: 'u2' }, item('db', 'tcp/80')));
+    t.false(protects(node), 'the next valid generation withdraws it');
+    see(broken);
+    t.false(protects(node), 'and nothing of it is left');
+  }
+});
+
+test('one that is created long after does not', (t) => {
+  const node = lastingNode(POD);
+  node.see({ ...world, policies: [other, ...world.policies] });
+  node.see({ ...world, policies: [other] });
+  node.wait(WITHDRAWN_MS);
+  node.see({ ...world, policies: [other, policy({ ...metadata, uid: 'u2' }, item('web', 'tcp/60-50'))] });
+  t.false(protects(node));
+});
