@@ -52,11 +52,11 @@ const NONE: Names = new Set();
 
 /**
  * The items of all policies. An item that is refused spoils no other, and keeps the good form that it has in
- * `before`. Items are withdrawn by a generation of their policy that is valid as a whole and lacks them, or if
- * it goes. Another policy of its name counts as a generation: most of these are meant as an edit (`kubectl
- * replace --force`). `unread` names policies that are there although nobody can read them, or not as a whole
- * (what a source read of them may lack items). Problems name the field and the value. A call with the same
- * lists, and with the `known` of the call before, returns the very result of that call.
+ * `before`. Items are withdrawn by a generation of their policy that is valid as a whole and lacks them, or
+ * if it goes. Another policy of its name counts as a generation: most of these are meant as an edit, as with
+ * `kubectl replace --force`. `unread` names policies that are there although nobody can read them, or not as
+ * a whole: what a source read of them may lack items. Problems name the field and the value. A call with the
+ * same lists, and with the `known` of the call before, returns the very result of that call.
  */
 export function parseItems(
   policies: readonly IPsecPolicy[],
