@@ -4,6 +4,7 @@ import type { KeyType } from '../../src/pki/crypto.ts';
 /** Options of every command that touches the node. */
 export interface NodeFlags {
   readonly runDir: string;
+  readonly stateDir?: string;
   readonly vici: string;
   readonly ip: string;
   readonly nft: string;

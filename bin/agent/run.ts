@@ -35,6 +35,7 @@ const REMOVAL_MS = 3_000;
 const onNode = (command: Command): Command =>
   command
     .option('--run-dir <dir>', 'node cache, attachment records, lock', DEFAULT_RUN_DIR)
+    .option('--state-dir <dir>', 'what was accepted, kept beyond a reboot; by default in --run-dir')
     .option('--vici <socket>', "charon's VICI socket", '/run/charon.vici')
     .option('--ip <path>', "iproute2's ip", find('ip'))
     .option('--nft <path>', 'nftables', find('nft'))
@@ -133,8 +134,9 @@ export function registerRun(program: Command): void {
     });
 }
 
-function cleanUp({ ip, ...flags }: NodeFlags): ReturnType<typeof cleanup> {
-  return cleanup({ ...flags, iproute2: { run, ip } });
+function cleanUp({ ip, runDir, stateDir, ...flags }: NodeFlags): ReturnType<typeof cleanup> {
+  const { nft, vici, sysctlRoot } = flags;
+  return cleanup({ runDir, stateDir, nft, vici, sysctlRoot, iproute2: { run, ip } });
 }
 
 async function runNode(flags: RunFlags): Promise<void> {
@@ -176,8 +178,7 @@ async function runNode(flags: RunFlags): Promise<void> {
   release();
   if (cluster.removal !== undefined && (await isRemoved(cluster.removal))) {
     const paths = folders === undefined ? [] : uninstall(folders);
-    const { ip, nft, runDir, vici, sysctlRoot } = flags;
-    log.info({ paths, ...(await cleanUp({ ip, nft, runDir, vici, sysctlRoot })) }, 'removed from this node');
+    log.info({ paths, ...(await cleanUp(flags)) }, 'removed from this node');
   } else {
     log.info('stopped; what is in force stays in force');
   }

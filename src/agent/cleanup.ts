@@ -20,6 +20,7 @@ import { soleAgent } from './sole.ts';
 
 export interface CleanupOptions {
   readonly runDir: string;
+  readonly stateDir?: string | undefined;
   /** charon's VICI socket. */
   readonly vici: string;
   readonly iproute2: Iproute2;
@@ -47,7 +48,7 @@ export class CleanupError extends Error {
  * nothing back. Throws CleanupError while an agent is alive.
  */
 export async function cleanup(options: CleanupOptions): Promise<CleanedUp> {
-  const { runDir, iproute2 } = options;
+  const { runDir, stateDir = runDir, iproute2 } = options;
   const running = (await soleAgent(runDir)) ?? recent(runDir);
   if (running !== undefined) {
     throw new CleanupError(`trapline-agent (${running}) is running, stop it first`);
@@ -72,10 +73,12 @@ export async function cleanup(options: CleanupOptions): Promise<CleanedUp> {
     unmarkUnguarded(runDir);
     rmSync(cachePath(runDir), { force: true });
     rmSync(acceptedPath(runDir), { force: true });
+    rmSync(acceptedPath(stateDir), { force: true });
     rmSync(heartbeatPath(runDir), { force: true });
     return { policies: policies.length, states: states.length };
   });
   removeIfEmpty(runDir);
+  removeIfEmpty(stateDir);
   return { ...removed, charonError };
 }
 

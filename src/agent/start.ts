@@ -4,7 +4,7 @@ import type { Source } from '../cluster/snapshot.ts';
 import type { Profile } from '../ipsec/charon/profile.ts';
 import type { StreamingIproute2 } from '../ipsec/xfrm/iproute2.ts';
 import { listUsedPolicies } from '../ipsec/xfrm/kernel.ts';
-import { readAccepted, writeAccepted } from '../rundir/accepted.ts';
+import { readAcceptedIn, writeAccepted } from '../rundir/accepted.ts';
 import type { Heartbeat } from '../rundir/heartbeat.ts';
 import { attachmentsDir, heartbeatPath } from '../rundir/paths.ts';
 import { readNodeCache } from '../rundir/read.ts';
@@ -32,6 +32,8 @@ export interface AgentOptions {
   readonly nodeName: string;
   readonly source: Source;
   readonly runDir: string;
+  /** Where what was accepted is kept; one that outlives a boot. By default the run directory. */
+  readonly stateDir?: string;
   /** charon's VICI socket. */
   readonly vici: string;
   readonly keys: Keys;
@@ -68,14 +70,14 @@ export interface AgentOptions {
  * kernel settings are out of reach.
  */
 export async function startAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
-  const { runDir, iproute2, log } = options;
+  const { runDir, stateDir = runDir, iproute2, log } = options;
   mkdirSync(attachmentsDir(runDir), { recursive: true, mode: 0o700 });
   applySysctls({ runDir, root: options.sysctlRoot, forwarding: options.routes });
   const initial = readNodeCache(runDir);
   if (initial.kind === 'unreadable' || initial.kind === 'invalid') {
     log.warn({ problem: initial.message }, 'node cache not read, starting without');
   }
-  const accepted = readAccepted(runDir);
+  const accepted = readAcceptedIn(stateDir, runDir);
   if (accepted.kind === 'unreadable' || accepted.kind === 'invalid') {
     log.warn({ problem: accepted.message }, 'what was accepted is not known any more');
   }
@@ -84,7 +86,7 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     accepted: accepted.kind === 'ok' ? accepted.value : null,
     keep(next) {
       try {
-        writeAccepted(runDir, next);
+        writeAccepted(stateDir, next);
         return true;
       } catch (error) {
         log.error({ err: error }, 'what was accepted is not kept: a restart may lose it');

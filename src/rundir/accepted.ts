@@ -64,10 +64,10 @@ const reached = z.object({
 });
 
 /**
- * `<runDir>/accepted.json`: what the agent has accepted of the cluster, and what therefore stays in force,
- * through restarts, until it is withdrawn (docs/design.md, What was accepted). The agent alone reads and
- * writes it. Times are milliseconds since the epoch by the clock of the agent that wrote them, whose time it
- * was at `writtenAt`.
+ * `accepted.json` of the agent's state directory, by default the run directory: what the agent has accepted
+ * of the cluster, and what therefore stays in force, through restarts, until it is withdrawn (docs/design.md,
+ * What was accepted). The agent alone reads and writes it. Times are milliseconds since the epoch by the
+ * clock of the agent that wrote them, whose time it was at `writtenAt`.
  */
 export const acceptedSchema = z.object({
   schema: z.literal(1),
@@ -88,6 +88,12 @@ const format = formatOf(acceptedSchema);
 
 export function readAccepted(runDir: string): ReadResult<Accepted> {
   return readJson(acceptedPath(runDir), format);
+}
+
+/** In the folder that outlives a boot; else where an agent of a former version, or without one, left it. */
+export function readAcceptedIn(stateDir: string, runDir: string): ReadResult<Accepted> {
+  const kept = readAccepted(stateDir);
+  return kept.kind === 'missing' && stateDir !== runDir ? readAccepted(runDir) : kept;
 }
 
 export function writeAccepted(runDir: string, accepted: Accepted): void {

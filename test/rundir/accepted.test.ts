@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { type Accepted, readAccepted, writeAccepted } from '../../src/rundir/accepted.ts';
+import { type Accepted, readAccepted, readAcceptedIn, writeAccepted } from '../../src/rundir/accepted.ts';
 import { acceptedPath } from '../../src/rundir/paths.ts';
 
 const ACCEPTED: Accepted = {
@@ -54,4 +54,15 @@ test('what was accepted is written as a whole, for root alone, and read again', 
     JSON.stringify({ ...ACCEPTED, items: [{ ...ACCEPTED.items[0], specs: 3 }] }),
   );
   t.regex((readAccepted(folder) as { message: string }).message, /accepted.json: items.0.specs: /);
+});
+
+test('it is read from the folder that outlives a boot, and from the run directory of a former version', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'trapline-accepted-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const [state, run] = [join(folder, 'state'), join(folder, 'run')];
+  t.is(readAcceptedIn(state, run).kind, 'missing');
+  writeAccepted(run, { ...ACCEPTED, writtenAt: 1 });
+  t.deepEqual(readAcceptedIn(state, run), { kind: 'ok', value: { ...ACCEPTED, writtenAt: 1 } });
+  writeAccepted(state, { ...ACCEPTED, writtenAt: 2 });
+  t.deepEqual(readAcceptedIn(state, run), { kind: 'ok', value: { ...ACCEPTED, writtenAt: 2 } });
 });

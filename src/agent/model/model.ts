@@ -46,6 +46,8 @@ const clusterPods = memoized(podsOfCluster);
 const ownPods = memoized(podsOf);
 const sameChildren = steady<CacheChild[]>();
 const sameOutside = steady<readonly string[]>();
+/** How many items a problem names. */
+const ITEMS_NAMED = 10;
 const NO_PODS: readonly CachePod[] = [];
 const NO_PEERS: CachePeer[] = [];
 const EVERYTHING: CacheChild = { name: PODS_CHILD, proto: 'any', ports: [] };
@@ -151,6 +153,7 @@ export function buildNodeCache(input: ModelInput): Model {
     ...unconfirmed(nodeName, outside.length),
     ...nodeProblems,
     ...parsed.problems,
+    ...neverUnderstood(parsed.strange),
     ...recalled.problems,
     ...entryProblems,
     ...(mesh || childSaScope === 'node' ? [] : coarsened),
@@ -173,6 +176,16 @@ export function buildNodeCache(input: ModelInput): Model {
 function bounded(problem: ObjectProblem): ObjectProblem {
   const most = BOUNDS.charactersPerProblem;
   return problem.message.length > most ? { ...problem, message: printable(problem.message, most) } : problem;
+}
+
+/** Other nodes may have understood a former form of these, and go on with it. */
+function neverUnderstood(items: readonly string[]): ObjectProblem[] {
+  return [...Map.groupBy(items, (key) => key.slice(0, key.indexOf('/')))].map(([policy, all]) => {
+    const names = all.map((key) => key.slice(policy.length + 1) || '(no name)');
+    const more = names.length > ITEMS_NAMED ? ` and ${names.length - ITEMS_NAMED} more` : '';
+    const message = `never understood on this node: ${names.slice(0, ITEMS_NAMED).join(', ')}${more}: nothing of it is protected here, also where other nodes go on with a former form`;
+    return { where: `IPsecPolicy ${policy}`, message };
+  });
 }
 
 /** Other nodes do not learn of these. */

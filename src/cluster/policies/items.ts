@@ -24,6 +24,8 @@ export interface ParsedItems {
   /** For the next call. */
   readonly known: KnownItems;
   readonly problems: readonly ObjectProblem[];
+  /** Items that are refused and of which no good form is known, `<policy>/<item>`. */
+  readonly strange: readonly string[];
 }
 
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/;
@@ -76,6 +78,7 @@ export function parseItems(
 function parseAll(policies: readonly IPsecPolicy[], before: KnownItems, unread: Names): ParsedItems {
   const known: [string, PolicyItem][] = [];
   const problems: ObjectProblem[] = [];
+  const strange: string[] = [];
   const formerOf = Map.groupBy(before, ([, { policy }]) => policy);
   const read = new Map(policies.map((policy) => [policy.metadata.name, policy]));
   for (const name of [...new Set([...read.keys(), ...unread])].sort()) {
@@ -85,20 +88,21 @@ function parseAll(policies: readonly IPsecPolicy[], before: KnownItems, unread: 
       const parsed = parsePolicy(policy, new Map(former), !unread.has(name));
       known.push(...parsed.items);
       problems.push(...parsed.problems);
+      strange.push(...parsed.strange);
     } else if (former.length > 0) {
       known.push(...former);
       const message = 'cannot be read: what it said before stays in force';
       problems.push({ where: `IPsecPolicy ${name}`, message });
     }
   }
-  return { items: known.map(([, item]) => item), known: new Map(known), problems };
+  return { items: known.map(([, item]) => item), known: new Map(known), problems, strange };
 }
 
 function parsePolicy(
   { metadata, spec }: IPsecPolicy,
   former: KnownItems,
   whole: boolean,
-): { readonly items: ReadonlyMap<string, PolicyItem>; readonly problems: readonly ObjectProblem[] } {
+): Pick<ParsedItems, 'problems' | 'strange'> & { readonly items: ReadonlyMap<string, PolicyItem> } {
   const where = `IPsecPolicy ${metadata.name}`;
   const items = new Map<string, PolicyItem>();
   const refused: { readonly message: string; readonly key: string }[] = [];
@@ -134,7 +138,9 @@ function parsePolicy(
     const message = `spec.policies: ${others.slice(0, NAMED).join(', ')}${more}: not withdrawn, since the policy ${why}`;
     problems.push({ where, message });
   }
-  return { items: new Map([...items, ...kept]), problems };
+  const all = new Map([...items, ...kept]);
+  const strange = [...named].filter((key) => key !== '' && !all.has(key));
+  return { items: all, problems, strange };
 }
 
 const nameSchema = z.object({ name: z.string().catch('') }).catch({ name: '' });

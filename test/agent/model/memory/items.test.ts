@@ -124,3 +124,13 @@ test('one that is created long after does not', (t) => {
   node.see({ ...world, policies: [other, policy({ ...metadata, uid: 'u2' }, item('web', 'tcp/60-50'))] });
   t.false(protects(node));
 });
+
+test('an item that no agent of this node has ever understood is told of', (t) => {
+  const node = lastingNode(POD);
+  const broken = policy(metadata, item('web', 'tcp/60-50'));
+  node.see({ ...world, policies: [broken] });
+  t.regex(node.problems().join(), /IPsecPolicy p: never understood on this node: web: nothing of it/);
+  node.see(world);
+  node.see({ ...world, policies: [broken] });
+  t.notRegex(node.problems().join(), /never understood/);
+});
