@@ -7,11 +7,14 @@ export function loggerOf(level: string, base: object): Logger {
   return pino({ level, base }, pino.destination({ dest: 2, sync: true }));
 }
 
-/** A signal that aborts on SIGTERM and SIGINT. */
+/**
+ * A signal that aborts on SIGTERM and SIGINT. The listeners stay: execa's clean-up, which listens while a
+ * child of ours runs, ends the whole process by the signal if nobody else listens to it any more.
+ */
 export function stopSignal(): AbortSignal {
   const stop = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => stop.abort());
+    process.on(signal, () => stop.abort());
   }
   return stop.signal;
 }
