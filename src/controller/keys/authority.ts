@@ -14,12 +14,9 @@ import {
   inForce,
   keepInForce,
 } from './secrets.ts';
-import { parseStep, writeStep } from './step.ts';
+import { parseStep, type StepCounter, writeStep } from './step.ts';
 
-/**
- * Annotation of the ConfigMap: the step that is under way, and since when, so that another leader goes on
- * with it.
- */
+/** Annotation of the ConfigMap: the step that is under way, and what it has waited. */
 const STEP = 'trapline.io/step';
 const told = caConfigMapSchema.extend({
   metadata: z.object({ annotations: z.record(z.string(), z.string()).catch({}) }),
@@ -41,6 +38,7 @@ export interface Authorities extends Change {
 export async function keepAuthority(
   options: AuthorityOptions,
   nodes: readonly NodeTrust[],
+  steps: StepCounter,
 ): Promise<Authorities> {
   const { client, namespace, now } = options;
   const path = `/api/v1/namespaces/${namespace}/configmaps/${CA_CONFIG_MAP}`;
@@ -67,8 +65,8 @@ export async function keepAuthority(
   const wanted = await anchorOf(current.authority, known);
   const formerStep = former?.metadata.annotations[STEP] ?? '';
   const next = nextBundle(
-    { before, step: parseStep(formerStep), wanted, nodes },
-    { now: now(), limitMs: options.caLimitMs, silentMs: SILENT_MS },
+    { before, step: steps.count(parseStep(formerStep)), wanted, nodes },
+    { limitMs: options.caLimitMs, silentMs: SILENT_MS },
   );
   const pem = next.bundle.certificates.map((one) => `${one.toString('pem')}\n`).join('');
   const step = writeStep(next.step);

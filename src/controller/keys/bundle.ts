@@ -22,12 +22,12 @@ export interface Bundle {
 
 /**
  * The step of a change of CAs that is under way: nodes come to `trust` the next CA, or `follow` it with a
- * certificate of it. `since`: milliseconds since the epoch.
+ * certificate of it. `waitedMs`: for how long, counted by the clocks that nobody sets (step.ts).
  */
 export interface Step {
   readonly kind: 'trust' | 'follow';
   readonly root: string;
-  readonly since: number;
+  readonly waitedMs: number;
 }
 
 export interface Change {
@@ -51,7 +51,6 @@ export interface Situation {
 }
 
 export interface Patience {
-  readonly now: number;
   /** How long a step waits for nodes. */
   readonly limitMs: number;
   /**
@@ -80,16 +79,16 @@ export function nextBundle(situation: Situation, patience: Patience): Change {
   if (before.root === root) {
     return follow({ ...situation, nodes }, { root, certificates }, patience);
   }
-  const wait = waited(situation.step, 'trust', { root, patience });
+  const wait = waited(situation.step, 'trust', root);
   const behind = nodes
-    .filter((node) => !node.trusted.includes(root) && !(node.silent && wait.ms >= patience.silentMs))
+    .filter((node) => !node.trusted.includes(root) && !(node.silent && wait.waitedMs >= patience.silentMs))
     .map(({ name }) => name);
-  const over = behind.length === 0 || wait.ms >= patience.limitMs || !known.has(before.root);
+  const over = behind.length === 0 || wait.waitedMs >= patience.limitMs || !known.has(before.root);
   return over
     ? { ...follow({ ...situation, nodes }, { root, certificates }, patience), givenUp: behind }
     : {
         bundle: { root: before.root, certificates },
-        step: wait.step,
+        step: wait,
         waitingFor: behind,
         givenUp: [],
       };
@@ -102,23 +101,17 @@ function follow(
   patience: Patience,
 ): Change {
   const { root, certificates } = bundle;
-  const wait = waited(step, 'follow', { root, patience });
+  const wait = waited(step, 'follow', root);
   const behind = nodes.filter((node) => node.root !== root).map(({ name }) => name);
   const settled = certificates.length === 1;
-  if (behind.length === 0 || settled || wait.ms >= patience.limitMs) {
+  if (behind.length === 0 || settled || wait.waitedMs >= patience.limitMs) {
     const givenUp = settled ? [] : behind;
     return { bundle: { root, certificates: [wanted] }, step: undefined, waitingFor: [], givenUp };
   }
-  return { bundle, step: wait.step, waitingFor: behind, givenUp: [] };
+  return { bundle, step: wait, waitingFor: behind, givenUp: [] };
 }
 
-/** A step of which nothing is known, or which began in the future, begins now. */
-function waited(
-  before: Step | undefined,
-  kind: Step['kind'],
-  { root, patience: { now } }: { readonly root: string; readonly patience: Patience },
-): { readonly step: Step; readonly ms: number } {
-  const same = before?.kind === kind && before.root === root && before.since <= now;
-  const step = same ? before : { kind, root, since: now };
-  return { step, ms: now - step.since };
+/** A step of which nothing is known begins now. */
+function waited(before: Step | undefined, kind: Step['kind'], root: string): Step {
+  return before?.kind === kind && before.root === root ? before : { kind, root, waitedMs: 0 };
 }

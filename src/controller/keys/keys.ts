@@ -1,14 +1,13 @@
 /**
  * The CA of the cluster, and the certificates of nodes. `authority.ts` keeps the CA (`secrets.ts`: where it
  * is) and tells nodes whom to trust, `bundle.ts` decides the steps from one CA to the next (`step.ts`: as
- * they are written down), `given-up.ts` names the nodes that they went without, `judge.ts` decides about
- * requests, `sign.ts` answers them, and `expiry.ts` announces certificates that nobody has renewed. The room
- * touches the API server alone. The private key of the CA is read here and nowhere else in the cluster, and
- * never logged.
+ * they are written down and timed, `silence.ts`: without whom), `given-up.ts` names the nodes that they went
+ * without, `judge.ts` decides about requests, `sign.ts` answers them, and `expiry.ts` announces certificates
+ * that nobody has renewed. The room touches the API server alone. The private key of the CA is read here and
+ * nowhere else in the cluster, and never logged.
  */
 
 import * as z from 'zod';
-import { isSilent } from '../../cluster/contract/heartbeat.ts';
 import type { IPsecNode } from '../../cluster/contract/node-status.ts';
 import { createReflector } from '../../kube/reflector.ts';
 import { PkiError } from '../../pki/error.ts';
@@ -22,12 +21,16 @@ import { announceGivenUp } from './given-up.ts';
 import { type SigningRequest, signingRequestSchema } from './judge.ts';
 import type { AuthorityOptions } from './secrets.ts';
 import { answer, fairShare, isAnswered, SIGNING_REQUESTS_PATH } from './sign.ts';
+import { createSilence, type Silence } from './silence.ts';
+import { createStepCounter } from './step.ts';
 
 export interface KeysOptions extends AuthorityOptions, EventOptions {
   /** Name of the agents' ServiceAccount, which is in the namespace of the CA. */
   readonly agentAccount: string;
   /** Longest life of a node's certificate. */
   readonly days: number;
+  /** Monotonic, milliseconds. */
+  readonly clock: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Gets the nodes that a step to another CA waits for, each time that it looks. */
   readonly onStragglers: (nodes: readonly string[]) => void;
@@ -59,6 +62,8 @@ export async function keepKeys(options: KeysOptions, view: KeysView, signal: Abo
     },
     onChange: wake.notify,
   });
+  const steps = createStepCounter(options.clock);
+  const silence = createSilence(options.clock);
   const expiring = new Map<string, string>();
   const { onStragglers } = options;
   let waiting = '';
@@ -67,8 +72,9 @@ export async function keepKeys(options: KeysOptions, view: KeysView, signal: Abo
 
   const round = async (nodes: ReadonlySet<string>): Promise<void> => {
     const reports = [...view.reports()].filter(({ metadata }) => nodes.has(metadata.name));
-    const trust = reports.flatMap((report) => trustOf(report, now()));
-    const { authority, step, waitingFor, givenUp, problem } = await keepAuthority(options, trust);
+    silence.forgetAllBut(nodes);
+    const trust = reports.flatMap((report) => trustOf(report, silence));
+    const { authority, step, waitingFor, givenUp, problem } = await keepAuthority(options, trust, steps);
     if (waiting !== waitingFor.join()) {
       waiting = waitingFor.join();
       log.info({ step: step?.kind, waitingFor: waitingFor.slice(0, NAMED), nodes: waitingFor.length }, 'CA');
@@ -123,8 +129,8 @@ export async function keepKeys(options: KeysOptions, view: KeysView, signal: Abo
 }
 
 /** Nothing of a node that has no certificate yet: it holds up no step. */
-function trustOf({ metadata, status }: IPsecNode, now: number): NodeTrust[] {
+function trustOf({ metadata, status }: IPsecNode, silence: Silence): NodeTrust[] {
   const { root = '', trusted = [] } = status?.certificate ?? {};
-  const silent = isSilent(status?.lastHeartbeat ?? '', now);
+  const silent = silence.isSilent(metadata.name, status?.lastHeartbeat ?? '');
   return root === '' ? [] : [{ name: metadata.name, root, trusted, silent }];
 }

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { keepAuthority } from '../../../src/controller/keys/authority.ts';
 import type { NodeTrust } from '../../../src/controller/keys/bundle.ts';
+import { createStepCounter } from '../../../src/controller/keys/step.ts';
 import { decodeCertificates, fingerprint } from '../../../src/pki/certificate.ts';
 import { fakeObjects } from '../../helpers/unit/fake-objects.ts';
 import { operatorsCa } from '../../helpers/unit/operators-ca.ts';
@@ -11,25 +12,34 @@ const IN_FORCE = `${FOLDER}/secrets/trapline-ca-in-force`;
 const CONFIG_MAP = `${FOLDER}/configmaps/trapline-ca`;
 const HOUR = 3_600_000;
 
-/** A controller with nothing but what the API server keeps: each look is that of another leader. */
+/** A controller: nothing lives from one look to the next but what the API server keeps, and a step's time. */
 function world() {
   const client = fakeObjects();
-  const clock = { now: Date.now() };
+  const clock = { now: Date.now(), monotonic: 0 };
+  const leader = () => createStepCounter(() => clock.monotonic);
+  let steps = leader();
   const look = (nodes: readonly NodeTrust[] = []) =>
-    keepAuthority({ client, namespace: 'ns', caDays: 100, caLimitMs: HOUR, now: () => clock.now }, nodes);
+    keepAuthority(
+      { client, namespace: 'ns', caDays: 100, caLimitMs: HOUR, now: () => clock.now },
+      nodes,
+      steps,
+    );
+  const succeed = (): void => {
+    steps = leader();
+  };
   const rotate = (): void => {
     const secret = client.objects.get(SECRET);
     const annotations = { ...secret?.metadata?.annotations, 'trapline.io/rotate': 'now' };
     client.objects.set(SECRET, { ...secret, metadata: { annotations } });
   };
   const told = () => client.objects.get(CONFIG_MAP)?.data as { 'ca.crt': string; root: string };
-  return { client, clock, look, rotate, told };
+  return { client, clock, look, rotate, succeed, told };
 }
 
 const encoded = (pem: string): string => Buffer.from(pem).toString('base64');
 
 test('the CA in force signs until nodes trust the next one, and one that lies holds it up for an hour', async (t) => {
-  const { clock, look, rotate, told } = world();
+  const { clock, look, rotate, succeed, told } = world();
   const first = await look();
   const root = told().root;
   const nodes = (trusted: readonly string[]): NodeTrust[] => [
@@ -44,11 +54,17 @@ test('the CA in force signs until nodes trust the next one, and one that lies ho
   const all = decodeCertificates('', told()['ca.crt']).map(fingerprint);
   t.is(all.length, 2);
   const [, next = ''] = all;
-  clock.now += HOUR - 1;
+  clock.now += 10 * HOUR;
+  await look(nodes(all));
+  clock.monotonic += HOUR / 2;
+  await look(nodes(all));
+  succeed();
+  await look(nodes(all));
+  clock.monotonic += HOUR / 2 - 1;
   const later = await look(nodes(all));
   t.deepEqual([later.waitingFor, told().root], [['liar'], root]);
   t.is(fingerprint(later.authority?.certificate as never), root);
-  clock.now += 1;
+  clock.monotonic += 1;
   const over = await look(nodes(all));
   t.deepEqual(over.givenUp, ['liar']);
   t.is(told().root, next);

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { SILENT_MS } from '../../../src/cluster/contract/heartbeat.ts';
 import {
   type Bundle,
   type NodeTrust,
@@ -6,7 +7,8 @@ import {
   type Patience,
   type Situation,
 } from '../../../src/controller/keys/bundle.ts';
-import { parseStep, writeStep } from '../../../src/controller/keys/step.ts';
+import { createSilence } from '../../../src/controller/keys/silence.ts';
+import { createStepCounter, parseStep, writeStep } from '../../../src/controller/keys/step.ts';
 import { createAuthority } from '../../../src/pki/authority.ts';
 import { fingerprint } from '../../../src/pki/certificate.ts';
 import { x509 } from '../../../src/pki/crypto.ts';
@@ -26,9 +28,11 @@ const node = (name: string, root: string, trusted: readonly string[], silent = f
   silent,
 });
 const HOUR = 3_600_000;
-const PATIENCE: Patience = { now: 10 * HOUR, limitMs: HOUR, silentMs: 180_000 };
-const look = (situation: Partial<Situation>, now = PATIENCE.now) =>
-  nextBundle({ before, step: undefined, wanted: next, nodes: [], ...situation }, { ...PATIENCE, now });
+const PATIENCE: Patience = { limitMs: HOUR, silentMs: 180_000 };
+const look = (situation: Partial<Situation>) =>
+  nextBundle({ before, step: undefined, wanted: next, nodes: [], ...situation }, PATIENCE);
+const trust = (waitedMs: number) => ({ kind: 'trust', root: newRoot, waitedMs }) as const;
+const follow = (waitedMs: number) => ({ kind: 'follow', root: newRoot, waitedMs }) as const;
 
 test('the first CA is trusted at once', (t) => {
   t.deepEqual(look({ before: undefined, wanted: old }), {
@@ -57,7 +61,7 @@ test('another CA: both are trusted, and the old one stays in force until every n
   t.deepEqual(waitingFor, ['b']);
   t.is(bundle.root, oldRoot);
   t.deepEqual(bundle.certificates.map(fingerprint), both);
-  t.deepEqual(step, { kind: 'trust', root: newRoot, since: PATIENCE.now });
+  t.deepEqual(step, trust(0));
 });
 
 test('then the new one is in force, and both stay trusted', (t) => {
@@ -78,7 +82,7 @@ test('when every node has one, the old CA is forgotten', (t) => {
 
 test('a third CA before the second is through: whoever is trusted stays so', async (t) => {
   const third = await authority();
-  const step = { kind: 'trust', root: newRoot, since: 0 } as const;
+  const step = trust(HOUR);
   const found = look({ before: during, step, wanted: third, nodes: [node('a', oldRoot, both)] });
   t.deepEqual(found.waitingFor, ['a'], 'the time of the step before does not count');
   t.deepEqual(found.bundle.certificates.map(fingerprint), [...both, fingerprint(third)]);
@@ -86,16 +90,15 @@ test('a third CA before the second is through: whoever is trusted stays so', asy
 
 test('who does not come to trust the new CA is given up after the limit, and holds up no other', (t) => {
   const nodes = [node('a', oldRoot, both), node('liar', oldRoot, [])];
-  const step = { kind: 'trust', root: newRoot, since: PATIENCE.now } as const;
-  const early = look({ before: during, step, nodes }, PATIENCE.now + HOUR - 1);
+  const early = look({ before: during, step: trust(HOUR - 1), nodes });
   t.deepEqual([early.bundle.root, early.waitingFor, early.givenUp], [oldRoot, ['liar'], []]);
-  t.deepEqual(early.step, step, 'the time goes on, for another leader too');
-  const late = look({ before: during, step, nodes }, PATIENCE.now + HOUR);
-  t.deepEqual([late.bundle.root, late.givenUp], [newRoot, ['liar']]);
-  const then = look({ before: late.bundle, step: late.step, nodes }, PATIENCE.now + 2 * HOUR);
+  t.deepEqual(early.step, trust(HOUR - 1), 'the time goes on, for another leader too');
+  const late = look({ before: during, step: trust(HOUR), nodes });
+  t.deepEqual([late.bundle.root, late.givenUp, late.step], [newRoot, ['liar'], follow(0)]);
+  const then = look({ before: late.bundle, step: follow(HOUR), nodes });
   t.deepEqual(then.bundle, { root: newRoot, certificates: [next] }, 'nor does it keep the old one trusted');
   t.deepEqual(then.givenUp, ['a', 'liar']);
-  const settled = look({ before: then.bundle, step: then.step, nodes }, PATIENCE.now + 3 * HOUR);
+  const settled = look({ before: then.bundle, step: then.step, nodes });
   t.deepEqual([settled.waitingFor, settled.givenUp], [[], []], 'once');
 });
 
@@ -107,25 +110,49 @@ test('a certificate of a CA that nobody knows has no part in a change', (t) => {
 
 test('silent nodes are waited for until it is sure that not all only seem so', (t) => {
   const nodes = [node('a', oldRoot, [oldRoot], true), node('b', oldRoot, both)];
-  const step = { kind: 'trust', root: newRoot, since: PATIENCE.now } as const;
-  t.deepEqual(look({ before: during, step, nodes }, PATIENCE.now + 179_999).waitingFor, ['a']);
-  t.is(look({ before: during, step, nodes }, PATIENCE.now + 180_000).bundle.root, newRoot);
+  t.deepEqual(look({ before: during, step: trust(179_999), nodes }).waitingFor, ['a']);
+  t.is(look({ before: during, step: trust(180_000), nodes }).bundle.root, newRoot);
   t.deepEqual(look({ before: after, nodes }).waitingFor, ['a', 'b'], 'nothing is urgent in forgetting');
 });
 
-test('a clock that went back begins the time anew; a CA in force that has ended is left at once', (t) => {
+test('a CA in force that has ended is left at once', (t) => {
   const nodes = [node('a', oldRoot, [oldRoot])];
-  const step = { kind: 'trust', root: newRoot, since: PATIENCE.now + 1 } as const;
-  t.is(look({ before: during, step, nodes }).step?.since, PATIENCE.now);
   const ended: Bundle = { root: 'e'.repeat(64), certificates: [old] };
   t.is(look({ before: ended, nodes }).bundle.root, newRoot);
 });
 
-test('a step is read as it was written; what is no step is none', (t) => {
-  const step = { kind: 'follow', root: newRoot, since: 1_700_000_000_000 } as const;
-  t.deepEqual(parseStep(writeStep(step)), step);
+test('a step is read as it was written, in minutes; what is no step is none', (t) => {
+  t.deepEqual(parseStep(writeStep(follow(5 * 60_000 + 1))), follow(5 * 60_000));
   t.is(writeStep(undefined), '');
-  for (const text of ['', 'trust', `trust ${newRoot} yesterday`, `other ${newRoot} 2026-01-01T00:00:00Z`]) {
+  for (const text of ['', 'trust', `trust ${newRoot} yesterday`, `other ${newRoot} PT1M`]) {
     t.is(parseStep(text), undefined);
   }
+  t.is(parseStep(`trust ${newRoot} 2026-01-01T00:00:00Z`), undefined, 'of a former version: begins anew');
+});
+
+test('a step goes on by the time of each leader, and by no wall clock', (t) => {
+  let now = 1_000;
+  const first = createStepCounter(() => now);
+  t.deepEqual(first.count(trust(0)), trust(0));
+  now += 90_000;
+  const stored = parseStep(writeStep(first.count(trust(0))));
+  t.deepEqual(first.count(stored), trust(90_000), 'more exact than what is stored');
+  const second = createStepCounter(() => now);
+  t.deepEqual(second.count(stored), trust(60_000));
+  now += 1_000;
+  t.deepEqual(second.count(stored), trust(61_000));
+  t.deepEqual(second.count(follow(0)), follow(0));
+  t.is(second.count(undefined), undefined);
+  t.deepEqual(first.count(trust(600_000)), trust(600_000), 'another has waited longer');
+});
+
+test('a node is silent whose heartbeat stays the same', (t) => {
+  let now = 0;
+  const { isSilent } = createSilence(() => now);
+  t.false(isSilent('a', '2000-01-01T00:00:00Z'));
+  now += SILENT_MS;
+  t.false(isSilent('a', '2000-01-01T00:00:00Z'));
+  now += 1;
+  t.true(isSilent('a', '2000-01-01T00:00:00Z'));
+  t.false(isSilent('a', '2000-01-01T00:00:01Z'));
 });
