@@ -52,15 +52,14 @@ async function change(
   const [old, wanted] = [await authority(), await authority()];
   const [before, next] = [fingerprint(old), fingerprint(wanted)];
   const sound = { name: 'a', root: before, trusted: [before, next], silent: false };
-  const now = 10 * HOUR;
   const { bundle, waitingFor } = nextBundle(
     {
       before: { root: before, certificates: [old, wanted] },
-      step: { kind: 'trust', root: next, since: now - waitedMs },
+      step: { kind: 'trust', root: next, waitedMs },
       wanted,
       nodes: [sound, word({ before, next })],
     },
-    { now, limitMs: HOUR, silentMs: 180_000 },
+    { limitMs: HOUR, silentMs: 180_000 },
   );
   return { inForce: bundle.root === next ? 'next' : 'before', waitingFor };
 }
