@@ -18,3 +18,9 @@ export function shown(value: unknown, most: number): string {
   const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? 'nothing');
   return printable(text, most);
 }
+
+/** The first of a list, with commas between; the last one says how many more there are, if there are more. */
+export function firstOf(texts: readonly string[], most: number): string {
+  const more = texts.length - most;
+  return more <= 0 ? texts.join(', ') : `${texts.slice(0, most).join(', ')} and ${more} more`;
+}

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { firstOf, shown } from '../../util/printable.ts';
 import { BOUNDS } from '../bounds.ts';
 import type { IPsecPolicy } from '../objects.ts';
 import type { ObjectProblem } from '../snapshot.ts';
@@ -28,11 +29,13 @@ export interface ParsedItems {
   readonly strange: readonly string[];
 }
 
+/** How many items a problem names. */
+const NAMED = 5;
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/;
 const nameOr = (wildcard: boolean): z.ZodString =>
   z.string().refine((value) => NAME.test(value) || (wildcard && value === '*'), {
     error: (issue) =>
-      `${JSON.stringify(issue.input)} is not a name of lower-case letters, digits, "-" and "."`,
+      `${shown(issue.input, BOUNDS.charactersPerValue)} is not a name of lower-case letters, digits, "-" and "."`,
   });
 
 const itemSchema = z.object({
@@ -133,9 +136,8 @@ function parsePolicy(
   });
   const others = kept.filter(([key]) => !named.has(key)).map(([, { name }]) => name);
   if (others.length > 0) {
-    const more = others.length > NAMED ? ` and ${others.length - NAMED} more` : '';
     const why = refused.length > 0 ? 'has items that are refused' : 'is not read as a whole';
-    const message = `spec.policies: ${others.slice(0, NAMED).join(', ')}${more}: not withdrawn, since the policy ${why}`;
+    const message = `spec.policies: ${firstOf(others, NAMED)}: not withdrawn, since the policy ${why}`;
     problems.push({ where, message });
   }
   const all = new Map([...items, ...kept]);
@@ -159,11 +161,11 @@ function parseItem({ name: policy, uid }: IPsecPolicy['metadata'], raw: unknown)
   }
   const { name, servicename, servicens, serviceports } = parsed.data;
   if (servicens === '*' && servicename !== '*') {
-    return `.servicens: "*" needs servicename "*", not ${JSON.stringify(servicename)}`;
+    return `.servicens: "*" needs servicename "*", not ${shown(servicename, BOUNDS.charactersPerValue)}`;
   }
   const ports = parsePorts(serviceports);
   return ports.kind === 'refused'
-    ? `.serviceports: ${JSON.stringify(serviceports)} ${ports.reason}`
+    ? `.serviceports: ${shown(serviceports, BOUNDS.charactersPerValue)} ${ports.reason}`
     : {
         policy,
         ...(uid === undefined ? {} : { uid }),

@@ -1,5 +1,6 @@
 import { EVERY_PORT } from '../../ipsec/plan/ports.ts';
 import type { Protocol } from '../../ipsec/plan/types.ts';
+import { printable } from '../../util/printable.ts';
 import { BOUNDS } from '../bounds.ts';
 
 /** Ports that an IPsecPolicy names: `first` to `last`, or EVERY_PORT in both. */
@@ -47,21 +48,25 @@ function parseItem(item: string): PortSpec | string {
   const [name = '', ports, ...more] = item.split('/').map((part) => part.trim());
   const proto = (['tcp', 'udp', 'sctp'] as const).find((each) => each === name.toLowerCase());
   if (proto === undefined) {
-    return `item "${item}": protocol "${name}" is not tcp, udp or sctp`;
+    return `item ${quoted(item)}: protocol ${quoted(name)} is not tcp, udp or sctp`;
   }
   if (ports === undefined || ports === '' || more.length > 0) {
-    return `item "${item}" is not <protocol>/<port>`;
+    return `item ${quoted(item)} is not <protocol>/<port>`;
   }
   if (ports === '*') {
     return { proto, first: EVERY_PORT, last: EVERY_PORT };
   }
   const [first, last, ...others] = ports.split('-').map((part) => portOf(part.trim()));
   if (first === undefined || others.length > 0 || (ports.includes('-') && last === undefined)) {
-    return `item "${item}": ports are 1 to 65535`;
+    return `item ${quoted(item)}: ports are 1 to 65535`;
   }
   const end = last ?? first;
-  return end < first ? `item "${item}": the range ends before it begins` : { proto, first, last: end };
+  return end < first ? `item ${quoted(item)}: the range ends before it begins` : { proto, first, last: end };
 }
+
+/** No spec that is meant seriously is longer, and the problem shows the whole value already. */
+const LONGEST_SPEC = 30;
+const quoted = (text: string): string => `"${printable(text, LONGEST_SPEC)}"`;
 
 function portOf(text: string): number | undefined {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;

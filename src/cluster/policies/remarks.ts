@@ -1,3 +1,4 @@
+import { firstOf } from '../../util/printable.ts';
 import type { ObjectProblem } from '../snapshot.ts';
 
 /** What there is to say of the Service of one entry. */
@@ -40,7 +41,9 @@ function missingPorts(lacking: readonly Remarks[]): string[] {
     const [spec, ...specs] = first.missing;
     return specs.length === 0
       ? [`PortNotFound: ${spec} is neither a service port nor a target port of ${first.of}`]
-      : [`PortNotFound: ${list(first.missing)} are neither service ports nor target ports of ${first.of}`];
+      : [
+          `PortNotFound: ${firstOf(first.missing, NAMED)} are neither service ports nor target ports of ${first.of}`,
+        ];
   }
   const [namespace] = first.of.split('/');
   const bySpec = Map.groupBy(
@@ -54,9 +57,4 @@ function missingPorts(lacking: readonly Remarks[]): string[] {
   });
   const rest = bySpec.size > NAMED ? `; and ${bySpec.size - NAMED} ports more` : '';
   return [`PortNotFound: ${specs.join('; ')}${rest}`];
-}
-
-function list(texts: readonly string[]): string {
-  const named = texts.slice(0, NAMED).join(', ');
-  return texts.length > NAMED ? `${named} and ${texts.length - NAMED} more` : named;
 }

@@ -3,6 +3,10 @@ import type { ObjectProblem } from '../../../cluster/snapshot.ts';
 import { overlap } from '../../../ip/cidr.ts';
 import type { CacheNode, NodeCacheContent } from '../../../rundir/schema.ts';
 import { memoized } from '../../../util/memo.ts';
+import { firstOf } from '../../../util/printable.ts';
+
+/** How many CIDRs a problem names. */
+const NAMED = 3;
 
 export interface RememberedNodes {
   /** Sorted by name. */
@@ -46,7 +50,7 @@ export const rememberNodes = memoized(
       if (refused.length === 0) {
         return [node];
       }
-      const message = `pod CIDR ${refused.join(', ')}: was another node's, which cannot be read at the moment and keeps it`;
+      const message = `pod CIDR ${firstOf(refused, NAMED)}: was another node's, which cannot be read at the moment and keeps it`;
       problems.push({ where: `Node ${node.name}`, message });
       const left = node.podCidrs.filter((cidr) => !refused.includes(cidr));
       // One of which nothing is left counts as one that cannot be read: what it had stays its own.

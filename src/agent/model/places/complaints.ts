@@ -1,5 +1,7 @@
+import { BOUNDS } from '../../../cluster/bounds.ts';
 import type { EndpointSlice } from '../../../cluster/objects.ts';
 import type { ObjectProblem } from '../../../cluster/snapshot.ts';
+import { shown } from '../../../util/printable.ts';
 import { namespaceOf } from './slices.ts';
 
 /** What does not count of a slice. */
@@ -22,7 +24,7 @@ export function problemsOf(complaints: readonly Complaint[]): ObjectProblem[] {
       const addresses = new Set(those.map(({ address }) => address));
       const [first = ''] = addresses;
       const more = addresses.size > 1 ? ` (and ${addresses.size - 1} more)` : '';
-      return `${JSON.stringify(first)}${more} ${why}`;
+      return `${shown(first, BOUNDS.charactersPerValue)}${more} ${why}`;
     });
     const rest = byReason.size > SHOWN ? '; and more' : '';
     return {
