@@ -14,7 +14,8 @@ export const BOUNDS = {
   /** How many CAs an IPsecNode may say that its node trusts. One that says more counts as trusting none. */
   trustedAuthorities: 64,
   /**
-   * Addresses of an EndpointSlice; Kubernetes allows 1,000 endpoints. What is beyond is treated as unlisted.
+   * Addresses of an EndpointSlice; Kubernetes allows 1,000 endpoints, each with one that counts. What is
+   * beyond is treated as beyond those of a Service.
    */
   addressesPerSlice: 1_000,
   /** Ports of a Service or of an EndpointSlice that are read. */

@@ -175,7 +175,8 @@ export const ciliumNodeSchema = z.object({
 export type BlockAffinity = z.infer<typeof blockAffinitySchema>;
 export type CiliumNode = z.infer<typeof ciliumNodeSchema>;
 export type Service = z.infer<typeof serviceSchema>;
-export type EndpointSlice = z.infer<typeof endpointSliceSchema>;
+/** `cut`: it had more addresses than the bound, and has the first ones alone. */
+export type EndpointSlice = z.infer<typeof endpointSliceSchema> & { readonly cut?: true };
 export type Node = z.infer<typeof nodeSchema>;
 export type Pod = z.infer<typeof podSchema>;
 export type IPsecPolicy = z.infer<typeof ipsecPolicySchema>;

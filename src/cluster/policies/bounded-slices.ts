@@ -7,7 +7,9 @@ export interface BoundedSlices {
   readonly slices: readonly EndpointSlice[];
   /** The addresses after them, at which only protocols that are protected as a whole count. */
   readonly rest: readonly EndpointSlice[];
-  /** Which bound was reached; empty if none was. */
+  /** Whether addresses are left out, here or where the slices come in. */
+  readonly beyond: boolean;
+  /** Which bound was reached here; empty if none was. */
   readonly excess: string;
   /** What `slices` and `rest` take. */
   readonly used: Room;
@@ -37,7 +39,8 @@ export function boundSlices(
   const most = Math.min(BOUNDS.addressesPerService, Math.floor(room.pairs / each));
   const total = sum(slices);
   if (slices.length <= BOUNDS.slicesPerService && total <= most) {
-    return { slices, rest: [], excess: '', used: { pairs: total * each, whole: 0 } };
+    const beyond = slices.some((slice) => slice.cut === true);
+    return { slices, rest: [], beyond, excess: '', used: { pairs: total * each, whole: 0 } };
   }
   const sorted = oldestFirst(slices);
   const kept = cut(sorted.slice(0, BOUNDS.slicesPerService), 0, most);
@@ -50,14 +53,15 @@ export function boundSlices(
       ? `${slices.length} EndpointSlices are too many, only the oldest ${BOUNDS.slicesPerService} count`
       : `${total} addresses are too many for ${ports.length} protected ports, only the first ${most} count`;
   const open = total - within - sum(rest);
-  const beyond =
+  const unprotected =
     protocols > 0 && open > 0
       ? `; ${open} addresses are not protected where a protocol is protected as a whole`
       : '';
   return {
     slices: kept,
     rest,
-    excess: `${excess} one by one; the numbers of its ports are protected at all pods of other nodes${beyond}`,
+    beyond: true,
+    excess: `${excess} one by one; the numbers of its ports are protected at all pods of other nodes${unprotected}`,
     used: { pairs: within * each, whole: sum(rest) * protocols },
   };
 }

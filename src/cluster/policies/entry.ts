@@ -104,7 +104,7 @@ export function resolve(
       entry,
       slices: within.slices,
       rest: within.rest,
-      beyond: within.excess !== '',
+      beyond: within.beyond,
       portNames: found.names,
       single: found.single,
       specs,

@@ -59,7 +59,7 @@ function boundedPolicy(object: IPsecPolicy): Bounded<IPsecPolicy> {
       };
 }
 
-/** Addresses that are left out are protected like those of a slice that nobody has read yet. */
+/** At addresses that are left out the port numbers are protected with whole pod CIDRs. */
 function boundedSlice(object: EndpointSlice): Bounded<EndpointSlice> {
   const excess: string[] = [];
   const ports = firstOf(object.ports, BOUNDS.portsPerObject);
@@ -67,10 +67,13 @@ function boundedSlice(object: EndpointSlice): Bounded<EndpointSlice> {
     excess.push(excessOf('ports', object.ports?.length, BOUNDS.portsPerObject));
   }
   const count = addressesIn(object);
-  const cut = firstAddresses(object, BOUNDS.addressesPerSlice);
-  if (count > BOUNDS.addressesPerSlice) {
+  const isCut = count > BOUNDS.addressesPerSlice;
+  const cut: EndpointSlice = isCut
+    ? { ...firstAddresses(object, BOUNDS.addressesPerSlice), cut: true }
+    : object;
+  if (isCut) {
     excess.push(
-      `${excessOf('endpoints.addresses', count, BOUNDS.addressesPerSlice)}, the others are unlisted endpoints`,
+      `${excessOf('endpoints.addresses', count, BOUNDS.addressesPerSlice)} one by one, at the others whole protocols are not protected`,
     );
   }
   return { object: ports === undefined ? cut : { ...cut, ports }, excess: excess.join('; ') };

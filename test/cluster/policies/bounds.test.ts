@@ -4,6 +4,7 @@ import { BOUNDS } from '../../../src/cluster/bounds.ts';
 import type { EndpointSlice, Service } from '../../../src/cluster/objects.ts';
 import { boundSlices } from '../../../src/cluster/policies/bounded-slices.ts';
 import { parsePorts } from '../../../src/cluster/policies/ports.ts';
+import { parseObject } from '../../../src/cluster/sources/parse-object.ts';
 import type { NodeCacheContent } from '../../../src/rundir/schema.ts';
 import { build, messages } from '../../helpers/unit/model.ts';
 import { item, node, policy, service, slice } from '../../helpers/unit/objects.ts';
@@ -40,6 +41,7 @@ test('the more ports are protected, the fewer addresses are listed one by one', 
   t.deepEqual(boundSlices([whole], ports(20)), {
     slices: [whole],
     rest: [],
+    beyond: false,
     excess: '',
     used: { pairs: 20_000, whole: 0 },
   });
@@ -89,6 +91,10 @@ test('what is beyond the bound of addresses is protected with CIDRs even if unli
     ).content.unlisted;
   t.deepEqual(unlisted(many), [{ proto: 'tcp', port: 80, child: 'tcp_web' }]);
   t.deepEqual(unlisted(many.slice(1)), []);
+  const parsed = parseObject(slice('web', addresses(1_001, 64), [{ port: 80 }], IN_B));
+  t.true(typeof parsed === 'object' && parsed.list === 'endpointSlices');
+  const { object } = parsed as { object: EndpointSlice };
+  t.deepEqual(unlisted([object]), [{ proto: 'tcp', port: 80, child: 'tcp_web' }]);
 });
 
 test('whole protocols are protected address by address beyond the bound', (t) => {
