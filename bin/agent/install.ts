@@ -1,5 +1,7 @@
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
+import { whyNftFails } from '../../src/agent/nft-works.ts';
+import { run } from '../../src/exec/execa.ts';
 import {
   type InstallOptions,
   installConflist,
@@ -8,7 +10,7 @@ import {
 } from '../../src/install/install.ts';
 import { DEFAULT_RUN_DIR } from '../../src/rundir/paths.ts';
 import { sleep } from '../../src/util/sleep.ts';
-import { stopSignal } from './process.ts';
+import { find, stopSignal } from './process.ts';
 
 export const CNI_BIN_DIR = '/opt/cni/bin';
 export const CNI_CONF_DIR = '/etc/cni/net.d';
@@ -24,6 +26,10 @@ interface Folders {
 interface Flags extends Folders {
   readonly executable: string;
   readonly runDir: string;
+}
+
+interface InstallFlags extends Flags {
+  readonly nft: string;
 }
 
 export function installOptions({ cniBinDir, cniConfDir, executable, runDir }: Flags): InstallOptions {
@@ -42,7 +48,12 @@ export function registerInstall(program: Command): void {
     )
     .option('--executable <file>', 'the plugin', PLUGIN)
     .option('--run-dir <dir>', 'as of run', DEFAULT_RUN_DIR)
-    .action(async (flags: Flags) => {
+    .option('--nft <path>', 'nftables, which the node needs', find('nft'))
+    .action(async (flags: InstallFlags) => {
+      const lacking = await whyNftFails(run, flags.nft);
+      if (lacking !== '') {
+        process.stderr.write(`${lacking}\n`);
+      }
       const options = installOptions(flags);
       const signal = stopSignal();
       installExecutable(options);

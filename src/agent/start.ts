@@ -26,6 +26,7 @@ import { applySysctls } from './host/sysctl.ts';
 import { createNodeKernel } from './kernel/node-kernel.ts';
 import type { Keys } from './keys/keys.ts';
 import { createModeller } from './model/modeller.ts';
+import { whyNftFails } from './nft-works.ts';
 import type { Publisher } from './report/publish.ts';
 
 export interface AgentOptions {
@@ -145,6 +146,10 @@ export async function startAgent(options: AgentOptions, signal: AbortSignal): Pr
     now: Date.now,
     log,
   };
+  const lacking = await whyNftFails(iproute2.run, options.nft);
+  if (lacking !== '') {
+    log.error({ problem: lacking }, 'nft does not work');
+  }
   await network.begin(initial.kind === 'ok' ? initial.value : null);
   const stop = new AbortController();
   const running = AbortSignal.any([signal, stop.signal]);
