@@ -30,7 +30,7 @@ export interface ParsedItems {
 }
 
 /** How many items a problem names. */
-const NAMED = 5;
+const NAMED = 10;
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/;
 const nameOr = (wildcard: boolean): z.ZodString =>
   z.string().refine((value) => NAME.test(value) || (wildcard && value === '*'), {
@@ -51,8 +51,6 @@ const lastCalls = new WeakMap<
   { readonly policies: readonly IPsecPolicy[]; readonly unread: Names; readonly parsed: ParsedItems }
 >();
 type Names = ReadonlySet<string>;
-/** How many items a problem names. */
-const NAMED = 10;
 const NONE: Names = new Set();
 
 /**
