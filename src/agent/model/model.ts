@@ -21,7 +21,7 @@ import type {
   ProtectedPort,
 } from '../../rundir/schema.ts';
 import { memoized, steady } from '../../util/memo.ts';
-import { printable } from '../../util/printable.ts';
+import { firstOf, printable } from '../../util/printable.ts';
 import { buildChildren, protectedPorts } from './children.ts';
 import { departedPeers, formerCidrs } from './departed.ts';
 import { placeEndpoints } from './endpoints.ts';
@@ -47,7 +47,7 @@ const ownPods = memoized(podsOf);
 const sameChildren = steady<CacheChild[]>();
 const sameOutside = steady<readonly string[]>();
 /** How many items a problem names. */
-const ITEMS_NAMED = 10;
+const NAMED = 5;
 const NO_PODS: readonly CachePod[] = [];
 const NO_PEERS: CachePeer[] = [];
 const EVERYTHING: CacheChild = { name: PODS_CHILD, proto: 'any', ports: [] };
@@ -181,9 +181,10 @@ function bounded(problem: ObjectProblem): ObjectProblem {
 /** Other nodes may have understood a former form of these, and go on with it. */
 function neverUnderstood(items: readonly string[]): ObjectProblem[] {
   return [...Map.groupBy(items, (key) => key.slice(0, key.indexOf('/')))].map(([policy, all]) => {
-    const names = all.map((key) => key.slice(policy.length + 1) || '(no name)');
-    const more = names.length > ITEMS_NAMED ? ` and ${names.length - ITEMS_NAMED} more` : '';
-    const message = `never understood on this node: ${names.slice(0, ITEMS_NAMED).join(', ')}${more}: nothing of it is protected here, also where other nodes go on with a former form`;
+    const names = all.map(
+      (key) => printable(key.slice(policy.length + 1), BOUNDS.charactersPerValue) || '(no name)',
+    );
+    const message = `never understood on this node: ${firstOf(names, NAMED)}: nothing of it is protected here, also where other nodes go on with a former form`;
     return { where: `IPsecPolicy ${policy}`, message };
   });
 }

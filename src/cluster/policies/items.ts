@@ -30,7 +30,7 @@ export interface ParsedItems {
 }
 
 /** How many items a problem names. */
-const NAMED = 10;
+const NAMED = 5;
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/;
 const nameOr = (wildcard: boolean): z.ZodString =>
   z.string().refine((value) => NAME.test(value) || (wildcard && value === '*'), {
