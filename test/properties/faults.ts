@@ -6,6 +6,7 @@ import { canonicalAddress } from '../../src/ip/address.ts';
 import { canonicalCidr } from '../../src/ip/cidr.ts';
 import { policyKey } from '../../src/ipsec/plan/ours.ts';
 import type { XfrmPolicy } from '../../src/ipsec/plan/types.ts';
+import type { AcceptedService } from '../../src/rundir/accepted.ts';
 import { nodeCacheSchema } from '../../src/rundir/schema.ts';
 import { NODES } from '../helpers/unit/worlds.ts';
 import { type Made, make } from './plans.ts';
@@ -202,22 +203,28 @@ export function judgeFault({ world, list, object: which, field, path: given, val
 
 /** What a node has made, as if it had never known an object: one that goes leaves something behind for a while. */
 function strangerTo(made: Made, list: Faulty, name: string): Made {
-  const { content, services } = made.model;
+  const { content } = made.model;
   const peers = content.peers.filter((peer) => peer.name !== name);
   switch (list) {
     case 'nodes':
       return { ...made, model: { ...made.model, content: { ...content, peers } } };
     case 'services':
-      return {
-        ...made,
-        model: {
-          ...made.model,
-          services: new Map([...services].filter(([key]) => !key.endsWith(`/${name}`))),
-        },
-      };
+      return withServices(made, ([key]) => !key.endsWith(`/${name}`));
+    case 'endpointSlices':
+      return withServices(made, () => true);
     default:
       return made;
   }
+}
+
+/** With those of the Services that it remembers, and without what their slices said of ports. */
+function withServices(made: Made, isKnown: (entry: [string, AcceptedService]) => boolean): Made {
+  const services = new Map(
+    [...made.model.services]
+      .filter(isKnown)
+      .map(([key, service]): [string, AcceptedService] => [key, { ...service, slicePorts: [] }]),
+  );
+  return { ...made, model: { ...made.model, services } };
 }
 
 /** Empty text: a node cannot be decided for without its own Node, and says so. */
@@ -259,7 +266,8 @@ function lostFrom(is: Made, was: Made, without: Made): string {
     (one) =>
       bare.get(policyKey(one)) === same(one) &&
       now.get(policyKey(one)) !== same(one) &&
-      !isAbsorbed(one, is.policies),
+      !isAbsorbed(one, is.policies) &&
+      !isMoved(one, is.policies),
   );
   if (policy !== undefined) {
     return `${policyKey(policy)}: ${same(policy)}, now ${now.get(policyKey(policy)) ?? 'nothing'}`;
@@ -285,6 +293,20 @@ function isAbsorbed({ dir, selector, template }: XfrmPolicy, policies: readonly 
       wide.template.dst === template.dst &&
       (wide.template.level === 'required' || template.level === 'use'),
   );
+}
+
+/**
+ * Whether ICMP goes through another child, and is as protected as before. An item that is refused comes behind
+ * the other items of its policy, so the first child may be another one.
+ */
+function isMoved(one: XfrmPolicy, policies: readonly XfrmPolicy[]): boolean {
+  const { reqid: _, ...ends } = one.template;
+  const now = policies.find((policy) => policyKey(policy) === policyKey(one));
+  if (now === undefined || !one.selector.proto.startsWith('icmp') || now.priority !== one.priority) {
+    return false;
+  }
+  const { reqid: __, ...endsNow } = now.template;
+  return JSON.stringify(ends) === JSON.stringify(endsNow);
 }
 
 const same = ({ priority, template }: XfrmPolicy): string => JSON.stringify([priority, template]);

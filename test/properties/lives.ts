@@ -252,7 +252,7 @@ function nodeFrom(node: Node, how: (typeof SPOILS)[number] | undefined): Node[] 
     case 'no CIDR':
       return [{ ...node, metadata: { name: node.metadata.name }, spec: {} }];
     case 'bad CIDR':
-      return [annotate('10.244.1.0/024')];
+      return [annotate('10.244.1.0/24x')];
     case 'unread':
       return [];
   }

@@ -51,6 +51,30 @@ for (const [phase, child] of [
   });
 }
 
+test('an entry that alone has port numbers does not take ICMP from the first, which has a whole protocol', (t) => {
+  const cache = seedCache();
+  const [entry] = cache.entries;
+  const wide = {
+    ...entry,
+    name: 'first',
+    ports: [{ proto: 'tcp', target: 0 }],
+  } as NodeCache['entries'][number];
+  const reqids = (reqid: number): Record<string, number> => ({ pods_tcp: reqid });
+  const policies = icmpOf({
+    ...cache,
+    children: [{ name: 'pods_tcp', proto: 'tcp', ports: [] }, ...cache.children],
+    entries: [wide, ...cache.entries],
+    peers: cache.peers.map((peer, index) => ({
+      ...peer,
+      reqids: { ...peer.reqids, ...reqids(11_000_000 + index) },
+    })),
+    unlisted: [{ proto: 'tcp', port: 53, child: 'tcp_kube-dns' }],
+  });
+  const between = policies.filter(({ dir, priority }) => dir === 'out' && priority === PRIORITY_FIRST + 2);
+  t.true(between.length > 0);
+  t.true(between.every(({ template: { reqid } }) => reqid >= 11_000_000 && reqid < 11_000_010));
+});
+
 const INBOUND: TablePolicy = {
   kind: 'policy',
   dir: 'fwd',
