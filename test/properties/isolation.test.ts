@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import test from 'ava';
 import fc from 'fast-check';
 import { FAULTS } from './examples.ts';
@@ -14,10 +15,12 @@ import { runs } from './plans.ts';
  * and uids are the API server's to check.
  */
 
-test('one malformed object changes nothing that does not come from it', (t) => {
+test('one malformed object changes nothing that does not come from it', async (t) => {
   let felt = 0;
-  const numRuns = runs(10_000);
+  const numRuns = runs(8_000);
   t.timeout(60_000 + 60 * numRuns);
+  // The property keeps the event loop busy: before it, ava has to learn of that time.
+  await setTimeout(20);
   fc.assert(
     fc.property(faults, (fault) => {
       const judged = judgeFault(fault);
