@@ -12,6 +12,8 @@ export interface LastingNode {
   see(objects: Partial<ClusterObjects>, more?: Partial<Snapshot>): NodeCache;
   /** The next agent. `wall`: how far the wall clock is set while none runs; milliseconds. */
   restart(wall?: number): void;
+  /** The next agent after a boot: of what the one before wrote, the state directory alone is left. */
+  reboot(): void;
   wait(ms: number): void;
   problems(): string[];
   due(): boolean;
@@ -72,6 +74,10 @@ export function lastingNode(attached: Readonly<Record<string, string>> = {}): La
     restart(wall = 0) {
       cache = cache === null ? null : nodeCacheSchema.parse(JSON.parse(JSON.stringify(cache)));
       time += wall;
+      modeller = begin();
+    },
+    reboot() {
+      cache = null;
       modeller = begin();
     },
     wait(ms) {

@@ -134,3 +134,14 @@ test('an item that no agent of this node has ever understood is told of', (t) =>
   node.see({ ...world, policies: [broken] });
   t.notRegex(node.problems().join(), /never understood/);
 });
+
+test('what was accepted outlives a reboot', (t) => {
+  const node = lastingNode(POD);
+  node.see(world);
+  node.reboot();
+  node.see({ ...world, ...with_(policy(metadata, item('web', 'tcp/60-50'))) });
+  t.true(protects(node), 'a broken item');
+  node.reboot();
+  node.see({ ...world, services: [] });
+  t.true(protects(node), 'a Service that is gone');
+});
