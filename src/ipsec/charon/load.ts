@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { ConnectionConfig } from '../plan/types.ts';
 import { ViciError } from '../vici/error.ts';
@@ -8,12 +9,21 @@ import { type Generation, IKE_REKEY_S, renderConnection, type Terms } from './re
 import type { LoadedConnection } from './replies.ts';
 
 /**
+ * Stands for a message that was sent: with many peers and children the messages themselves would fill the
+ * memory. `ike`: for the part of it that a running IKE_SA keeps.
+ */
+interface Digest {
+  readonly ike: string;
+  readonly all: string;
+}
+
+/**
  * What one session remembers of its charon. A new session remembers nothing and loads everything; charon does
  * not take that for a change.
  */
 export interface Memory {
   /** The connections that this session loaded, by name. */
-  readonly loaded: Map<string, { readonly config: ConnectionConfig; readonly rendering: ViciMessage }>;
+  readonly loaded: Map<string, Digest>;
   /**
    * Unique ids of stale IKE_SAs, which run with a replaced configuration. charon would never find new
    * children through them.
@@ -54,25 +64,25 @@ export async function load(
     }
   }
   const changed = connections
-    .map((config) => ({ config, rendering: renderOnce(config, terms, memory.generations.get(config.name)) }))
+    .map((config) => ({ config, digest: digestOnce(config, terms, memory.generations.get(config.name)) }))
     .filter(
-      ({ config, rendering }) =>
-        !present.has(config.name) || !isDeepStrictEqual(memory.loaded.get(config.name)?.rendering, rendering),
+      ({ config: { name }, digest }) => !present.has(name) || memory.loaded.get(name)?.all !== digest.all,
     );
   const refused: ViciError[] = [];
-  for (const { config, rendering } of changed) {
+  for (const { config, digest } of changed) {
     const before = memory.loaded.get(config.name);
     const replaces =
       before === undefined
         ? listed.some((one) => one.name === config.name && !sameIke(one, config))
-        : !isDeepStrictEqual(ikePart(before.rendering), ikePart(rendering));
+        : before.ike !== digest.ike;
     for (const sa of replaces ? await listSas(session, config.name) : []) {
       memory.stale.add(sa.uniqueId);
     }
     memory.loaded.delete(config.name);
     try {
+      const rendering = renderConnection(config, terms, memory.generations.get(config.name));
       await session.request('load-conn', { [config.name]: rendering });
-      memory.loaded.set(config.name, { config, rendering });
+      memory.loaded.set(config.name, digest);
     } catch (error) {
       if (!(error instanceof ViciError && (error.reason === 'refused' || error.reason === 'too-long'))) {
         throw error;
@@ -93,29 +103,30 @@ function named({ reason, message }: ViciError, { name, children }: ConnectionCon
   return new ViciError(reason, `${text} (${name}, ${children.length} children)`);
 }
 
-interface Rendered {
+interface Digested {
   readonly terms: Terms;
   readonly generation: Generation | undefined;
-  readonly message: ViciMessage;
+  readonly digest: Digest;
 }
 
-const rendered = new WeakMap<ConnectionConfig, Rendered>();
+const digested = new WeakMap<ConnectionConfig, Digested>();
 
-/** As `renderConnection`, but returns the same message again for the same object. */
-function renderOnce(config: ConnectionConfig, terms: Terms, generation: Generation | undefined): ViciMessage {
-  const before = rendered.get(config);
+/** The digest of a connection's message. It is made once for the same object. */
+function digestOnce(config: ConnectionConfig, terms: Terms, generation: Generation | undefined): Digest {
+  const before = digested.get(config);
   const same =
     before?.generation === generation &&
     before?.terms.profile === terms.profile &&
     before.terms.certificate === terms.certificate;
-  const message = same ? before.message : renderConnection(config, terms, generation);
-  rendered.set(config, { terms, generation, message });
-  return message;
+  const digest = same ? before.digest : digestOf(renderConnection(config, terms, generation));
+  digested.set(config, { terms, generation, digest });
+  return digest;
 }
 
-/** The part of a connection that charon cannot change without taking the connection for another one. */
-function ikePart({ children: _children, ...ike }: ViciMessage): ViciMessage {
-  return ike;
+/** charon cannot change what is not a child without taking the connection for another one. */
+function digestOf(message: ViciMessage): Digest {
+  const { children: _children, ...ike } = message;
+  return { ike: hash('sha256', JSON.stringify(ike)), all: hash('sha256', JSON.stringify(message)) };
 }
 
 /** Whether a listed connection has the same IKE part, as far as charon tells: it does not list proposals. */

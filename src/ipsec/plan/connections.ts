@@ -21,7 +21,23 @@ export function planConnections(cache: NodeCache): ConnectionConfig[] {
   if (cache.children.length === 0) {
     return [];
   }
-  return cache.peers.flatMap((peer) => connection(cache, peer)).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const select = createSelect(cache.nodeTraffic === true);
+  const names = new Map(cache.children.map(({ name }) => [name, configsOf(name)]));
+  return cache.peers
+    .flatMap((peer) => connection(cache, peer, { select, names }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** What the connections have in common. Each text and list is made once, however many peers there are. */
+interface Shared {
+  readonly select: Select;
+  /** The configurations of each child, by its name. */
+  readonly names: ReadonlyMap<string, readonly { readonly side: Side; readonly name: string }[]>;
+}
+
+function configsOf(child: string): { readonly side: Side; readonly name: string }[] {
+  const sides = isWide(child) ? (['ingress'] as const) : (['egress', 'ingress'] as const);
+  return sides.map((side) => ({ side, name: configName(child, side) }));
 }
 
 /**
@@ -31,21 +47,32 @@ export function planConnections(cache: NodeCache): ConnectionConfig[] {
 type Coarseness = 'ports' | 'protocols' | 'families';
 const COARSER = ['protocols', 'families'] as const satisfies readonly Coarseness[];
 
-function connection(cache: NodeCache, peer: CachePeer): ConnectionConfig[] {
+function connection(cache: NodeCache, peer: CachePeer, { select, names }: Shared): ConnectionConfig[] {
   const ends = tunnelEnds(cache.node.addresses, peer.addresses);
   if (ends === undefined) {
     return [];
   }
   const childrenAt = (coarseness: Coarseness): ChildConfig[] =>
     cache.children.flatMap((child) =>
-      (isWide(child.name) ? (['ingress'] as const) : (['egress', 'ingress'] as const)).flatMap((side) =>
-        childConfig(cache, peer, { child, side, coarseness }),
-      ),
+      (names.get(child.name) ?? []).flatMap(({ side, name }) => {
+        const reqid = peer.reqids[name];
+        if (reqid === undefined) {
+          return [];
+        }
+        const [server, client] = side === 'ingress' ? [cache.node, peer] : [peer, cache.node];
+        const served = select(child, server, coarseness);
+        const clients = select({ proto: child.proto, ports: EVERY }, client, coarseness);
+        return [
+          side === 'ingress'
+            ? { name, reqid, localTs: served, remoteTs: clients }
+            : { name, reqid, localTs: clients, remoteTs: served },
+        ];
+      }),
     );
-  const names = cache.node.name.length + peer.name.length;
+  const letters = cache.node.name.length + peer.name.length;
   let children = childrenAt('ports');
   for (const coarseness of COARSER) {
-    if (bytesOf(children, names) > CONNECTION_BYTES) {
+    if (bytesOf(children, letters) > CONNECTION_BYTES) {
       children = childrenAt(coarseness);
     }
   }
@@ -69,43 +96,46 @@ function connection(cache: NodeCache, peer: CachePeer): ConnectionConfig[] {
 const CHILD_BYTES = 640;
 const SELECTOR_BYTES = 4;
 
-function bytesOf(children: readonly ChildConfig[], names: number): number {
+function bytesOf(children: readonly ChildConfig[], letters: number): number {
   return children.reduce(
     (sum, { name, localTs, remoteTs }) =>
       [...localTs, ...remoteTs].reduce(
         (all, text) => all + text.length + SELECTOR_BYTES,
-        sum + CHILD_BYTES + 2 * name.length + names,
+        sum + CHILD_BYTES + 2 * name.length + letters,
       ),
     0,
   );
 }
 
-interface SideOfChild {
-  readonly child: CacheChild;
-  readonly side: Side;
-  readonly coarseness: Coarseness;
-}
+/** The selectors at one node, of what a child carries. */
+type Select = (
+  child: Pick<CacheChild, 'proto' | 'ports'>,
+  node: CacheNode,
+  coarseness: Coarseness,
+) => readonly string[];
 
-function childConfig(
-  cache: NodeCache,
-  peer: CachePeer,
-  { child, side, coarseness }: SideOfChild,
-): ChildConfig[] {
-  const name = configName(child.name, side);
-  const reqid = peer.reqids[name];
-  if (reqid === undefined) {
-    return [];
-  }
-  const within = ({ podCidrs, addresses }: CacheNode): string[] =>
-    cache.nodeTraffic === true ? [...podCidrs, ...addresses.map(hostCidr)] : podCidrs;
-  const served = (node: CacheNode): string[] => selectorsOf(child, within(node), coarseness);
-  const clients = (node: CacheNode): string[] =>
-    selectorsOf({ ...child, ports: [] }, within(node), coarseness);
-  return [
-    side === 'ingress'
-      ? { name, reqid, localTs: served(cache.node), remoteTs: clients(peer) }
-      : { name, reqid, localTs: clients(cache.node), remoteTs: served(peer) },
-  ];
+const EVERY: readonly number[] = [];
+
+/** Selects for many children: those with equal selectors get the same list. */
+function createSelect(nodeTraffic: boolean): Select {
+  const known = new WeakMap<CacheNode, Map<string, readonly string[]>>();
+  const texts = new WeakMap<readonly number[], string>();
+  const textOf = (ports: readonly number[]): string => {
+    const text = texts.get(ports) ?? ports.join();
+    texts.set(ports, text);
+    return text;
+  };
+  return (child, node, coarseness) => {
+    const lists = known.get(node) ?? new Map<string, readonly string[]>();
+    known.set(node, lists);
+    const key = `${coarseness} ${child.proto} ${textOf(child.ports)}`;
+    const { podCidrs, addresses } = node;
+    const list =
+      lists.get(key) ??
+      selectorsOf(child, nodeTraffic ? [...podCidrs, ...addresses.map(hostCidr)] : podCidrs, coarseness);
+    lists.set(key, list);
+    return list;
+  };
 }
 
 /**
