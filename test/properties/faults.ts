@@ -4,6 +4,7 @@ import type { ClusterObjects } from '../../src/cluster/snapshot.ts';
 import { parseObject } from '../../src/cluster/sources/parse-object.ts';
 import { canonicalAddress } from '../../src/ip/address.ts';
 import { canonicalCidr } from '../../src/ip/cidr.ts';
+import { rememberedAddress, rememberedCidr } from '../../src/ip/remembered.ts';
 import { policyKey } from '../../src/ipsec/plan/ours.ts';
 import type { XfrmPolicy } from '../../src/ipsec/plan/types.ts';
 import type { AcceptedService } from '../../src/rundir/accepted.ts';
@@ -335,7 +336,7 @@ function isBroken(original: object, path: Path, value: Damage): boolean {
   const place = path.join('.');
   return typeof before === 'string' && typeof value.value === 'string'
     ? /addresses|[cC]idr|podIP/.test(place) &&
-        canonicalAddress(text) === undefined &&
-        canonicalCidr(text) === undefined
+        rememberedAddress(text) === undefined &&
+        rememberedCidr(text) === undefined
     : typeof before !== typeof value.value;
 }

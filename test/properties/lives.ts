@@ -366,8 +366,16 @@ function isBothEnds(first: readonly XfrmPolicy[], policies: readonly XfrmPolicy[
   const [decides] = first;
   const rest = policies.filter(({ priority }) => priority > (decides?.priority ?? 0));
   const { policies: second, listed } = verdictOf(rest, ['in', 'fwd'], flow);
+  if (decides?.template.level !== 'use') {
+    return false;
+  }
+  // With nodeTraffic, and two protected addresses of nodes, both policies have one key if they name no port: then
+  // the kernel has the later one alone.
+  const { src, dst, proto } = decides.selector;
+  if (src.endsWith('/32') && dst.endsWith('/32') && ['icmp', 'any'].includes(proto)) {
+    return true;
+  }
   return (
-    decides?.template.level === 'use' &&
     decides.priority === PRIORITY_FIRST &&
     listed &&
     second.every(({ template: { level } }) => level === 'required')
