@@ -114,12 +114,12 @@ type Select = (
   coarseness: Coarseness,
 ) => readonly string[];
 
-const EVERY: readonly number[] = [];
+const EVERY: number[] = [];
 
 /** Selects for many children: those with equal selectors get the same list. */
 function createSelect(nodeTraffic: boolean): Select {
   const known = new WeakMap<CacheNode, Map<string, readonly string[]>>();
-  const texts = new WeakMap<readonly number[], string>();
+  const texts = new WeakMap<object, string>();
   const textOf = (ports: readonly number[]): string => {
     const text = texts.get(ports) ?? ports.join();
     texts.set(ports, text);
