@@ -52,8 +52,8 @@ interface Claim {
  * Gives each address and each CIDR to one node. Of several that claim overlapping ones, what Kubernetes
  * assigned comes before what others say; then the node keeps its own that had it before; then comes the node
  * that reads, whose pods have their addresses whatever others say; then the older Node, then the first name,
- * so that nodes without a memory agree. Every claim is looked up by its prefix, once for each length of
- * prefix that occurs: it costs what the claims are.
+ * so that nodes without a memory agree. A new address takes no CIDR from a node that had it. Every claim is
+ * looked up by its prefix, once for each length of prefix that occurs: it costs what the claims are.
  */
 export function settleClaims(
   drafts: readonly NodeDraft[],
@@ -67,6 +67,7 @@ export function settleClaims(
   );
   const claims = claimsOf(drafts, context);
   const taken = createTaken(claims.flatMap(({ cidrs }) => cidrs));
+  const kept = knownCidrs(claims);
   const serviceIn = serviceFinder(context.serviceAddresses ?? []);
   for (const { draft, kind, cidrs, known } of claims) {
     const own = settled.get(draft.name);
@@ -76,7 +77,8 @@ export function settleClaims(
         whyNever(cidr, kind) ??
         conflict(taken, cidr, draft.name) ??
         (kind === 'CIDR' ? ownAddressIn(cidr, draft) : undefined) ??
-        (known ? undefined : serviceIn(cidr));
+        (known ? undefined : serviceIn(cidr)) ??
+        (known || kind === 'CIDR' ? undefined : conflict(kept, cidr, draft.name));
       if (why === undefined) {
         taken.add(cidr, { name: draft.name, text: textOf(cidr, kind) });
         own?.[kind === 'CIDR' ? 'podCidrs' : 'addresses'].push(textOf(cidr, kind));
@@ -105,6 +107,17 @@ export function settleClaims(
       ];
     }),
   );
+}
+
+/** The CIDRs of nodes that had them before. */
+function knownCidrs(claims: readonly Claim[]): Taken {
+  const kept = createTaken(claims.flatMap(({ cidrs }) => cidrs));
+  for (const { draft, cidrs } of claims.filter(({ kind, known }) => kind === 'CIDR' && known)) {
+    for (const cidr of cidrs) {
+      kept.add(cidr, { name: draft.name, text: cidr });
+    }
+  }
+  return kept;
 }
 
 /** All claims, the strongest first. */

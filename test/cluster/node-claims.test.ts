@@ -101,6 +101,22 @@ test('an address in the pod CIDR of another node is refused, and takes nothing f
   t.is(has(parseNodes([a, b, of('c', ['10.1.3.0/24'], '10.1.2.9')]), 'c'), 'out');
 });
 
+test('a new address takes no CIDR from a node that had it by an annotation', (t) => {
+  const annotated = node('b', {
+    metadata: {
+      name: 'b',
+      creationTimestamp: born(2),
+      annotations: { 'trapline.io/pod-cidrs': '10.7.2.0/24' },
+    },
+    status: { addresses: [{ type: 'InternalIP', address: '10.0.0.2' }] },
+  });
+  const c = of('c', ['10.1.3.0/24'], '10.7.2.1', '10.0.0.3');
+  const known = [{ name: 'b', addresses: ['10.0.0.2'], podCidrs: ['10.7.2.0/24'] }];
+  const parsed = parseNodes([annotated, c], { known });
+  t.is(has(parsed, 'b'), '10.0.0.2 10.7.2.0/24');
+  t.is(has(parsed, 'c'), '10.0.0.3 10.1.3.0/24');
+});
+
 test('an address of a Service is no address of a node', (t) => {
   const parsed = parseNodes([of('c', ['10.1.3.0/24'], '10.96.0.10', '10.0.0.9')], {
     serviceAddresses: ['10.96.0.10'],
