@@ -17,12 +17,15 @@ export function renderHostile(outcomes: readonly Outcome[]): string {
     failure === '' ? now : `**FAILED** ${failure}`,
     `${mutated === '' ? '**NOT CAUGHT** ' : ''}${filesOf(row)}${mutated === '' ? '' : `: ${mutated}`}`,
   ]);
-  const table = [
-    ['row', 'sent', 'who can', 'did in 0.1.0', 'now', 'without the guard'],
-    ['-', '-', '-', '-', '-', '-'],
-    ...rows,
-  ];
-  return `${[HEAD, ...table.map((cells) => `| ${cells.map(cellOf).join(' | ')} |`)].join('\n')}\n`;
+  const table = [['row', 'sent', 'who can', 'did in 0.1.0', 'now', 'without the guard'], ...rows].map(
+    (cells) => cells.map(cellOf),
+  );
+  // As biome formats a table, so that writing it anew changes nothing but words.
+  const widths = [0, 1, 2, 3, 4, 5].map((at) => Math.max(...table.map((cells) => cells[at]?.length ?? 0)));
+  const line = (cells: readonly string[], fill = ' '): string =>
+    `| ${widths.map((width, at) => (cells[at] ?? '').padEnd(width, fill)).join(' | ')} |`;
+  const [head = [], ...body] = table;
+  return `${[HEAD, line(head), line([], '-'), ...body.map((cells) => line(cells))].join('\n')}\n`;
 }
 
 function filesOf(row: Pick<HostileRow, 'mutation'>): string {

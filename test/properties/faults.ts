@@ -182,7 +182,7 @@ export function judgeFault({ world, list, object: which, field, path: given, val
     if (malformed !== '') {
       return { wrong: `${said}: on ${nodeName}: ${malformed}`, felt: true };
     }
-    const lost = typeof without === 'string' ? '' : lostFrom(is, was, without);
+    const lost = typeof without === 'string' ? '' : lostFrom(is, was, without, namespace ?? '');
     if (lost !== '') {
       return { wrong: `${said}: on ${nodeName} is lost: ${lost}`, felt: true };
     }
@@ -260,7 +260,16 @@ function malformedIn({ cache, policies, model }: Made): string {
 }
 
 /** What was there with the object and without it, and is not there now: it does not come from the object. */
-function lostFrom(is: Made, was: Made, without: Made): string {
+function lostFrom(is: Made, was: Made, without: Made, namespace: string): string {
+  // An address that another namespace claims as well is its only where the object does not claim it.
+  const { endpoints, localEndpoints } = without.model.content;
+  const contested = new Set(
+    [...endpoints, ...localEndpoints]
+      .filter((one) => namespace !== '' && one.namespace !== namespace)
+      .map(({ address }) => address),
+  );
+  const isContested = ({ selector: { src, dst } }: XfrmPolicy): boolean =>
+    [src, dst].some((cidr) => contested.has(cidr.replace(/\/\d+$/, '')));
   const now = new Map(is.policies.map((policy) => [policyKey(policy), same(policy)]));
   const bare = new Map(without.policies.map((policy) => [policyKey(policy), same(policy)]));
   const policy = was.policies.find(
@@ -268,7 +277,8 @@ function lostFrom(is: Made, was: Made, without: Made): string {
       bare.get(policyKey(one)) === same(one) &&
       now.get(policyKey(one)) !== same(one) &&
       !isAbsorbed(one, is.policies) &&
-      !isMoved(one, is.policies),
+      !isMoved(one, is.policies) &&
+      !isContested(one),
   );
   if (policy !== undefined) {
     return `${policyKey(policy)}: ${same(policy)}, now ${now.get(policyKey(policy)) ?? 'nothing'}`;

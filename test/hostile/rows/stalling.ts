@@ -285,9 +285,10 @@ export const STALLING: readonly HostileRow[] = [
           `flood-${at}`,
         ),
       );
-      const from = performance.now();
+      const from = process.cpuUsage();
       const a = await goesOn(load, clusterOf(slices));
-      ok(performance.now() - from < 8_000, `${Math.round(performance.now() - from)} ms`);
+      const { user } = process.cpuUsage(from);
+      ok(user < 8_000_000, `${Math.round(user / 1_000)} ms of CPU`);
       ok(a.problems.filter((one) => one.includes('flood')).length <= 40, `${a.problems.length} problems`);
     },
     mutation: {
