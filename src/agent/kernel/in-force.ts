@@ -1,6 +1,6 @@
 import { type Pins, pin, repinned } from '../../ipsec/charon/sas/pins.ts';
 import { policyKey } from '../../ipsec/plan/ours.ts';
-import { type PlanPiece, sameGround } from '../../ipsec/plan/plan.ts';
+import { decisive, type PlanPiece, sameGround } from '../../ipsec/plan/plan.ts';
 import type { PolicyKey, XfrmPolicy } from '../../ipsec/plan/types.ts';
 import { createSums, type Sums } from '../../ipsec/xfrm/compare/sums.ts';
 import { samePolicy } from '../../ipsec/xfrm/kernel-policy.ts';
@@ -35,7 +35,7 @@ export interface Wanted {
 
 /**
  * All policies that are wanted, by key, and what is in force once the kernel has them. Where two pieces have
- * a policy of one key, the later piece wins. Throws PlanError.
+ * a policy of one key, the decisive one stays. Throws PlanError.
  */
 export function wholePlan({ pieces, ...wanted }: Wanted): { inForce: InForce; policies: Policies } {
   const byKey = new Map<string, PlanPiece>();
@@ -47,7 +47,7 @@ export function wholePlan({ pieces, ...wanted }: Wanted): { inForce: InForce; po
       if (policies.has(key)) {
         shared.add(key);
       }
-      policies.set(key, pin(policy, wanted.pins));
+      policies.set(key, decisive(policies.get(key), pin(policy, wanted.pins)));
     }
     byKey.set(piece.key, piece);
   }
@@ -56,7 +56,12 @@ export function wholePlan({ pieces, ...wanted }: Wanted): { inForce: InForce; po
 }
 
 function policiesOf({ make }: PlanPiece): Policies {
-  return new Map(make().map((policy) => [policyKey(policy), policy]));
+  const policies = new Map<PolicyKey, XfrmPolicy>();
+  for (const policy of make()) {
+    const key = policyKey(policy);
+    policies.set(key, decisive(policies.get(key), policy));
+  }
+  return policies;
 }
 
 export interface Change {

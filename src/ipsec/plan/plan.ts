@@ -18,7 +18,7 @@ import { lostPlanner } from './policies/lost.ts';
 import { meshPolicies } from './policies/mesh.ts';
 import { unlistedPolicies } from './policies/unlisted.ts';
 import { attachedAddresses, localAddresses, type PlannedAttachment } from './served.ts';
-import type { Plan, XfrmPolicy } from './types.ts';
+import type { Plan, PolicyKey, XfrmPolicy } from './types.ts';
 
 export { PlanError } from './policies/maker.ts';
 export type { PlannedAttachment } from './served.ts';
@@ -73,7 +73,7 @@ const servedBy = memoized(
   ) => localAddresses({ pods, entries, localEndpoints, children, childSaScope }, attachments),
 );
 
-/** The pieces of the whole plan. Where two pieces make a policy with the same key, the later piece wins. */
+/** The pieces of the whole plan; `decisive` tells which policy stays where two make one with the same key. */
 export function planPieces(cache: NodeCache, attachments: readonly PlannedAttachment[]): PlanPiece[] {
   const icmp = { key: 'icmp', make: () => icmpPolicies(cache) };
   if (cache.mesh) {
@@ -129,8 +129,20 @@ export function sameGround(a: NodeCache, b: NodeCache): boolean {
   return [...names].every((name) => PIECES.has(name) || a[name] === b[name]);
 }
 
-/** Sorts by key. Of several policies with one key the last stays. */
+/** Sorts by key. Of several policies with one key the decisive one stays. */
 function sortByKey(policies: readonly XfrmPolicy[]): XfrmPolicy[] {
-  const byKey = new Map(policies.map((policy) => [policyKey(policy), policy]));
+  const byKey = new Map<PolicyKey, XfrmPolicy>();
+  for (const policy of policies) {
+    const key = policyKey(policy);
+    byKey.set(key, decisive(byKey.get(key), policy));
+  }
   return [...byKey.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, policy]) => policy);
+}
+
+/**
+ * Of two policies with one key the one that requires ESP, so that what is being enabled opens nothing that is
+ * required; else the later one.
+ */
+export function decisive(earlier: XfrmPolicy | undefined, later: XfrmPolicy): XfrmPolicy {
+  return earlier?.template.level === 'required' && later.template.level !== 'required' ? earlier : later;
 }

@@ -1,7 +1,13 @@
 import test from 'ava';
-import { planPolicies } from '../../../src/ipsec/plan/plan.ts';
+import { wholePlan } from '../../../src/agent/kernel/in-force.ts';
+import { planPieces, planPolicies } from '../../../src/ipsec/plan/plan.ts';
+import type { XfrmPolicy } from '../../../src/ipsec/plan/types.ts';
 import type { NodeCache } from '../../../src/rundir/schema.ts';
 import { corednsAttachment, seedCacheWithUnlisted } from '../../helpers/unit/cache.ts';
+import { build } from '../../helpers/unit/model.ts';
+import { item, node, policy, service, slice } from '../../helpers/unit/objects.ts';
+
+const policyText = (policy: XfrmPolicy): string => JSON.stringify(policy);
 
 const inPhase = (phase: 'accept' | 'send' | 'require'): NodeCache => {
   const cache = seedCacheWithUnlisted();
@@ -55,4 +61,32 @@ test('of two ports that one policy covers, the one that is further decides', (t)
   );
   t.true(found.length > 0);
   t.true(found.every(({ selector, template }) => selector.sport === 0 && template.level === 'required'));
+});
+
+test('between two protected nodes, what is enabled at one opens nothing that the other requires', (t) => {
+  const pod = { targetRef: { kind: 'Pod' } };
+  const objects = {
+    nodes: [node('a'), node('b')],
+    services: [service('dns', [{ port: 53 }]), service('web', [{ port: 80 }])],
+    endpointSlices: [
+      slice('dns', ['10.0.0.1'], [{ port: 53 }], { nodeName: 'a', ...pod }),
+      slice('web', ['10.0.0.2'], [{ port: 80 }], { nodeName: 'b', ...pod }),
+    ],
+    policies: [policy('p-dns', item('dns', '*')), policy('p-web', item('web', '*'))],
+  };
+  const phases = new Map([
+    ['p-dns', 'require'],
+    ['p-web', 'accept'],
+  ] as const);
+  const { content } = build(objects, { nodeTraffic: true, phases });
+  const cache = { ...seedCacheWithUnlisted(), ...content };
+  const into = planPolicies(cache, []).filter(
+    ({ dir, selector: { src, dst } }) => dir === 'in' && src === '10.0.0.2/32' && dst === '10.0.0.1/32',
+  );
+  t.true(into.length > 0);
+  t.deepEqual([...new Set(into.map(({ template }) => template.level))], ['required']);
+
+  const wanted = { cache, pins: new Map(), records: [], pieces: planPieces(cache, []) };
+  const { policies } = wholePlan(wanted as never);
+  t.deepEqual([...policies.values()].map(policyText).sort(), planPolicies(cache, []).map(policyText).sort());
 });
