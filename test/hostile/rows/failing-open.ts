@@ -16,6 +16,11 @@ const DEPARTED: Mutation = {
   from: '...(previous?.peers ?? []).map((peer) => ({ ...peer, until: now + DEPARTED_MS })),',
   to: '',
 };
+const LOST: Mutation = {
+  file: 'src/agent/model/places/place.ts',
+  from: 'isManaged(slice) ? { lost: address } : {}',
+  to: '{}',
+};
 
 /** What a call of the plugin on b says, with a node.json that the agent has written and that nothing was made of. */
 async function callUnenforced(
@@ -184,7 +189,7 @@ export const FAILING_OPEN: readonly HostileRow[] = [
         }
       }
     },
-    mutation: DEPARTED,
+    mutation: [DEPARTED, LOST],
   },
   {
     id: '13b',

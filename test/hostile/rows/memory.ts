@@ -9,8 +9,8 @@ import type { HostileRow, Load, Mutation } from '../row.ts';
 const MODEL = 'src/agent/model/model.ts';
 const ITEMS: Mutation = {
   file: 'src/cluster/policies/items.ts',
-  from: 'const kept = refused.length === 0 ? [] : [...former].filter(([key]) => !items.has(key));',
-  to: 'const kept: [string, PolicyItem][] = [];',
+  from: 'refused.length === 0 && whole ? [] : lacking.slice(0, BOUNDS.itemsPerPolicy)',
+  to: '[] as typeof lacking',
 };
 const PHASES: Mutation = {
   file: 'src/agent/model/phases.ts',

@@ -178,7 +178,7 @@ export const PROCESSES: readonly HostileRow[] = [
     },
     mutation: {
       file: BUNDLE,
-      from: 'const over = behind.length === 0 || wait.ms >= patience.limitMs ||',
+      from: 'const over = behind.length === 0 || wait.waitedMs >= patience.limitMs ||',
       to: 'const over = behind.length === 0 ||',
     },
   },

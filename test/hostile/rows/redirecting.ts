@@ -29,7 +29,7 @@ const CONFIRMED: Mutation = {
 /** The claims of one namespace alone count at an address. */
 const ONE_NAMESPACE: Mutation = {
   file: 'src/agent/model/places/contest.ts',
-  from: 'winners: ranked.filter((claim) => claim.namespace === winner)',
+  from: 'winners: [...own.filter(({ node }) => node !== NOWHERE), ...own.filter(({ node }) => node === NOWHERE)]',
   to: 'winners: [...claims].reverse()',
 };
 const CONFLICT: Mutation = { file: CLAIMS, from: 'conflict(taken, cidr, draft.name) ??', to: '' };
@@ -106,7 +106,11 @@ export const REDIRECTING: readonly HostileRow[] = [
         equal(said(b, 'inbound', ['203.0.113.9', '192.0.2.12', 'tcp', 6443]), 'plaintext');
       }
     },
-    mutation: { file: PLACE, from: 'found?.host === true && !mayNameNodes(slice)', to: 'false' },
+    mutation: {
+      file: PLACE,
+      from: '(found?.host === true || found?.edge === true) && !mayNameNodes(slice)',
+      to: 'false',
+    },
   },
   {
     id: '1c',

@@ -27,7 +27,7 @@ const DOOR: Mutation = {
 };
 const BYTES: Mutation = {
   file: 'src/ipsec/plan/connections.ts',
-  from: 'bytesOf(children, names) > CONNECTION_BYTES',
+  from: 'bytesOf(children, letters) > CONNECTION_BYTES',
   to: 'false',
 };
 
@@ -262,9 +262,9 @@ export const STALLING: readonly HostileRow[] = [
       );
     },
     mutation: {
-      file: 'src/cluster/policies/entries.ts',
-      from: 'boundSlices(slices, found.ports.length)',
-      to: "{ slices, excess: '' }",
+      file: 'src/cluster/policies/bounded-slices.ts',
+      from: 'slices.length <= BOUNDS.slicesPerService && total <= most',
+      to: 'true',
     },
   },
   {
