@@ -3,7 +3,7 @@ import { ModelError } from '../../src/agent/model/model.ts';
 import type { ClusterObjects } from '../../src/cluster/snapshot.ts';
 import { parseObject } from '../../src/cluster/sources/parse-object.ts';
 import { canonicalAddress } from '../../src/ip/address.ts';
-import { canonicalCidr } from '../../src/ip/cidr.ts';
+import { canonicalCidr, overlap } from '../../src/ip/cidr.ts';
 import { rememberedAddress, rememberedCidr } from '../../src/ip/remembered.ts';
 import { policyKey } from '../../src/ipsec/plan/ours.ts';
 import type { XfrmPolicy } from '../../src/ipsec/plan/types.ts';
@@ -277,7 +277,7 @@ function lostFrom(is: Made, was: Made, without: Made, namespace: string): string
       bare.get(policyKey(one)) === same(one) &&
       now.get(policyKey(one)) !== same(one) &&
       !isAbsorbed(one, is.policies) &&
-      !isMoved(one, is.policies) &&
+      !isAsStrict(one, is.policies) &&
       !isContested(one),
   );
   if (policy !== undefined) {
@@ -292,32 +292,36 @@ function lostFrom(is: Made, was: Made, without: Made, namespace: string): string
     : `${child[0]}: ${child[1]}, now ${childrenNow?.get(child[0]) ?? 'nothing'}`;
 }
 
-/** Whether a policy for every protocol has taken the place of one, with the same two ends and no less strict. */
+/** Whether a policy for every protocol stands for one, with the same two ends and no less strict. */
 function isAbsorbed({ dir, selector, template }: XfrmPolicy, policies: readonly XfrmPolicy[]): boolean {
   return policies.some(
     (wide) =>
       wide.dir === dir &&
       wide.selector.proto === 'any' &&
-      wide.selector.src === selector.src &&
-      wide.selector.dst === selector.dst &&
+      contains(wide.selector.src, selector.src) &&
+      contains(wide.selector.dst, selector.dst) &&
       wide.template.src === template.src &&
       wide.template.dst === template.dst &&
       (wide.template.level === 'required' || template.level === 'use'),
   );
 }
 
+const contains = (wide: string, narrow: string): boolean =>
+  overlap(wide, narrow) && Number(wide.split('/')[1]) <= Number(narrow.split('/')[1]);
+
 /**
- * Whether ICMP goes through another child, and is as protected as before. An item that is refused comes behind
- * the other items of its policy, so the first child may be another one.
+ * Whether the same packets need ESP now, with the same two ends. The child may be another one: what an object
+ * says with a value that may be meant, of a port that others protect as well, counts in the order of items.
  */
-function isMoved(one: XfrmPolicy, policies: readonly XfrmPolicy[]): boolean {
-  const { reqid: _, ...ends } = one.template;
+function isAsStrict(one: XfrmPolicy, policies: readonly XfrmPolicy[]): boolean {
   const now = policies.find((policy) => policyKey(policy) === policyKey(one));
-  if (now === undefined || !one.selector.proto.startsWith('icmp') || now.priority !== one.priority) {
-    return false;
-  }
-  const { reqid: __, ...endsNow } = now.template;
-  return JSON.stringify(ends) === JSON.stringify(endsNow);
+  const { src, dst } = one.template;
+  return (
+    now?.template.level === 'required' &&
+    now.priority <= one.priority &&
+    now.template.src === src &&
+    now.template.dst === dst
+  );
 }
 
 const same = ({ priority, template }: XfrmPolicy): string => JSON.stringify([priority, template]);

@@ -57,21 +57,44 @@ interface Difference {
 function isItsOwn(
   { before, after, without, protectedOnes }: Difference,
   { src, dst, proto }: Flow,
-  { pods, tenantFirst }: TenantWorld,
+  world: TenantWorld,
 ): boolean {
+  const { pods, tenantFirst } = world;
   const isOpen = ({ verdict }: Seen): boolean => verdict.policies.length === 0;
   const addresses = new Set<string>(pods.flatMap((pod) => (pod.hostNetwork ? [] : pod.addresses)));
   const isNobodys = (address: string): boolean =>
     UNUSED.some((one) => one === address) || (addresses.has(address) && !protectedOnes.has(address));
+  const staysClosed = !isOpen(before) && !isOpen(after);
+  if (tenantFirst && staysClosed && proto.startsWith('icmp')) {
+    return true;
+  }
+  if ([src, dst].some((address) => isByHand(world, address))) {
+    return isOpen(without) || staysClosed;
+  }
   const listed = [before, after, without].some(({ verdict }) => verdict.listed);
   if (listed) {
     // Where both ends are protected, the child is that of the node whose name sorts first: a namespace that
     // protects an address which nobody else does carries what goes there, whoever sends it.
-    return (
-      (isNobodys(src) || isNobodys(dst)) && (!without.verdict.listed || (!isOpen(before) && !isOpen(after)))
-    );
+    return (isNobodys(src) || isNobodys(dst)) && (!without.verdict.listed || staysClosed);
   }
-  return isOpen(without) || (!isOpen(before) && !isOpen(after) && (tenantFirst || !proto.startsWith('icmp')));
+  return isOpen(without) || (staysClosed && !proto.startsWith('icmp'));
+}
+
+/** Whether no slice that Kubernetes made protects the address: then what slices by hand say adds up there. */
+function isByHand({ without: { policies, endpointSlices } }: TenantWorld, address: string): boolean {
+  const items = policies.flatMap(
+    ({ spec }) => (spec?.policies ?? []) as { servicename?: unknown; servicens?: unknown }[],
+  );
+  return !endpointSlices.some(
+    ({ metadata: { namespace, labels = {} }, endpoints }) =>
+      labels['endpointslice.kubernetes.io/managed-by'] !== undefined &&
+      items.some(
+        ({ servicename, servicens }) =>
+          servicens === namespace &&
+          (servicename === '*' || servicename === labels['kubernetes.io/service-name']),
+      ) &&
+      endpoints?.some(({ addresses }) => addresses.includes(address)),
+  );
 }
 
 /** The addresses of pods for which a plan has policies of their own. */

@@ -6,13 +6,14 @@ import { faults, judgeFault } from './faults.ts';
 import { runs } from './plans.ts';
 
 /**
- * Isolation of faults (docs/trust.md): one object of which any field is anything, and everything that does not
- * come from that object stays as it was, on every node: policies, and the children that carry them. Nothing
- * throws, nothing is made that kernel, charon or plugin could not read, and a problem names the object.
+ * Isolation of faults (docs/trust.md): one object of which any field is anything, and everything that does
+ * not come from that object stays as strict as it was, on every node: policies, and the children that are
+ * there. Nothing throws, nothing is made that kernel, charon or plugin could not read, and a problem names
+ * the object.
  *
- * What does not come from an object is what is there with it and without it. No problem is asked for where the
- * new value may be meant: another word at the place of a word, or a field that is left out. Names, namespaces
- * and uids are the API server's to check.
+ * What does not come from an object is what is there with it and without it. No problem is asked for where
+ * the new value may be meant: another word at the place of a word, or a field that is left out. Names,
+ * namespaces and uids are the API server's to check.
  */
 
 test('one malformed object changes nothing that does not come from it', async (t) => {

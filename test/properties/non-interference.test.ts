@@ -16,6 +16,8 @@ import { TENANT } from './tenants.ts';
  * - Flows with an end at a pod of that namespace: they are its own to protect, or not.
  * - Addresses that no other namespace protects: nobody has a pod there, or nobody has asked for protection. The
  *   first namespace whose slice claims such an address, and that is right about its node, may protect it.
+ * - Addresses that others protect with slices by hand alone: a namespace may add its own ports there, and change
+ *   the child. What others protect stays closed.
  * - Policies for unlisted endpoints: a port number that anybody protects is protected at whole pod CIDRs, in
  *   every namespace (docs/design.md, Unlisted and departed). So a namespace may add such policies, and take
  *   away those that it has added. It takes away none of a number that others protect, though it may change the

@@ -17,7 +17,10 @@ export interface Judge {
 export type Previous = Partial<Pick<NodeCacheContent, 'endpoints' | 'localEndpoints' | 'lost'>> | null;
 
 export interface Verdict {
-  /** All of one namespace, the strongest first; empty if another namespace's pod has the address. */
+  /**
+   * The strongest first; empty if another namespace's pod has the address. All of one namespace, unless nobody
+   * but slices by hand names the address.
+   */
   readonly winners: readonly Claim[];
   readonly losers: readonly Claim[];
   /** The namespace that has the address. */
@@ -52,7 +55,8 @@ export function createJudge(
  * nothing there. On its own node the protected pod that has it decides. Elsewhere a slice that Kubernetes
  * made comes before one that somebody wrote, then the namespace that had the address before, then that of the
  * first item in the order of policies, which is the administrator's word and the same on all nodes. Who
- * named the address first does not matter.
+ * named the address first does not matter. Where slices by hand alone name an address, nothing tells whose it
+ * is: then the ports of all of them are protected, so that no namespace takes another one's protection away.
  */
 export function decide(address: string, claims: readonly Claim[], judge: Judge): Verdict {
   const pod = judge.pod(address);
@@ -79,11 +83,12 @@ export function decide(address: string, claims: readonly Claim[], judge: Judge):
       (a.slice.metadata.name < b.slice.metadata.name ? -1 : 1),
   );
   const winner = owner ?? ranked[0]?.namespace ?? '';
-  const own = ranked.filter((claim) => claim.namespace === winner);
+  const isAnybodys = owner === undefined && ranked[0]?.managed === false;
+  const own = isAnybodys ? ranked : ranked.filter((claim) => claim.namespace === winner);
   return {
     // An address is lost only if nothing of its own namespace says where it is.
     winners: [...own.filter(({ node }) => node !== NOWHERE), ...own.filter(({ node }) => node === NOWHERE)],
-    losers: ranked.filter((claim) => claim.namespace !== winner),
+    losers: isAnybodys ? [] : ranked.filter((claim) => claim.namespace !== winner),
     namespace: winner,
   };
 }
