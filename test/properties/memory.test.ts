@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { createModeller } from '../../src/agent/model/modeller.ts';
 import { LIVES } from './examples.ts';
 import { forgotten, lives } from './lives.ts';
-import { runs } from './plans.ts';
+import { effort } from './plans.ts';
 import { startWith } from './start.ts';
 
 /**
@@ -15,7 +15,7 @@ import { startWith } from './start.ts';
 
 test('what was required stays required until it is withdrawn', async (t) => {
   const counted = { flows: 0 };
-  const numRuns = runs(8_000);
+  const { numRuns, ...seeded } = effort(8_000);
   t.timeout(60_000 + 60 * numRuns);
   // The property keeps the event loop busy: before it, ava has to learn of that time.
   await setTimeout(20);
@@ -26,7 +26,7 @@ test('what was required stays required until it is withdrawn', async (t) => {
         throw new Error(wrong);
       }
     }),
-    { numRuns, examples: LIVES, includeErrorInReport: true },
+    { numRuns, ...seeded, examples: LIVES, includeErrorInReport: true },
   );
   t.log(`${counted.flows} times something had to stay required`);
   t.true(counted.flows > numRuns);

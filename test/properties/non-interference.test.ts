@@ -3,7 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { INTERFERENCES } from './examples.ts';
 import { cases, interference } from './interference.ts';
-import { runs } from './plans.ts';
+import { effort } from './plans.ts';
 import { TENANT } from './tenants.ts';
 
 /**
@@ -28,7 +28,7 @@ import { TENANT } from './tenants.ts';
 
 test(`what the user of namespace ${TENANT} writes changes nothing for others`, async (t) => {
   const counted = { flows: 0 };
-  const numRuns = runs(8_000);
+  const { numRuns, ...seeded } = effort(8_000);
   t.timeout(60_000 + 60 * numRuns);
   // The property keeps the event loop busy: before it, ava has to learn of that time.
   await setTimeout(20);
@@ -39,7 +39,7 @@ test(`what the user of namespace ${TENANT} writes changes nothing for others`, a
         throw new Error(found);
       }
     }),
-    { numRuns, examples: INTERFERENCES, includeErrorInReport: true },
+    { numRuns, ...seeded, examples: INTERFERENCES, includeErrorInReport: true },
   );
   t.log(`${counted.flows} protected flows`);
   t.true(counted.flows > numRuns / 2, 'the property says something only where flows are protected');
