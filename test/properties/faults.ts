@@ -27,7 +27,9 @@ export interface Fault {
 const LISTS = ['services', 'endpointSlices', 'nodes', 'pods', 'policies'] as const;
 type Faulty = (typeof LISTS)[number];
 
-/** `set` puts a value there, `delete` takes the field away, `repeat` says the elements of a list `times` over. */
+/**
+ * `set` puts a value there, `delete` takes the field away, `repeat` says the elements of a list `times` over.
+ */
 export type Damage =
   | { readonly kind: 'set'; readonly value: unknown }
   | { readonly kind: 'delete' }
@@ -202,7 +204,10 @@ export function judgeFault({ world, list, object: which, field, path: given, val
   return { wrong: undefined, felt };
 }
 
-/** What a node has made, as if it had never known an object: one that goes leaves something behind for a while. */
+/**
+ * What a node has made, as if it had never known an object: one that goes leaves something behind for a
+ * while.
+ */
 function strangerTo(made: Made, list: Faulty, name: string): Made {
   const { content } = made.model;
   const peers = content.peers.filter((peer) => peer.name !== name);
@@ -336,7 +341,10 @@ function childrenOf({ connections }: Made): ReadonlyMap<string, string> {
   );
 }
 
-/** Whether nobody could mean it. Another word at the place of a word may be meant, and so may a field that is left out. */
+/**
+ * Whether nobody could mean it. Another word at the place of a word may be meant, and so may a field that is
+ * left out.
+ */
 function isBroken(original: object, path: Path, value: Damage): boolean {
   const before = path.reduce<unknown>((at, key) => Reflect.get(at as object, key), original);
   if (value.kind !== 'set' || value.value === null) {

@@ -103,7 +103,10 @@ export interface Left {
   readonly now: () => number;
 }
 
-/** Starts an agent's model where another has left off. It gives the cache for each snapshot. @throws ModelError */
+/**
+ * Starts an agent's model where another has left off. It gives the cache for each snapshot. @throws
+ * ModelError
+ */
 export type Start = (left: Left) => (snapshot: Snapshot) => NodeCacheContent;
 
 /** How the cluster is at one time. */
@@ -163,7 +166,10 @@ function happen(cluster: Cluster, one: LifeEvent, services: readonly string[]): 
   }
 }
 
-/** The snapshot of the source. In the first generation the controller has enabled all; a later one begins anew. */
+/**
+ * The snapshot of the source. In the first generation the controller has enabled all; a later one begins
+ * anew.
+ */
 function snapshotOf(base: ClusterObjects, { edits, deleted, spoiled, empty, generation }: Cluster): Snapshot {
   const policies = base.policies.flatMap((policy) => policiesFrom(policy, edits, generation));
   const nodes = base.nodes.flatMap((node) => nodeFrom(node, spoiled.get(node.metadata.name as NodeName)));
@@ -359,8 +365,8 @@ export function forgotten({ world, events }: Life, start: Start, counted = { flo
 
 /**
  * Whether both ends are protected, and a port of the other end is being enabled: of the two policies for the
- * addresses that of the node whose name sorts first decides (docs/design.md, Priorities), and lets plaintext in
- * until its own phase is over. What is sent between them goes as ESP all the time.
+ * addresses that of the node whose name sorts first decides (docs/design.md, Priorities), and lets plaintext
+ * in until its own phase is over. What is sent between them goes as ESP all the time.
  */
 function isBothEnds(first: readonly XfrmPolicy[], policies: readonly XfrmPolicy[], flow: Flow): boolean {
   const [decides] = first;
@@ -369,8 +375,8 @@ function isBothEnds(first: readonly XfrmPolicy[], policies: readonly XfrmPolicy[
   if (decides?.template.level !== 'use') {
     return false;
   }
-  // With nodeTraffic, and two protected addresses of nodes, both policies have one key if they name no port: then
-  // the kernel has the later one alone.
+  // With nodeTraffic, and two protected addresses of nodes, both policies have one key if they name no port:
+  // then the kernel has the later one alone.
   const { src, dst, proto } = decides.selector;
   if (src.endsWith('/32') && dst.endsWith('/32') && ['icmp', 'any'].includes(proto)) {
     return true;

@@ -8,9 +8,10 @@ import { effort } from './plans.ts';
 import { startWith } from './start.ts';
 
 /**
- * Memory (docs/trust.md): what was required once on the node that serves it stays required, whatever edit breaks,
- * whoever is renamed, deleted, replaced, malformed or missing for a while, and however often the agent is
- * restarted, until it is withdrawn: by an edit that is valid as a whole, or by the deletion of the policy.
+ * Memory (docs/trust.md): what was required once on the node that serves it stays required, whatever edit
+ * breaks, whoever is renamed, deleted, replaced, malformed or missing for a while, and however often the
+ * agent is restarted, until it is withdrawn: by an edit that is valid as a whole, or by the deletion of the
+ * policy.
  */
 
 test('what was required stays required until it is withdrawn', async (t) => {

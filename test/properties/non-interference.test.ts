@@ -13,15 +13,15 @@ import { TENANT } from './tenants.ts';
  * meets first, nor its template, nor the child that the reqid names.
  *
  * Left out, each for a reason:
- * - Flows with an end at a pod of that namespace: they are its own to protect, or not.
- * - Addresses that no other namespace protects: nobody has a pod there, or nobody has asked for protection. The
- *   first namespace whose slice claims such an address, and that is right about its node, may protect it.
- * - Addresses that others protect with slices by hand alone: a namespace may add its own ports there, and change
- *   the child. What others protect stays closed.
+ * Flows with an end at a pod of that namespace: they are its own to protect, or not.
+ * - Addresses that no other namespace protects: nobody has a pod there, or nobody has asked for protection.
+ *   The first namespace whose slice claims such an address, and that is right about its node, may protect it.
+ * - Addresses that others protect with slices by hand alone: a namespace may add its own ports there, and
+ *   change the child. What others protect stays closed.
  * - Policies for unlisted endpoints: a port number that anybody protects is protected at whole pod CIDRs, in
  *   every namespace (docs/design.md, Unlisted and departed). So a namespace may add such policies, and take
- *   away those that it has added. It takes away none of a number that others protect, though it may change the
- *   child; and the child of ICMP only if the administrator has put its items first.
+ *   away those that it has added. It takes away none of a number that others protect, though it may change
+ *   the child; and the child of ICMP only if the administrator has put its items first.
  * - Pods of the host network that the namespace has itself: they share the node's address, so they are not
  *   generated there. Who may run them is no mere user of a namespace.
  */

@@ -26,7 +26,10 @@ export interface Reader extends WorldOptions {
   readonly unread?: ObjectNames;
 }
 
-/** What a node makes of objects after it has made `before` of others. It reads no pods but its own. @throws ModelError, PlanError */
+/**
+ * What a node makes of objects after it has made `before` of others. It reads no pods but its own. @throws
+ * ModelError, PlanError
+ */
 export function make(
   objects: ClusterObjects,
   { nodeName, pods, unread, ...options }: Reader,
@@ -82,7 +85,10 @@ function contains(cidr: string, address: string): boolean {
 }
 
 export interface Verdict {
-  /** The matching policies of the best priority, whole: of several the kernel would take any. Empty: plaintext. */
+  /**
+   * The matching policies of the best priority, whole: of several the kernel would take any. Empty:
+   * plaintext.
+   */
   readonly policies: readonly XfrmPolicy[];
   /** By a policy about a protected address, and none about whole pod CIDRs. */
   readonly listed: boolean;
@@ -136,8 +142,8 @@ function childOf(connections: readonly ConnectionConfig[], reqid: number): strin
 }
 
 /**
- * How many worlds a property tries: what fits into `make test`, and always the same ones, or PROPERTY_RUNS new
- * ones.
+ * How many worlds a property tries: what fits into `make test`, and always the same ones, or PROPERTY_RUNS
+ * new ones.
  */
 export function effort(usual: number): { readonly numRuns: number; readonly seed?: number } {
   const asked = process.env.PROPERTY_RUNS;

@@ -22,7 +22,10 @@ const LOST: Mutation = {
   to: '{}',
 };
 
-/** What a call of the plugin on b says, with a node.json that the agent has written and that nothing was made of. */
+/**
+ * What a call of the plugin on b says, with a node.json that the agent has written and that nothing was made
+ * of.
+ */
 async function callUnenforced(
   load: Load,
   command: string,

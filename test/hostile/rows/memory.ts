@@ -29,7 +29,10 @@ const LISTS: Mutation = {
   to: 'const { previous, now, unread = {} } = input; const held: Record<string, never> = {};',
 };
 
-/** What was required at kube-dns' pod stays so while all this happens, on agents that live on or are restarted. */
+/**
+ * What was required at kube-dns' pod stays so while all this happens, on agents that live on or are
+ * restarted.
+ */
 async function remembered(load: Load, minutes: number, ...events: readonly LifeEvent[]): Promise<void> {
   const { createModeller } = await load<{ createModeller: typeof createModellerOf }>(
     'src/agent/model/modeller.ts',

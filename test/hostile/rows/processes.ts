@@ -25,7 +25,9 @@ import { createFakeKernel } from '../../helpers/unit/fake-kernel.ts';
 import { until } from '../../helpers/unit/until.ts';
 import type { HostileRow, Load } from '../row.ts';
 
-/** What processes say: the kernel, the controller's view of nodes, neighbours on the machine, the API server. */
+/**
+ * What processes say: the kernel, the controller's view of nodes, neighbours on the machine, the API server.
+ */
 
 const HOUR = 3_600_000;
 const BUNDLE = 'src/controller/keys/bundle.ts';
@@ -42,7 +44,10 @@ async function inFolder(use: (path: string) => Promise<void>): Promise<void> {
 const authority = async (): Promise<x509.X509Certificate> =>
   new x509.X509Certificate((await createAuthority({ days: 10, now: new Date() })).certificate);
 
-/** What becomes of a change of CAs, with one sound node and what another one says; `waitedMs`: for how long it has. */
+/**
+ * What becomes of a change of CAs, with one sound node and what another one says; `waitedMs`: for how long it
+ * has.
+ */
 async function change(
   load: Load,
   word: (roots: { readonly before: string; readonly next: string }) => NodeTrust,
@@ -64,7 +69,9 @@ async function change(
   return { inForce: bundle.root === next ? 'next' : 'before', waitingFor };
 }
 
-/** An API server that had the agents' DaemonSet once, and lists none any more; by its name it is still there. */
+/**
+ * An API server that had the agents' DaemonSet once, and lists none any more; by its name it is still there.
+ */
 function forgetful(): KubeClient &
   Record<'forget', () => void> & { readonly isWatched: () => boolean; readonly lists: () => number } {
   let lists = 0;

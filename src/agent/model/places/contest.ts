@@ -18,8 +18,8 @@ export type Previous = Partial<Pick<NodeCacheContent, 'endpoints' | 'localEndpoi
 
 export interface Verdict {
   /**
-   * The strongest first; empty if another namespace's pod has the address. All of one namespace, unless nobody
-   * but slices by hand names the address.
+   * The strongest first; empty if another namespace's pod has the address. All of one namespace, unless
+   * nobody but slices by hand names the address.
    */
   readonly winners: readonly Claim[];
   readonly losers: readonly Claim[];
