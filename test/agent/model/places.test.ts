@@ -286,6 +286,20 @@ test('and who had it keeps it', (t) => {
   }
 });
 
+test('what two namespaces protect by hand at one address adds up, so that none takes it from the other', (t) => {
+  const objects = between(OLD, NEW);
+  const [x, y] = objects.services;
+  const services = [x, { ...y, spec: { ...y?.spec, ports: [{ port: 81 }] } }] as ClusterObjects['services'];
+  const items = [item('y', 'tcp/81', { servicens: 'y' }), item('x', 'tcp/80', { servicens: 'x' })];
+  for (const policies of [[policy('p', ...items)], [policy('p', ...items.toReversed())]]) {
+    const { content } = build({ ...objects, services, policies });
+    t.deepEqual(
+      content.endpoints.map(({ ports }) => ports.map(({ port }) => port)),
+      [[80, 81]],
+    );
+  }
+});
+
 test('hostNetwork pods of several namespaces share the address of their node', (t) => {
   const web = (name: string, port: number): EndpointSlice =>
     inNamespace(slice(name, ['192.0.2.12'], [{ port }], { nodeName: 'b', targetRef: { kind: 'Pod' } }), name);
