@@ -18,7 +18,7 @@ import { effort } from './plans.ts';
 
 test('one malformed object changes nothing that does not come from it', async (t) => {
   let felt = 0;
-  const { numRuns, ...seeded } = effort(8_000);
+  const { numRuns, ...seeded } = effort(10_000);
   t.timeout(60_000 + 60 * numRuns);
   // The property keeps the event loop busy: before it, ava has to learn of that time.
   await setTimeout(20);

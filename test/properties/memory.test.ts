@@ -16,7 +16,7 @@ import { startWith } from './start.ts';
 
 test('what was required stays required until it is withdrawn', async (t) => {
   const counted = { flows: 0 };
-  const { numRuns, ...seeded } = effort(8_000);
+  const { numRuns, ...seeded } = effort(10_000);
   t.timeout(60_000 + 60 * numRuns);
   // The property keeps the event loop busy: before it, ava has to learn of that time.
   await setTimeout(20);
