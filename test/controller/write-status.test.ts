@@ -132,23 +132,7 @@ test('a policy moves on after the limit that the controller was given, and its s
       return {};
     },
   } as KubeClient;
-  const state: State = {
-    objects: cluster({
-      services: [service('web', [{ port: 80 }])],
-      policies: [policy({ name: 'p', uid: 'u', generation: 1 }, item('web', 'tcp/80'))],
-    }),
-    nodes: {
-      items: new Map(),
-      problems: new Map(),
-      missing: new Set(),
-      version: 0,
-      synced: true,
-      error: '',
-      run: async () => undefined,
-    },
-    written: new Map(),
-    enabling: new Map(),
-  };
+  const state: State = stateOf([policy({ name: 'p', uid: 'u', generation: 1 }, item('web', 'tcp/80'))]);
   const options = {
     client,
     identity: 'controller',
